@@ -1,0 +1,383 @@
+"""What every zero-shot classifier shares: class tables, candidates, space, predict and score."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import gen_batches
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._class_embeddings import ClassEmbeddings, check_comparable, preview
+from ._torch_utils import as_host_array
+
+SPACES = ("zsl", "gzsl", "seen")
+
+FLOATS = (np.float32, np.float64, np.float16)  # anything else becomes the first
+_SCORES_AT_ONCE = 2**24  # numbers in one block of scores
+_ROWS_AT_ONCE = 4096
+
+
+class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
+    """Base of the zero-shot classifiers.
+
+    A method adds its ``__init__`` (with a parameter `space`) and three steps:
+    `_fit_seen`, `_prepare_candidates` and `_score_rows`.
+    """
+
+    # The same user code works with metadata routing switched on and off.
+    __metadata_request__fit = {"class_embeddings": True}
+    __metadata_request__predict = {"unseen_embeddings": True}
+    __metadata_request__predict_proba = {"unseen_embeddings": True}
+    __metadata_request__predict_log_proba = {"unseen_embeddings": True}
+    __metadata_request__decision_function = {"unseen_embeddings": True}
+    __metadata_request__score = {"unseen_embeddings": True}
+
+    space: str
+    classes_: NDArray[Any]
+    class_embeddings_: ClassEmbeddings
+    unseen_classes_: NDArray[Any]
+
+    @abstractmethod
+    def _check_parameters(self) -> None:
+        """Raise for a wrong parameter value."""
+
+    @abstractmethod
+    def _fit_seen(
+        self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
+    ) -> None:
+        """Learn from X (n, f), class codes y (n,) and the seen classes' vectors (S, s)."""
+
+    @abstractmethod
+    def _prepare_candidates(self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]) -> Any:
+        """What scoring needs of the candidates (C, s); computed once per call."""
+
+    @abstractmethod
+    def _score_rows(self, X: NDArray[Any], candidates: Any) -> NDArray[Any]:
+        """Scores of rows (n, f) for the prepared candidates -> (n, C)."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike, class_embeddings: Any = None) -> Self:
+        """Learn from labelled samples of the seen classes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Feature vectors of the seen classes.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        class_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
+            One vector per class, keyed by label: `ClassEmbeddings`, a mapping
+            ``label -> vector``, a DataFrame indexed by label, or ``(labels, vectors)``. It
+            needs every class of `y`. Classes that `y` does not hold never touch the
+            training; they become the default candidates of `predict`. ``None`` stands for
+            one-hot vectors: an ordinary classifier over `classes_`, whatever `space` says.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. If fit fails or is interrupted, the estimator is left as
+            it was before.
+
+        Raises
+        ------
+        ValueError
+            If data, labels, table or parameters do not fit together; nothing is trained.
+        TypeError
+            If `class_embeddings` has no accepted form, or labels mix strings and numbers.
+        """
+        before = self.__dict__.copy()
+        try:
+            self._check_parameters()
+            check_choice(self, "space", SPACES)
+            X, y = self._validate_samples(X, y)
+            self.classes_, codes = np.unique(y, return_inverse=True)
+            self._set_table(class_embeddings)
+            self._fit_seen(X, codes, self._seen_table().vectors)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def predict(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
+        """Name the most compatible candidate class of every sample.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Feature vectors.
+        unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
+            Vectors of the unseen candidate classes; by default the classes of the table
+            given to `fit` that had no sample.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels.
+
+        Raises
+        ------
+        ValueError
+            If there is no candidate, or a candidate table does not fit the model.
+        """
+        table, is_seen = self._candidates(unseen_embeddings)
+        best = [scores.argmax(axis=1) for scores in self._score_blocks(X, table, is_seen)]
+        return table.labels[np.concatenate(best)]
+
+    def predict_proba(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
+        """Softmax of the scores over the candidates.
+
+        Parameters
+        ----------
+        X, unseen_embeddings
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_candidates)
+            Probabilities; the columns are the labels of `candidates`.
+        """
+        return softmax(self._scores(X, unseen_embeddings), axis=1)
+
+    def predict_log_proba(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X, unseen_embeddings
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_candidates)
+            Log-probabilities; the columns are the labels of `candidates`.
+        """
+        return log_softmax(self._scores(X, unseen_embeddings), axis=1)
+
+    def decision_function(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
+        """Compatibility of every sample with every candidate class.
+
+        Parameters
+        ----------
+        X, unseen_embeddings
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_candidates) or (n_samples,)
+            Scores; the columns are the labels of `candidates`. With two candidates, as
+            everywhere in scikit-learn, one column: second minus first.
+        """
+        scores = self._scores(X, unseen_embeddings)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        unseen_embeddings: Any = None,
+    ) -> float:
+        """Share of samples whose class is named correctly.
+
+        Parameters
+        ----------
+        X, unseen_embeddings
+            As in `predict`.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            Accuracy. For the mean over classes use
+            ``sklearn_claster.metrics.mean_per_class_accuracy``.
+
+        Warns
+        -----
+        UserWarning
+            If no label of `y` is a candidate, so that the accuracy can only be 0: the
+            sign of scikit-learn's default folds, which hold out samples, not classes.
+        """
+        labels = self._candidates(unseen_embeddings)[0].labels
+        if not np.isin(np.asarray(y), labels).any():
+            warnings.warn(
+                f"None of the labels in y is a candidate of space={self.space!r} "
+                f"({preview(labels, 3)}): the accuracy is 0. To hold out whole classes in "
+                "a cross-validation use cv=ZeroShotKFold(); to score seen classes set "
+                "space='gzsl' or 'seen'.",
+                UserWarning,
+                stacklevel=2,
+            )
+        predicted = self.predict(X, unseen_embeddings=unseen_embeddings)
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+
+    def candidates(self, unseen_embeddings: Any = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """The classes that `predict` chooses from.
+
+        Parameters
+        ----------
+        unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_candidates,)
+            Sorted labels, the columns of `predict_proba`.
+        vectors : ndarray of shape (n_candidates, n_embedding_features)
+            Their class embeddings.
+        """
+        table, _ = self._candidates(unseen_embeddings)
+        return table.labels, table.vectors
+
+    def _validate_samples(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        X, y = validate_data(self, as_host_array(X), as_host_array(y), dtype=FLOATS)
+        check_classification_targets(y)
+        classes = np.unique(y)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes; got 1 class "
+                f"({preview(classes)})."
+            )
+        return X, y
+
+    def _set_table(self, class_embeddings: Any) -> None:
+        self._has_table = class_embeddings is not None
+        if not self._has_table:
+            table = ClassEmbeddings(self.classes_, np.eye(len(self.classes_)))
+        else:
+            table = ClassEmbeddings.from_table(class_embeddings)
+            check_comparable(self.classes_, table.labels, "The labels in y", "class_embeddings")
+        self.class_embeddings_ = table
+        self.unseen_classes_ = np.setdiff1d(table.labels, self.classes_)
+        distinct = np.unique(self._seen_table().vectors, axis=0)
+        if len(distinct) == 1:
+            raise ValueError(
+                f"All {len(self.classes_)} seen classes have the same vector in class_embeddings; "
+                "at least two have to differ, or nothing can be learnt from them."
+            )
+        if len(distinct) < len(self.classes_):
+            warnings.warn(
+                f"Only {len(distinct)} of the {len(self.classes_)} seen classes' vectors in "
+                "class_embeddings are distinct; classes that share one cannot be told apart.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _seen_table(self) -> ClassEmbeddings:
+        return self.class_embeddings_.select(self.classes_)
+
+    def _candidates(self, unseen_embeddings: Any) -> tuple[ClassEmbeddings, NDArray[np.bool_]]:
+        """The candidate table and which of its rows are seen classes."""
+        check_is_fitted(self)
+        check_choice(self, "space", SPACES)
+        if self.space == "seen" or not self._has_table:
+            if unseen_embeddings is not None:
+                reason = "fit got no class_embeddings" if not self._has_table else "space='seen'"
+                raise ValueError(
+                    f"unseen_embeddings cannot be used because {reason}. Fit with a class table "
+                    "and space='zsl' or 'gzsl' to predict unseen classes."
+                )
+            table = self._seen_table()
+        else:
+            table = self._unseen_table(unseen_embeddings)
+            if self.space == "gzsl":
+                seen = self._seen_table()
+                table = ClassEmbeddings(
+                    np.concatenate([seen.labels, table.labels]),
+                    np.concatenate([seen.vectors, table.vectors]),
+                )
+        return table, np.isin(table.labels, self.classes_)
+
+    def _unseen_table(self, unseen_embeddings: Any) -> ClassEmbeddings:
+        if unseen_embeddings is None:
+            if not len(self.unseen_classes_):
+                raise ValueError(
+                    f"There is no unseen class to predict with space={self.space!r}: every class "
+                    "of class_embeddings had samples in fit. Pass unseen_embeddings to predict, "
+                    "put the unseen classes into the table given to fit, or set space='seen'. In "
+                    "a cross-validation use cv=ZeroShotKFold(), which holds out whole classes."
+                )
+            return self.class_embeddings_.select(self.unseen_classes_)
+        table = ClassEmbeddings.from_table(unseen_embeddings, "unseen_embeddings")
+        check_comparable(table.labels, self.classes_, "The labels in unseen_embeddings", "y")
+        width = self.class_embeddings_.vectors.shape[1]
+        if table.vectors.shape[1] != width:
+            raise ValueError(
+                f"The vectors in unseen_embeddings have {table.vectors.shape[1]} features; the "
+                f"model was fitted with class embeddings of {width}."
+            )
+        known = np.intersect1d(table.labels, self.classes_)
+        if len(known):
+            raise ValueError(
+                f"unseen_embeddings holds {len(known)} class(es) seen in fit: {preview(known)}. "
+                "Leave them out; space='gzsl' adds the seen classes by itself."
+            )
+        return table
+
+    def _scores(self, X: Any, unseen_embeddings: Any) -> NDArray[Any]:
+        return np.concatenate(list(self._score_blocks(X, *self._candidates(unseen_embeddings))))
+
+    def _score_blocks(
+        self, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
+    ) -> Iterator[NDArray[Any]]:
+        """Scores (n, C) in blocks of rows, so that memory stays bounded."""
+        candidates = self._prepare_candidates(table.vectors, is_seen)
+        n_rows = min(_ROWS_AT_ONCE, max(1, _SCORES_AT_ONCE // len(table.labels)))
+        for rows in self._row_blocks(X, n_rows):
+            yield self._score_rows(rows, candidates)
+
+    def _row_blocks(self, X: Any, n_rows: int = _ROWS_AT_ONCE) -> Iterator[NDArray[Any]]:
+        check_is_fitted(self)
+        X = validate_data(self, as_host_array(X), dtype=FLOATS, reset=False)
+        for rows in gen_batches(len(X), n_rows):
+            yield X[rows]
+
+
+def check_choice(estimator: Any, name: str, choices: tuple[Any, ...]) -> None:
+    """Raise unless the parameter is one of `choices`."""
+    value = getattr(estimator, name)
+    if not any(
+        value is choice or (isinstance(value, str) and value == choice) for choice in choices
+    ):
+        raise ValueError(
+            f"{name}={value!r} is not a valid choice; expected one of "
+            f"{', '.join(repr(choice) for choice in choices)}."
+        )
+
+
+def check_number(
+    estimator: Any,
+    name: str,
+    kind: type[Integral] | type[Real],
+    low: float,
+    high: float = np.inf,
+    *,
+    low_allowed: bool = True,
+    also: tuple[Any, ...] = (),
+) -> None:
+    """Raise unless the parameter is a number of that kind between `low` and `high`, or in `also`."""
+    value = getattr(estimator, name)
+    if any(value is choice or (isinstance(value, str) and value == choice) for choice in also):
+        return
+    word = "an integer" if kind is Integral else "a number"
+    opening = "[" if low_allowed else "("
+    closing = "]" if np.isfinite(high) else ")"
+    alternatives = "".join(f", or {choice!r}" for choice in also)
+    expected = f"expected {word} in {opening}{low}, {high}{closing}{alternatives}"
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name}={value!r} has the wrong type; {expected}.")
+    number = float(value)  # type: ignore[arg-type]
+    if not (low <= number <= high) or (number == low and not low_allowed) or np.isinf(number):
+        raise ValueError(f"{name}={value!r} is out of range; {expected}.")

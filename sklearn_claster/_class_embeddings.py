@@ -1,0 +1,224 @@
+"""The class table: one semantic vector per class, keyed by label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array, column_or_1d
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassEmbeddings:
+    """One semantic vector per class: attributes, word vectors, sentence embeddings.
+
+    The table is immutable, and it is deliberately no sequence (no length, no
+    shape, no iteration): scikit-learn cuts whatever is as long as ``X`` into
+    folds, and a class table has to travel through searches and pipelines whole.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_classes,)
+        The class labels, all of one kind (strings or numbers), each one once.
+    vectors : array-like of shape (n_classes, n_embedding_features)
+        One finite vector per label, in the order of `labels`.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_classes,)
+        The labels, sorted.
+    vectors : ndarray of shape (n_classes, n_embedding_features)
+        The vectors as float64, in the order of the sorted labels.
+
+    Raises
+    ------
+    ValueError
+        If a label stands twice, if the numbers of labels and vectors differ, or
+        if the vectors are empty, not two-dimensional or not finite.
+    TypeError
+        If strings and numbers are mixed among the labels.
+
+    Examples
+    --------
+    >>> from sklearn_claster import ClassEmbeddings
+    >>> table = ClassEmbeddings(["yoyo", "archery"], [[0.0, 1.0], [1.0, 0.0]])
+    >>> table
+    ClassEmbeddings(2 classes, 2 features)
+    >>> table.labels
+    array(['archery', 'yoyo'], dtype='<U7')
+    >>> table.vectors
+    array([[1., 0.],
+           [0., 1.]])
+    """
+
+    labels: NDArray[Any]
+    vectors: NDArray[np.float64]
+
+    def __init__(self, labels: ArrayLike, vectors: ArrayLike) -> None:
+        names = _as_labels(labels)
+        matrix = check_array(
+            vectors,
+            dtype=np.float64,
+            copy=True,
+            input_name="class embeddings",
+            ensure_min_samples=1,
+        )
+        if len(names) != len(matrix):
+            raise ValueError(
+                f"A class table needs one vector per label: got {len(names)} labels and "
+                f"{len(matrix)} vectors."
+            )
+        order = np.argsort(names, kind="stable")
+        names, matrix = names[order], matrix[order]
+        twice = np.unique(names[1:][names[1:] == names[:-1]])
+        if len(twice):
+            raise ValueError(
+                f"A class table holds each label once: {preview(twice)} stand(s) there more than "
+                "once. Average the vectors of such a class, or give the classes distinct names."
+            )
+        for array in (names, matrix):
+            array.setflags(write=False)
+        object.__setattr__(self, "labels", names)
+        object.__setattr__(self, "vectors", matrix)
+
+    def __repr__(self) -> str:
+        return f"ClassEmbeddings({len(self.labels)} classes, {self.vectors.shape[1]} features)"
+
+    def __reduce__(self) -> tuple[type, tuple[NDArray[Any], NDArray[np.float64]]]:
+        return ClassEmbeddings, (self.labels, self.vectors)
+
+    def select(self, labels: ArrayLike) -> ClassEmbeddings:
+        """The part of the table that holds these labels.
+
+        Parameters
+        ----------
+        labels : array-like of shape (n_selected,)
+            Labels of the table, each one once.
+
+        Returns
+        -------
+        ClassEmbeddings
+            A table of those classes.
+
+        Raises
+        ------
+        ValueError
+            If a label has no vector in the table.
+
+        Examples
+        --------
+        >>> from sklearn_claster import ClassEmbeddings
+        >>> ClassEmbeddings(["a", "b", "c"], [[1.0], [2.0], [3.0]]).select(["c", "a"]).vectors
+        array([[1.],
+               [3.]])
+        """
+        wanted = _as_labels(labels)
+        check_comparable(wanted, self.labels, "labels", "the class table")
+        missing = np.setdiff1d(wanted, self.labels)
+        if len(missing):
+            raise ValueError(
+                f"{len(missing)} class(es) have no vector in the class table: {preview(missing)}. "
+                f"It holds {len(self.labels)} classes: {preview(self.labels)}. Add the missing "
+                "rows, or drop the samples of those classes."
+            )
+        return ClassEmbeddings(wanted, self.vectors[np.searchsorted(self.labels, wanted)])
+
+    @classmethod
+    def from_table(cls, table: Any, name: str = "class_embeddings") -> ClassEmbeddings:
+        """Read a class table in any of its accepted forms.
+
+        Parameters
+        ----------
+        table : ClassEmbeddings, mapping, DataFrame or (labels, vectors) tuple
+            A mapping goes from label to vector; a DataFrame has one row per class
+            and the labels as its index.
+        name : str, default="class_embeddings"
+            What error messages call the table.
+
+        Returns
+        -------
+        ClassEmbeddings
+            The table, validated; the same object if it already was one.
+
+        Raises
+        ------
+        TypeError
+            If the table has another form: a bare array or list does not say which
+            vector belongs to which class.
+        ValueError
+            If its content is not a table (see `ClassEmbeddings`).
+
+        Examples
+        --------
+        >>> from sklearn_claster import ClassEmbeddings
+        >>> ClassEmbeddings.from_table({"archery": [1.0, 0.0], "yoyo": [0.0, 1.0]})
+        ClassEmbeddings(2 classes, 2 features)
+        """
+        if isinstance(table, cls):
+            return table
+        if isinstance(table, Mapping):
+            if not table:
+                raise ValueError(f"{name} is empty: it needs one vector per class.")
+            widths = {np.shape(vector) for vector in table.values()}
+            if len(widths) > 1:
+                raise ValueError(
+                    f"The vectors in {name} need one common length; got the shapes "
+                    f"{sorted(widths)}."
+                )
+            return cls(list(table), np.array([np.asarray(vector) for vector in table.values()]))
+        if hasattr(table, "iloc") and hasattr(table, "columns"):  # a pandas-like DataFrame
+            return cls(np.asarray(table.index), table.to_numpy())
+        if isinstance(table, tuple) and len(table) == 2:
+            return cls(*table)
+        raise TypeError(
+            f"{name} has to say which vector belongs to which class; got {type(table).__name__}. "
+            "Pass ClassEmbeddings(labels, vectors) (the form to prefer: scikit-learn's searches "
+            "never cut it into folds), a mapping from label to vector, a DataFrame indexed by "
+            "label, or the tuple (labels, vectors)."
+        )
+
+
+def preview(labels: NDArray[Any], n_shown: int = 5) -> str:
+    """The first few labels, for an error message."""
+    shown = ", ".join(repr(label) for label in labels[:n_shown].tolist())
+    return shown + (f", ... ({len(labels)} in all)" if len(labels) > n_shown else "")
+
+
+def check_comparable(
+    labels: NDArray[Any], others: NDArray[Any], name: str, other_name: str
+) -> None:
+    """Refuse to compare strings with numbers, which would never match."""
+    kinds = [_holds_strings(labels), _holds_strings(others)]
+    if kinds[0] != kinds[1]:
+        words = ["strings" if kind else "numbers" for kind in kinds]
+        raise TypeError(
+            f"{name} are {words[0]} ({preview(labels, 3)}) but {other_name} is keyed by "
+            f"{words[1]} ({preview(others, 3)}). Use the same labels in both."
+        )
+
+
+def _holds_strings(labels: NDArray[Any]) -> bool:
+    return labels.dtype.kind in "US" or (
+        labels.dtype.kind == "O" and any(isinstance(label, (str, bytes)) for label in labels)
+    )
+
+
+def _as_labels(labels: ArrayLike) -> NDArray[Any]:
+    """Labels as a fresh one-dimensional array that can be sorted."""
+    if not isinstance(labels, np.ndarray):  # NumPy would turn [1, "a"] into two strings
+        labels = list(labels) if hasattr(labels, "__iter__") else labels  # type: ignore[arg-type]
+        kinds = {isinstance(label, (str, bytes)) for label in labels}  # type: ignore[union-attr]
+        if len(kinds) > 1:
+            raise TypeError(
+                "The labels of a class table are all strings or all numbers; got both. "
+                "Convert them, for example with str(label)."
+            )
+    names = np.array(column_or_1d(labels), copy=True)
+    if names.dtype.kind == "f" and not np.isfinite(names).all():
+        raise ValueError("The labels of a class table have to be finite; got NaN or infinity.")
+    if names.dtype.kind == "O" and len({isinstance(name, (str, bytes)) for name in names}) > 1:
+        raise TypeError("The labels of a class table are all strings or all numbers; got both.")
+    return names

@@ -1,0 +1,359 @@
+"""ClasterZSL: the method of the paper as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from ._base import BaseZeroShotClassifier, check_choice, check_number
+from ._callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
+from ._centroids import CENTROIDS
+from ._inference import TEST_RULES, Candidates
+from ._learning import History, Plan, learn, search_epochs
+from ._model import ClasterModel
+from ._torch_utils import resolve_device
+
+
+class ClasterZSL(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseZeroShotClassifier
+):
+    """Zero-shot classifier by clustering with reinforcement learning (CLASTER).
+
+    Learns from labelled feature vectors of *seen* classes and one semantic vector per
+    class, then names classes it has never seen. A sample x becomes a visual-semantic
+    point psi = [x, phi(x)], where phi estimates the class embedding projected into the
+    visual space; clusters of such points make the representation
+
+        omega = psi + sum_j eta_j c_j                                    (Eq. 1)
+
+    which a network V maps to the semantic space, where the cosine with the class
+    embeddings decides (Eq. 2). Rewards for right and wrong decisions move the
+    centroids c_j (Eqs. 4-5, REINFORCE).
+
+    Parameters
+    ----------
+    n_clusters : int, default=6
+        K, the number of clusters. At most the number of training samples is used.
+    alpha : float, default=0.1
+        Step size of the REINFORCE update, between 0 and 1: `alpha` for the first 10 %
+        of the steps, a tenth of it for the next 10 %, a hundredth for the rest. With 0
+        the centroids stay where K-means put them.
+    centroids : {"reinforce", "kmeans", "gradient", "netvlad", "random"} or None, \
+default="reinforce"
+        What the clusters are: moved by rewards (the paper); fixed where K-means put them;
+        moved by the gradient of the loss ("CLASTER w/o RL"); soft clusters learnt by the
+        gradient (NetVLAD); means of a random partition; or ``None``: no clusters,
+        omega = psi.
+    centroid_weight : float or "mean", default="mean"
+        Factor of the centroid term of Eq. 1. 1.0 is the paper; "mean" is 1/K, so that the
+        term does not grow with the number of clusters.
+    use_semantics : bool, default=True
+        Whether points hold a visual and a semantic half. With False psi = x ("CLASTER
+        w/o SE"); then `inference="combined"` is "compatibility", and "visual" is refused.
+    inference : {"combined", "compatibility", "visual", "seen_class", "conse"}, \
+default="combined"
+        The test rule. "compatibility": cosine of V(omega) and the candidate's embedding.
+        "visual": cosine of phi(x) and the candidate's projected embedding. "combined":
+        their mean, weighted by `visual_weight`. "seen_class": the paper's sentence to the
+        letter, nearest candidate to the embedding of the most probable seen class.
+        "conse": nearest candidate to the probability-weighted embeddings of the seen
+        classes (Norouzi et al., 2014).
+    visual_weight : float, default=0.5
+        Share of the visual space in "combined".
+    n_neighbors : int, default=3
+        k of the rectification of unseen candidates by their nearest seen classes (Eq. 6);
+        0 turns it off, more than there are seen classes means all of them.
+    temperature : float, default=0.1
+        Divides the cosines in the semantic softmax and in `predict_proba`.
+    hidden_layer_sizes : sequence of int, default=(512,)
+        Widths of the hidden layers of all three networks (V, phi, a').
+    dropout : float, default=0.0
+        Share of hidden units of V and phi that are left out in a training step.
+    learning_rate : float, default=1e-3
+        Step size of Adam.
+    weight_decay : float, default=5e-4
+        Adam's weight decay for V (lambda in Eq. 3).
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto" is a 32nd of the samples, but at least 8 and at most 256.
+    max_epochs : int, default=10
+        Passes over the data that V trains for; the first half is a warm-up with fixed
+        centroids. The two other networks have budgets of their own: 200 steps over all
+        classes for a', 10 epochs for phi.
+    reinforce_steps : int or "auto", default="auto"
+        Steps after the warm-up, in which rewards move the centroids (other `centroids`
+        train V for as many). "auto" is the second half of `max_epochs`; a number replaces it.
+    early_stopping : bool, default=False
+        Whether to choose the number of epochs: a quarter of the seen classes is held out,
+        the epoch with their best zero-shot accuracy is found, and the model is refitted on
+        all classes for as many. It needs four seen classes and a class table.
+    space : {"zsl", "gzsl", "seen"}, default="zsl"
+        Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" picks CUDA, then MPS, then CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of first weights, clusters and order of samples. The same int gives the same
+        model bit for bit on the CPU. Torch's global generator is never touched.
+    verbose : int, default=0
+        With 1 or more, one line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The seen classes, sorted.
+    unseen_classes_ : ndarray of shape (n_unseen_classes,)
+        Classes of the table given to `fit` that had no sample, sorted.
+    class_embeddings_ : ClassEmbeddings
+        The table given to `fit`; one-hot vectors if there was none.
+    cluster_centers_ : ndarray of shape (n_clusters_, n_points) or None
+        The centroids c_j, in the space of the points psi.
+    n_clusters_ : int
+        Number of clusters in use; 0 without clusters.
+    history_ : dict of str to list
+        One entry per epoch: "loss" and "seen_accuracy" (over the training batches),
+        "reward" (mean), "centroid_movement" (distance from the first centroids, relative
+        to their size) and "cluster_counts" (samples per cluster); with `early_stopping`
+        also "validation_accuracy" of the search for the number of epochs.
+    n_iter_ : int
+        Number of epochs that V trained for.
+    device_ : torch.device
+        The device in use.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if `X` had any.
+
+    See Also
+    --------
+    sklearn_claster.baselines.ESZSL : A closed-form zero-shot classifier.
+    sklearn_claster.model_selection.ZeroShotKFold : Folds that hold out whole classes.
+
+    Notes
+    -----
+    Features and class embeddings are centred on the seen data and brought to unit length
+    inside `fit`. See "The method" in the documentation for every equation and the reading
+    chosen where the paper is silent.
+
+    References
+    ----------
+    S. N. Gowda, L. Sevilla-Lara, F. Keller and M. Rohrbach, "CLASTER: Clustering with
+    Reinforcement Learning for Zero-Shot Action Recognition", ECCV 2022.
+
+    Examples
+    --------
+    >>> from sklearn_claster import ClasterZSL
+    >>> from sklearn_claster.datasets import load_digit_pairs
+    >>> import numpy as np
+    >>> digits = load_digit_pairs(random_state=0)
+    >>> seen = np.isin(digits.target, digits.seen_classes)
+    >>> zsl = ClasterZSL(n_clusters=6, alpha=0.1, random_state=0)
+    >>> zsl = zsl.fit(digits.data[seen], digits.target[seen], digits.class_embeddings)
+    >>> zsl.score(digits.data[~seen], digits.target[~seen]) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 6,
+        *,
+        alpha: float = 0.1,
+        centroids: str | None = "reinforce",
+        centroid_weight: float | str = "mean",
+        use_semantics: bool = True,
+        inference: str = "combined",
+        visual_weight: float = 0.5,
+        n_neighbors: int = 3,
+        temperature: float = 0.1,
+        hidden_layer_sizes: Sequence[int] = (512,),
+        dropout: float = 0.0,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 5e-4,
+        batch_size: int | str = "auto",
+        max_epochs: int = 10,
+        reinforce_steps: int | str = "auto",
+        early_stopping: bool = False,
+        space: str = "zsl",
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.alpha = alpha
+        self.centroids = centroids
+        self.centroid_weight = centroid_weight
+        self.use_semantics = use_semantics
+        self.inference = inference
+        self.visual_weight = visual_weight
+        self.n_neighbors = n_neighbors
+        self.temperature = temperature
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.reinforce_steps = reinforce_steps
+        self.early_stopping = early_stopping
+        self.space = space
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """The CLASTER representation omega of samples (Eq. 1).
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Feature vectors.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_points), float32
+            Representations; n_points is twice the number of features, or once with
+            ``use_semantics=False``.
+        """
+        return np.concatenate([self._model.represent(rows) for rows in self._row_blocks(X)])
+
+    @property
+    def cluster_centers_(self) -> NDArray[np.float32] | None:
+        """The centroids c_j, in the space of the points psi, or None without clusters."""
+        return self._model.centroids
+
+    @property
+    def device_(self) -> torch.device:
+        """The device in use."""
+        return self._model.device
+
+    @with_callbacks
+    def _fit_seen(
+        self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
+    ) -> None:
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        plan = Plan.of(self, len(X))
+        hooks = EpochHooks(self, X, self.classes_[y], plan.n_epochs)
+        validation = None
+        if self.early_stopping and self._can_hold_out_classes():
+            plan, validation = search_epochs(self, X, y, embeddings, seed, plan)
+
+        def on_epoch(model: ClasterModel, history: History) -> bool:
+            self._report(history)
+            return hooks.epoch(lambda: self._fitted_attributes(copy.deepcopy(model), history))
+
+        model, history = learn(self, X, y, embeddings, seed, plan, on_epoch)
+        if validation is not None:
+            history["validation_accuracy"] = validation
+        vars(self).update(self._fitted_attributes(model, history))
+        hooks.end(lambda: dict(vars(self)))
+        self._warn_of_empty_clusters()
+
+    def _fitted_attributes(self, model: ClasterModel, history: History) -> dict[str, Any]:
+        """What the learnt model adds to what `fit` has set before."""
+        return {
+            **{name: value for name, value in vars(self).items() if name.endswith("_")},
+            "_has_table": self._has_table,
+            "_model": model,
+            "history_": {name: list(values) for name, values in history.items()},
+            "n_iter_": len(history["loss"]),
+            "n_clusters_": 0 if model.centroids is None else len(model.centroids),
+        }
+
+    def _prepare_candidates(
+        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
+    ) -> Candidates:
+        return self._model.candidates(vectors, is_seen, self.n_neighbors)
+
+    def _score_rows(self, X: NDArray[Any], candidates: Candidates) -> NDArray[np.float32]:
+        return self._model.scores(
+            X, candidates, self.inference, self.temperature, self.visual_weight
+        )
+
+    def _can_hold_out_classes(self) -> bool:
+        if self._has_table and len(self.classes_) >= 4:
+            return True
+        reason = (
+            f"there are only {len(self.classes_)} seen classes, and it needs 4"
+            if self._has_table
+            else "without class_embeddings there are no unseen classes to validate on"
+        )
+        warnings.warn(
+            f"early_stopping is skipped: {reason}. All max_epochs={self.max_epochs} epochs are "
+            "trained.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return False
+
+    def _report(self, history: History) -> None:
+        if self.verbose:
+            latest = {name: values[-1] for name, values in history.items()}
+            print(  # noqa: T201
+                f"[ClasterZSL] epoch {len(history['loss'])}: loss {latest['loss']:.4f}, "
+                f"seen accuracy {latest['seen_accuracy']:.3f}, "
+                f"centroid movement {latest['centroid_movement']:.2e}",
+                flush=True,
+            )
+
+    def _warn_of_empty_clusters(self) -> None:
+        counts = self.history_["cluster_counts"][-1]
+        if counts and min(counts) == 0:
+            warnings.warn(
+                f"{counts.count(0)} of {len(counts)} clusters hold no training sample. Lower "
+                "n_clusters or alpha.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+    def _check_parameters(self) -> None:
+        check_number(self, "n_clusters", Integral, 1)
+        check_number(self, "alpha", Real, 0, 1)
+        check_choice(self, "centroids", CENTROIDS)
+        check_number(self, "centroid_weight", Real, 0, also=("mean",))
+        check_choice(self, "use_semantics", (True, False))
+        check_choice(self, "inference", tuple(TEST_RULES))
+        check_number(self, "visual_weight", Real, 0, 1)
+        check_number(self, "n_neighbors", Integral, 0)
+        check_number(self, "temperature", Real, 0, low_allowed=False)
+        check_number(self, "dropout", Real, 0, 0.99)
+        check_number(self, "learning_rate", Real, 0, low_allowed=False)
+        check_number(self, "weight_decay", Real, 0)
+        check_number(self, "batch_size", Integral, 1, also=("auto",))
+        check_number(self, "max_epochs", Integral, 1)
+        check_number(self, "reinforce_steps", Integral, 0, also=("auto",))
+        check_choice(self, "early_stopping", (True, False))
+        check_number(self, "verbose", Integral, 0)
+        sizes = self.hidden_layer_sizes
+        if isinstance(sizes, str) or not isinstance(sizes, (Sequence, np.ndarray)):
+            raise TypeError(
+                f"hidden_layer_sizes={sizes!r} has the wrong type; expected a sequence of widths, "
+                "for example (512,)."
+            )
+        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes={sizes!r} holds something else than positive integers; "
+                "expected for example (512,), or () for linear maps."
+            )
+        if self.inference == "visual" and not self.use_semantics:
+            raise ValueError(
+                "inference='visual' compares the semantic half of the points, which "
+                "use_semantics=False leaves out. Use inference='compatibility'."
+            )
+        resolve_device(self.device)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_features_in_ * (2 if self._model.net.use_semantics else 1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

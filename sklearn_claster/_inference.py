@@ -1,0 +1,91 @@
+"""The test rules: from visual-semantic points to scores of candidate classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ._equations import compatibility, rectify
+from ._networks import ClasterNet
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Candidate classes in both spaces, rectified (Eq. 6) where they are unseen."""
+
+    semantic: Tensor  # (C, s) unit rows
+    visual: Tensor | None  # (C, f) unit rows; None without semantics
+
+
+@dataclass(frozen=True)
+class TestRule:
+    """What a rule needs beside the points."""
+
+    seen: Tensor  # (S, s) class embeddings of the seen classes
+    temperature: float
+    visual_weight: float
+
+
+def make_candidates(
+    net: ClasterNet, vectors: Tensor, is_seen: Tensor, seen: Tensor, n_neighbors: int
+) -> Candidates:
+    """Project and rectify candidates (C, s) with the seen classes (S, s) as neighbours.
+
+    Only unseen candidates are rectified: a seen class is its own nearest neighbour.
+    """
+
+    def rectify_unseen(rows: Tensor, seen_rows: Tensor) -> Tensor:
+        rectified = rectify(rows, seen_rows, n_neighbors)
+        return torch.where(is_seen[:, None], F.normalize(rows, dim=1), rectified)
+
+    return Candidates(
+        semantic=rectify_unseen(vectors, seen),
+        visual=rectify_unseen(net.project(vectors), net.project(seen))
+        if net.use_semantics
+        else None,
+    )
+
+
+def _compatibility(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    return net.semantic_scores(points, to.semantic)
+
+
+def _visual(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    if to.visual is None:
+        raise ValueError(
+            "inference='visual' compares the semantic half of the points, which "
+            "use_semantics=False leaves out. Use inference='compatibility'."
+        )
+    return net.visual_scores(points, to.visual)
+
+
+def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    if to.visual is None:
+        return _compatibility(net, points, to, rule)
+    w = rule.visual_weight
+    semantic, visual = _compatibility(net, points, to, rule), _visual(net, points, to, rule)
+    return (1.0 - w) * semantic + w * visual
+
+
+def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    best = net.semantic_scores(points, rule.seen).argmax(dim=1)
+    return compatibility(rule.seen[best], to.semantic)
+
+
+def _conse(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    z = torch.softmax(net.semantic_scores(points, rule.seen) / rule.temperature, dim=1)
+    return compatibility(z @ F.normalize(rule.seen, dim=1), to.semantic)
+
+
+# Each maps points (n, p) to cosines (n, C).
+TEST_RULES: dict[str, Callable[[ClasterNet, Tensor, Candidates, TestRule], Tensor]] = {
+    "combined": _combined,
+    "compatibility": _compatibility,
+    "visual": _visual,
+    "seen_class": _seen_class,
+    "conse": _conse,
+}

@@ -1,0 +1,213 @@
+"""How a model is learnt: Fig. 2 of the paper, and the search for the number of epochs."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils import gen_batches
+
+from ._centroids import Reinforcement, make_aggregation
+from ._model import ClasterModel
+from ._networks import CentroidSum, ClasterNet
+from ._preprocessing import row_mean, unit_rows
+from ._torch_utils import resolve_device, seeded_generator, to_numpy, to_tensor
+from ._training import EpochRecord, Optimization, fit_estimator, fit_projector, train_classifier
+
+PROJECTOR_STEPS = 200
+ESTIMATOR_EPOCHS = 10
+HELD_OUT_SHARE = 0.25  # of the seen classes, in the search for the number of epochs
+
+History = dict[str, list[Any]]
+# Called after every epoch of V with the model and its history so far; True stops the training.
+OnEpoch = Callable[[ClasterModel, History], bool]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The budget of V, from an estimator's parameters and the number of samples."""
+
+    batch_size: int
+    n_warm_up_steps: int  # with fixed centroids
+    n_steps: int  # warm-up included
+    n_epochs: int  # training stops after so many
+
+    @classmethod
+    def of(cls, parameters: Any, n_samples: int) -> Plan:
+        """Resolve "auto" and epochs into rows and steps."""
+        batch_size = parameters.batch_size
+        if batch_size == "auto":
+            batch_size = max(8, min(256, n_samples // 32))
+        per_epoch = math.ceil(n_samples / batch_size)
+        n_warm_up_steps = math.ceil(parameters.max_epochs / 2) * per_epoch
+        if parameters.reinforce_steps == "auto":
+            n_steps = parameters.max_epochs * per_epoch
+        else:
+            n_steps = n_warm_up_steps + parameters.reinforce_steps
+        return cls(batch_size, n_warm_up_steps, n_steps, math.ceil(n_steps / per_epoch))
+
+
+def learn(
+    parameters: Any,
+    X: NDArray[Any],  # (n, f)
+    y: NDArray[np.intp],  # (n,) class codes
+    embeddings: NDArray[np.float64],  # (S, s)
+    seed: int,
+    plan: Plan,
+    on_epoch: OnEpoch,
+) -> tuple[ClasterModel, History]:
+    """Fig. 2 of the paper, one call a box.
+
+    `parameters` is anything with the constructor parameters of `ClasterZSL` as attributes;
+    nothing is written to it.
+    """
+    device = resolve_device(parameters.device)
+    feature_mean, embedding_mean = row_mean(X), row_mean(embeddings)
+    x = to_tensor(unit_rows(X, feature_mean), device)  # (n, f)
+    a = to_tensor(unit_rows(embeddings, embedding_mean), device)  # (S, s)
+    labels = torch.as_tensor(y, device=device)  # (n,)
+    net = ClasterNet(
+        x.shape[1],
+        a.shape[1],
+        parameters.hidden_layer_sizes,
+        parameters.use_semantics,
+        seeded_generator(seed),
+        parameters.dropout,
+    ).to(device)
+    optimization = Optimization(
+        learning_rate=parameters.learning_rate,
+        weight_decay=parameters.weight_decay,
+        batch_size=plan.batch_size,
+        order=seeded_generator(seed + 1),
+        noise=seeded_generator(seed + 2, device),
+    )
+
+    clustered = x  # what K-means sees
+    if parameters.use_semantics:
+        class_means, class_shares = _class_means(x, labels, len(a))
+        fit_projector(net, a, class_means, class_shares, optimization, PROJECTOR_STEPS)  # a -> a'
+        with torch.no_grad():
+            projected = net.project(a)  # (S, f)
+        fit_estimator(net, x, labels, projected, optimization, ESTIMATOR_EPOCHS)  # x -> phi
+        clustered = torch.cat([x, projected[labels]], dim=1)  # [x_i, a'(y_i)]
+    with torch.no_grad():
+        points = torch.cat([net.points(part) for part in x.split(8192)])  # psi, (n, p)
+
+    n_clusters = _usable_clusters(parameters, len(x))
+    net.aggregation = make_aggregation(  # psi -> omega
+        parameters.centroids, clustered, n_clusters, parameters.centroid_weight, seed
+    ).to(device)
+    refine = None
+    if parameters.centroids == "reinforce" and isinstance(net.aggregation, CentroidSum):
+        n_reinforce_steps = plan.n_steps - plan.n_warm_up_steps
+        refine = Reinforcement(net.aggregation, points, parameters.alpha, n_reinforce_steps)
+
+    model = ClasterModel(net, feature_mean, embedding_mean, to_numpy(a))
+    history: History = {}
+
+    def record_epoch(record: EpochRecord) -> bool:
+        _check_finite(record, parameters)
+        for name, value in vars(record).items():
+            history.setdefault(name, []).append(value)
+        return on_epoch(model, history) or len(history["loss"]) == plan.n_epochs
+
+    train_classifier(  # omega -> V(omega), and rewards that move the centroids
+        net,
+        points,
+        labels,
+        a,
+        parameters.temperature,
+        optimization,
+        plan.n_warm_up_steps,
+        plan.n_steps,
+        refine,
+        record_epoch,
+    )
+    return model, history
+
+
+def search_epochs(
+    parameters: Any,
+    X: NDArray[Any],
+    y: NDArray[np.intp],
+    embeddings: NDArray[np.float64],
+    seed: int,
+    plan: Plan,
+) -> tuple[Plan, list[float]]:
+    """Hold out whole seen classes; plan for the epoch with their best zero-shot accuracy.
+
+    Returns the plan, cut after that epoch, and the accuracy after every epoch.
+    """
+    n_classes = len(embeddings)
+    n_held_out = min(max(2, round(HELD_OUT_SHARE * n_classes)), n_classes - 2)
+    order = np.random.RandomState(seed).permutation(n_classes)
+    held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
+    inside = np.isin(y, kept)
+    X_held_out, y_held_out = X[~inside], np.searchsorted(held_out, y[~inside])
+    unseen = np.zeros(n_held_out, dtype=bool)
+    accuracies: list[float] = []
+
+    def validate(model: ClasterModel, history: History) -> bool:
+        candidates = model.candidates(embeddings[held_out], unseen, parameters.n_neighbors)
+        best = [
+            model.scores(
+                X_held_out[rows],
+                candidates,
+                parameters.inference,
+                parameters.temperature,
+                parameters.visual_weight,
+            ).argmax(axis=1)
+            for rows in gen_batches(len(X_held_out), 4096)
+        ]
+        accuracies.append(float(balanced_accuracy_score(y_held_out, np.concatenate(best))))
+        return False
+
+    y_kept = np.searchsorted(kept, y[inside])
+    inner_plan = Plan.of(parameters, len(y_kept))
+    learn(parameters, X[inside], y_kept, embeddings[kept], seed, inner_plan, validate)
+    n_epochs = int(np.argmax(accuracies)) + 1
+    if 1 < n_epochs == len(accuracies):
+        warnings.warn(
+            f"early_stopping found the best zero-shot accuracy in the last of {n_epochs} epochs; "
+            "more might be better: increase max_epochs.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return replace(plan, n_epochs=min(n_epochs, plan.n_epochs)), accuracies
+
+
+def _class_means(
+    x: torch.Tensor, y: torch.Tensor, n_classes: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean of every class, (S, f), and its share of the samples, (S,)."""
+    counts = torch.bincount(y, minlength=n_classes).to(x.dtype)
+    sums = torch.zeros(n_classes, x.shape[1], dtype=x.dtype, device=x.device).index_add_(0, y, x)
+    return sums / counts[:, None], counts / counts.sum()
+
+
+def _usable_clusters(parameters: Any, n_samples: int) -> int:
+    if parameters.centroids is not None and parameters.n_clusters > n_samples:
+        warnings.warn(
+            f"n_clusters={parameters.n_clusters} is more than the {n_samples} training samples; "
+            f"{n_samples} clusters are used.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return min(parameters.n_clusters, n_samples)
+
+
+def _check_finite(record: EpochRecord, parameters: Any) -> None:
+    if not math.isfinite(record.loss):
+        raise ValueError(
+            f"Training diverged: the loss became {record.loss}. Lower "
+            f"learning_rate={parameters.learning_rate} or raise "
+            f"temperature={parameters.temperature}."
+        )

@@ -1,0 +1,178 @@
+"""The networks of CLASTER (Fig. 2 of the paper); all learned state lives in `ClasterNet`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._equations import claster_representation, compatibility, pairwise_distances
+
+
+class MLP(nn.Module):
+    """Dense layers with ReLU and dropout between them; no hidden layer makes a linear map.
+
+    Weights are drawn from the given CPU generator, like torch's own default
+    (uniform, bound 1 / sqrt(fan in)); dropout draws from a generator of its own on the
+    device of the data, so that torch's global generator is never read.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        hidden_layer_sizes: Sequence[int],
+        n_out: int,
+        generator: torch.Generator,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = [n_in, *hidden_layer_sizes, n_out]
+        self.layers = nn.ModuleList(
+            nn.utils.skip_init(nn.Linear, a, b) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.dropout = dropout
+        with torch.no_grad():
+            for parameter, layer in (
+                (p, layer) for layer in self.layers for p in layer.parameters()
+            ):
+                bound = layer.in_features**-0.5
+                parameter.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
+        """Map (n, n_in) to (n, n_out); dropout applies where a noise generator is given."""
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+            if noise is not None and self.dropout > 0.0:
+                keep = torch.empty_like(x).bernoulli_(1.0 - self.dropout, generator=noise)
+                x = x * keep / (1.0 - self.dropout)
+        return self.layers[-1](x)
+
+
+class NoClusters(nn.Module):
+    """omega = psi: the representation without clusters."""
+
+    centroids = None
+
+    def forward(self, points: Tensor) -> Tensor:
+        return points
+
+
+class CentroidSum(nn.Module):
+    """Eq. 1, omega = psi + weight * sum_j eta_j c_j.
+
+    The centroids are a buffer, moved by rewards or not at all; with ``learnt=True`` they
+    are a parameter, moved by the gradient ("CLASTER w/o RL").
+    """
+
+    centroids: Tensor
+
+    def __init__(self, centroids: Tensor, weight: float, learnt: bool = False) -> None:
+        super().__init__()
+        if learnt:
+            self.centroids = nn.Parameter(centroids.clone())
+        else:
+            self.register_buffer("centroids", centroids.clone())
+        self.weight = weight
+
+    def forward(self, points: Tensor) -> Tensor:
+        return claster_representation(points, self.centroids, self.weight)
+
+    def assign(self, points: Tensor) -> Tensor:
+        """The nearest centroid of every point, (n, p) -> (n,)."""
+        return pairwise_distances(points, self.centroids).argmin(dim=1)
+
+
+class NetVLAD(nn.Module):
+    """omega = psi + weight * sum_k softmax_k(w_k psi + b_k) c_k, all learnt by the gradient.
+
+    Arandjelovic et al., "NetVLAD", CVPR 2016, with its start: w_k = 2 beta c_k and
+    b_k = -beta ||c_k||^2, a soft assignment by distance. There is no intra-normalisation:
+    with one descriptor a row it would cancel the assignment.
+    """
+
+    def __init__(self, centroids: Tensor, weight: float, sharpness: float = 10.0) -> None:
+        super().__init__()
+        self.centroids = nn.Parameter(centroids.clone())
+        self.assignment_weight = nn.Parameter(2.0 * sharpness * centroids)
+        self.assignment_bias = nn.Parameter(-sharpness * (centroids**2).sum(dim=1))
+        self.weight = weight
+
+    def _logits(self, points: Tensor) -> Tensor:
+        return points @ self.assignment_weight.T + self.assignment_bias  # (n, K)
+
+    def forward(self, points: Tensor) -> Tensor:
+        return points + self.weight * (torch.softmax(self._logits(points), dim=1) @ self.centroids)
+
+    def assign(self, points: Tensor) -> Tensor:
+        """The strongest cluster of every point, (n, p) -> (n,)."""
+        return self._logits(points).argmax(dim=1)
+
+
+class ClasterNet(nn.Module):
+    """The learned maps between visual space, semantic space and clusters.
+
+    Parameters
+    ----------
+    n_features, n_embedding_features : int
+        f and s: widths of a feature vector and of a class embedding.
+    hidden_layer_sizes : sequence of int
+        Hidden widths of all three networks.
+    use_semantics : bool
+        Whether psi = [x, phi]; otherwise psi = x, and there is neither a' nor phi.
+    generator : torch.Generator
+        Where the first weights come from (CPU).
+    dropout : float
+        Dropout of the hidden layers of V and phi while they train.
+    """
+
+    projection_scale: Tensor
+
+    def __init__(
+        self,
+        n_features: int,
+        n_embedding_features: int,
+        hidden_layer_sizes: Sequence[int],
+        use_semantics: bool,
+        generator: torch.Generator,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        f, s, hidden = n_features, n_embedding_features, list(hidden_layer_sizes)
+        self.sizes = {  # what __init__ needs to build an empty twin
+            "n_features": f,
+            "n_embedding_features": s,
+            "hidden_layer_sizes": hidden,
+            "use_semantics": use_semantics,
+            "dropout": dropout,
+        }
+        self.use_semantics = use_semantics
+        if use_semantics:
+            self.projector = MLP(s, hidden, f, generator)
+            self.estimator = MLP(f, hidden, f, generator, dropout)
+            self.register_buffer("projection_scale", torch.ones(()))
+        n_points = 2 * f if use_semantics else f
+        self.classifier = MLP(n_points, hidden, s, generator, dropout)
+        self.aggregation: NoClusters | CentroidSum | NetVLAD = NoClusters()
+
+    def project(self, embeddings: Tensor) -> Tensor:
+        """a -> a', class embeddings in the visual space, (C, s) -> (C, f)."""
+        return self.projector(embeddings) / self.projection_scale
+
+    def points(self, x: Tensor) -> Tensor:
+        """The visual-semantic points psi = [x, phi(x)], (n, f) -> (n, p)."""
+        return torch.cat([x, self.estimator(x)], dim=1) if self.use_semantics else x
+
+    def represent(self, points: Tensor) -> Tensor:
+        """The CLASTER representation omega of points, (n, p) -> (n, p)."""
+        return self.aggregation(points)
+
+    def semantic_scores(self, points: Tensor, embeddings: Tensor) -> Tensor:
+        """cos(V(omega), a) for every candidate, (n, p), (C, s) -> (n, C)."""
+        return compatibility(self.classifier(self.represent(points)), embeddings)
+
+    def visual_scores(self, points: Tensor, projected: Tensor) -> Tensor:
+        """cos(phi, a') for every candidate, (n, p), (C, f) -> (n, C)."""
+        n_features = projected.shape[1]
+        return compatibility(points[:, n_features:], projected)

@@ -1,0 +1,101 @@
+"""The only border between NumPy and torch: device, dtype, seeds, batches."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The device to compute on; "auto" picks CUDA, then MPS, then CPU.
+
+    Raises
+    ------
+    ValueError
+        If `device` names no device, or one that this machine does not have.
+    """
+    if isinstance(device, str) and device == "auto":
+        return torch.device(_best_available())
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device={device!r} names no device; expected 'auto', 'cpu', 'mps', 'cuda' or 'cuda:0'."
+        ) from error
+    if not _is_available(resolved):
+        raise ValueError(
+            f"device={device!r} is not available here. Use device='auto' to take what there is, "
+            "or device='cpu'."
+        )
+    return resolved
+
+
+def device_or_fallback(device: str | torch.device) -> torch.device:
+    """Like `resolve_device`, but falls back to "auto" with a warning: for loaded models."""
+    try:
+        return resolve_device(device)
+    except ValueError:
+        fallback = resolve_device("auto")
+        warnings.warn(
+            f"This model was made with device={device!r}, which is not available here; it runs on "
+            f"{fallback}.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return fallback
+
+
+def as_host_array(X: Any) -> Any:
+    """A torch tensor (any device, any floating type) as a NumPy array; all else unchanged."""
+    if not isinstance(X, Tensor):
+        return X
+    X = X.detach().cpu()
+    # bfloat16 does not exist in NumPy
+    return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+
+
+def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:
+    """A float32 tensor on the device that shares no memory with a read-only or foreign array."""
+    return torch.tensor(array, dtype=torch.float32, device=device)
+
+
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """A tensor as a NumPy array."""
+    return tensor.detach().cpu().numpy()
+
+
+def seeded_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A private generator: torch's global one never moves."""
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+def shuffled_batches(
+    n_samples: int, batch_size: int, generator: torch.Generator, device: torch.device
+) -> Iterator[Tensor]:
+    """Random row indices of one epoch, in batches; the order is drawn on the CPU.
+
+    The rows of a short last batch are spread over all of them: batches differ by one at most.
+    """
+    order = torch.randperm(n_samples, generator=generator).to(device)
+    n_batches = -(-n_samples // batch_size)
+    yield from order.tensor_split(n_batches)
+
+
+def _best_available() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _is_available(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    if device.type == "mps":
+        return torch.backends.mps.is_available()
+    return device.type == "cpu"

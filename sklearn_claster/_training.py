@@ -1,0 +1,165 @@
+"""The gradient loops: the only place with an optimiser (Adam; Eq. 3's penalty is its weight decay)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ._equations import compatibility
+from ._networks import ClasterNet, NoClusters
+from ._torch_utils import shuffled_batches
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the loops step: Adam's rate and weight decay, batches, and where noise comes from."""
+
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    order: torch.Generator  # of the rows, on the CPU
+    noise: torch.Generator  # of dropout, on the device
+
+    def adam(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> torch.optim.Adam:
+        parameters = list(parameters)
+        return torch.optim.Adam(
+            parameters,
+            lr=self.learning_rate,
+            weight_decay=weight_decay,
+            fused=parameters[0].device.type in {"cpu", "cuda"},
+        )
+
+
+def fit_projector(
+    net: ClasterNet,
+    embeddings: Tensor,  # (S, s)
+    class_means: Tensor,  # (S, f)
+    class_weights: Tensor,  # (S,), sum 1
+    optimization: Optimization,
+    n_steps: int,
+) -> None:
+    """Section 3.2, a -> a': least squares against x.
+
+    Trained on class means weighted by class counts: for full batches the gradient of the
+    squared error is the same, and the cost does not depend on the number of samples.
+    Afterwards a' is scaled to a root mean square row norm of one.
+    """
+    adam = optimization.adam(net.projector.parameters(), 0.0)
+    for _ in range(n_steps):
+        loss = (class_weights[:, None] * (net.projector(embeddings) - class_means) ** 2).sum()
+        _step(adam, loss)
+    with torch.no_grad():
+        norms = (net.projector(embeddings) ** 2).sum(dim=1)  # (S,)
+        mean_square = (class_weights * norms).sum()
+        net.projection_scale.copy_(mean_square.sqrt() if mean_square > 0.0 else mean_square + 1.0)
+
+
+def fit_estimator(
+    net: ClasterNet,
+    x: Tensor,  # (n, f)
+    y: Tensor,  # (n,)
+    projected: Tensor,  # (S, f)
+    optimization: Optimization,
+    n_epochs: int,
+) -> None:
+    """Section 3.3, x -> phi: least squares to a'(y), so that a' need not be known."""
+    adam = optimization.adam(net.estimator.parameters(), 0.0)
+    for _ in range(n_epochs):
+        for rows in shuffled_batches(len(x), optimization.batch_size, optimization.order, x.device):
+            phi = net.estimator(x[rows], optimization.noise)
+            _step(adam, ((phi - projected[y[rows]]) ** 2).sum(dim=1).mean())
+
+
+@dataclass
+class EpochRecord:
+    """What one epoch of V showed; the keys of ``history_``."""
+
+    loss: float
+    seen_accuracy: float
+    reward: float
+    centroid_movement: float
+    cluster_counts: list[int]
+
+
+# Called after every REINFORCE step with points (b, p), z (b, S) and y (b,).
+Refine = Callable[[Tensor, Tensor, Tensor], None]
+# Called after every epoch with its record; True stops the training.
+OnEpoch = Callable[[EpochRecord], bool]
+
+
+def train_classifier(
+    net: ClasterNet,
+    points: Tensor,  # (n, p)
+    y: Tensor,  # (n,)
+    embeddings: Tensor,  # (S, s)
+    temperature: float,
+    optimization: Optimization,
+    n_warm_up_steps: int,
+    n_steps: int,
+    refine: Refine | None,
+    on_epoch: OnEpoch,
+) -> None:
+    """Eqs. 2-5: train V through the semantic softmax; after the warm-up, rewards move centroids.
+
+    Accumulates on the device and reads back once an epoch.
+    """
+    adam = optimization.adam(
+        [*net.classifier.parameters(), *net.aggregation.parameters()], optimization.weight_decay
+    )
+    centroids = net.aggregation.centroids
+    start = None if centroids is None else centroids.detach().clone()
+    step = 0
+    while step < n_steps:
+        sums = torch.zeros(2, device=points.device)  # loss, hits
+        n_seen = 0
+        for rows in shuffled_batches(
+            len(points), optimization.batch_size, optimization.order, points.device
+        ):
+            psi, target = points[rows], y[rows]
+            semantic = net.classifier(net.represent(psi), optimization.noise)  # (b, s)
+            logits = compatibility(semantic, embeddings) / temperature  # (b, S)
+            loss = nn.functional.cross_entropy(logits, target)
+            _step(adam, loss)
+            with torch.no_grad():
+                if refine is not None and step >= n_warm_up_steps:
+                    refine(psi, torch.softmax(logits, dim=1), target)
+                hits = (logits.argmax(dim=1) == target).sum()
+                sums += torch.stack([loss.detach() * len(rows), hits.to(sums.dtype)])
+            n_seen += len(rows)
+            step += 1
+            if step == n_steps:
+                break
+        mean_loss, accuracy = (sums / n_seen).tolist()
+        record = EpochRecord(
+            loss=mean_loss,
+            seen_accuracy=accuracy,
+            reward=2.0 * accuracy - 1.0,
+            centroid_movement=_relative_movement(start, centroids),
+            cluster_counts=_cluster_counts(net, points),
+        )
+        if on_epoch(record):
+            break
+
+
+def _step(adam: torch.optim.Adam, loss: Tensor) -> None:
+    adam.zero_grad(set_to_none=True)
+    loss.backward()
+    adam.step()
+
+
+def _relative_movement(start: Tensor | None, now: Tensor | None) -> float:
+    if start is None or now is None:
+        return 0.0
+    size = float(start.norm())
+    return float((now.detach() - start).norm()) / size if size > 0.0 else 0.0
+
+
+@torch.no_grad()
+def _cluster_counts(net: ClasterNet, points: Tensor) -> list[int]:
+    if isinstance(net.aggregation, NoClusters):
+        return []
+    assigned = torch.cat([net.aggregation.assign(part) for part in points.split(8192)])
+    return torch.bincount(assigned, minlength=len(net.aggregation.centroids)).tolist()

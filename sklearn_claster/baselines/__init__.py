@@ -1,0 +1,5 @@
+"""Zero-shot baselines with the interface of ClasterZSL."""
+
+from ._eszsl import ESZSL
+
+__all__ = ["ESZSL"]

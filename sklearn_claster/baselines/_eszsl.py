@@ -1,0 +1,104 @@
+"""ESZSL: an embarrassingly simple approach to zero-shot learning."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+from .._base import BaseZeroShotClassifier, check_number
+from .._preprocessing import row_mean, unit_rows
+
+
+class ESZSL(BaseZeroShotClassifier):
+    """Closed-form bilinear zero-shot classifier.
+
+    Finds W that minimises
+
+        ||X W A^T - Y||^2 + gamma ||W A^T||^2 + lambda ||X W||^2 + gamma lambda ||W||^2
+
+    with X (n, f) samples, A (S, s) class embeddings and Y (n, S) of +1 and -1:
+
+        W = (X^T X + gamma I)^-1 X^T Y A (A^T A + lambda I)^-1
+
+    Features and class embeddings are centred on the seen data and brought to unit length,
+    as in `ClasterZSL`.
+
+    Parameters
+    ----------
+    gamma : float, default=1.0
+        Regularisation in the visual space.
+    lam : float, default=1.0
+        Regularisation in the semantic space (lambda).
+    space : {"zsl", "gzsl", "seen"}, default="zsl"
+        Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features_in_, n_embedding_features)
+        W.
+    classes_, unseen_classes_, class_embeddings_, feature_mean_, embedding_mean_
+        As in `ClasterZSL`.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+
+    Notes
+    -----
+    `predict_proba` is the softmax of the raw compatibilities x W a^T: it ranks, but it is
+    not calibrated.
+
+    References
+    ----------
+    B. Romera-Paredes and P. H. S. Torr, "An embarrassingly simple approach to zero-shot
+    learning", ICML 2015.
+
+    Examples
+    --------
+    >>> from sklearn_claster.baselines import ESZSL
+    >>> X = [[0.0, 0.1], [0.1, 0.0], [1.0, 1.1], [1.1, 1.0]]
+    >>> table = {"low": [0.0], "high": [1.0], "higher": [3.0]}
+    >>> ESZSL().fit(X, ["low", "low", "high", "high"], table).predict([[4.0, 4.0]])
+    array(['higher'], dtype='<U6')
+    """
+
+    def __init__(self, gamma: float = 1.0, *, lam: float = 1.0, space: str = "zsl") -> None:
+        self.gamma = gamma
+        self.lam = lam
+        self.space = space
+
+    def _check_parameters(self) -> None:
+        check_number(self, "gamma", Real, 0, low_allowed=False)
+        check_number(self, "lam", Real, 0, low_allowed=False)
+
+    def _fit_seen(
+        self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
+    ) -> None:
+        self.feature_mean_, self.embedding_mean_ = row_mean(X), row_mean(embeddings)
+        x = unit_rows(X, self.feature_mean_, np.float64)
+        a = unit_rows(embeddings, self.embedding_mean_, np.float64)
+        # X^T Y without forming Y: +1 for the own class, -1 for all others
+        class_sums = np.zeros((len(a), x.shape[1]))
+        np.add.at(class_sums, y, x)
+        xty = (2.0 * class_sums - x.sum(axis=0)).T  # (f, S)
+        left = _ridge_solve(x.T @ x, xty @ a, self.gamma)
+        self.coef_ = _ridge_solve(a.T @ a, left.T, self.lam).T
+
+    def _prepare_candidates(
+        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        return self.coef_ @ unit_rows(vectors, self.embedding_mean_, np.float64).T  # (f, C)
+
+    def _score_rows(self, X: NDArray[Any], candidates: NDArray[np.float64]) -> NDArray[np.float64]:
+        return unit_rows(X, self.feature_mean_, np.float64) @ candidates
+
+
+def _ridge_solve(
+    gram: NDArray[np.float64], right: NDArray[np.float64], ridge: float
+) -> NDArray[np.float64]:
+    """(gram + ridge I)^-1 right, by eigenvalues: sound for rank-deficient Gram matrices too."""
+    values, vectors = eigh(gram)
+    shifted = np.maximum(values, 0.0) + ridge
+    return vectors @ ((vectors.T @ right) / shifted[:, None])

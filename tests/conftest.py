@@ -1,0 +1,38 @@
+"""What all tests share: threads, a picture backend without a screen, and skips that say why."""
+
+import os
+from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One thread a worker, set before NumPy and torch load; loky's processes inherit it.
+    os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+
+import pytest
+import torch
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "claster_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("real_data")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and torch.cuda.is_available() is False")
+
+
+@pytest.fixture(scope="session")
+def claster_data():
+    """The folder of the real data sets: the environment's CLASTER_DATA, or ../shared/data."""
+    folder = Path(os.environ.get("CLASTER_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; set CLASTER_DATA to the folder that has them")
+    return folder

@@ -1,0 +1,200 @@
+import warnings
+
+import numpy as np
+import paper_twin
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from sklearn_claster.metrics import (
+    class_purity,
+    cluster_purity,
+    gzsl_report,
+    mean_per_class_accuracy,
+)
+
+LABEL_KINDS = {
+    "int": np.array([0, 1, 2, 3, 4]),
+    "negative float": np.array([-2.0, -1.0, 0.0, 1.0, 2.0]),
+    "str": np.array(["archery", "bowling", "fencing", "surfing", "yoyo"]),
+    "object str": np.array(["archery", "bowling", "fencing", "surfing", "yoyo"], dtype=object),
+    "object int": np.array([3, 5, 7, 9, 11], dtype=object),
+}
+
+
+@pytest.fixture(params=LABEL_KINDS, scope="module")
+def names(request):
+    return LABEL_KINDS[request.param]
+
+
+def draw(seed, n_classes, n_samples=60):
+    return np.random.default_rng(seed).integers(0, n_classes, n_samples)
+
+
+# purity
+
+
+@pytest.mark.parametrize("purity", ["cluster_purity", "class_purity"])
+@pytest.mark.parametrize("seed", range(5))
+def test_purity_is_that_of_the_paper_twin(purity, seed, names):
+    clusters, y = draw(seed, 3), draw(seed + 100, 5)
+    expected = getattr(paper_twin, purity)(clusters.tolist(), y.tolist())
+    assert globals()[purity](clusters, names[y]) == pytest.approx(expected, abs=1e-15)
+
+
+def test_purities_of_a_case_counted_by_hand():
+    clusters = [0, 0, 0, 1, 1, 1, 1]
+    y = ["a", "a", "b", "b", "b", "c", "d"]  # a: 2 + 0, b: 1 + 2, c: 0 + 1, d: 0 + 1
+    assert cluster_purity(clusters, y) == pytest.approx((2 + 2) / 7)
+    assert class_purity(clusters, y) == pytest.approx((2 + 2 + 1 + 1) / 7)
+
+
+def test_purities_exchange_when_clusters_and_classes_do():
+    clusters, y = draw(0, 4), draw(1, 7)
+    assert class_purity(clusters, y) == cluster_purity(y, clusters)
+    assert class_purity(clusters, y) != cluster_purity(clusters, y)
+
+
+def test_fewer_clusters_than_classes_bound_cluster_purity_only():
+    y = np.repeat(np.arange(51), 2)
+    clusters = y % 6  # every class lies in one cluster
+    assert class_purity(clusters, y) == 1.0
+    assert cluster_purity(clusters, y) == pytest.approx(6 / 51)
+
+
+def test_a_perfect_clustering_has_purity_one():
+    y = draw(0, 5)
+    assert cluster_purity(4 - y, y) == class_purity(4 - y, y) == 1.0
+
+
+@pytest.mark.parametrize("purity", [cluster_purity, class_purity])
+def test_purity_refuses_what_it_cannot_count(purity):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        purity([0, 1, 1], ["a", "b"])
+    with pytest.raises(ValueError, match="clusters has to hold at least one"):
+        purity([], [])
+    with pytest.raises(ValueError, match=r"clusters has to hold class labels.*'continuous'"):
+        purity([0.3, 0.1], ["a", "b"])
+
+
+# mean per-class accuracy
+
+
+def plain_mean_per_class_accuracy(y_true, y_pred, labels, weights):
+    recalls = []
+    for label in labels:
+        rows = [i for i, true in enumerate(y_true) if true == label]
+        total = sum(weights[i] for i in rows)
+        if total:
+            recalls.append(sum(weights[i] for i in rows if y_pred[i] == label) / total)
+    return sum(recalls) / len(recalls)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("labels", [None, [1, 3], [4, 0, 2], [2]])
+def test_mean_per_class_accuracy_is_the_plain_mean(labels, weighted, names):
+    y_true, y_pred = draw(0, 4), draw(1, 5)  # class 4 is predicted but has no row
+    weights = np.random.default_rng(2).uniform(0.1, 3, 60) if weighted else None
+    expected = plain_mean_per_class_accuracy(
+        y_true, y_pred, labels or range(4), np.ones(60) if weights is None else weights
+    )
+    actual = mean_per_class_accuracy(
+        names[y_true],
+        names[y_pred],
+        labels=None if labels is None else names[labels],
+        sample_weight=weights,
+    )
+    assert actual == pytest.approx(expected, abs=1e-12)
+
+
+def test_it_is_balanced_accuracy_where_that_is_defined():
+    y_true, y_pred = draw(0, 5), draw(1, 5)
+    expected = balanced_accuracy_score(y_true, y_pred)
+    assert mean_per_class_accuracy(y_true, y_pred) == pytest.approx(expected)
+
+
+def test_large_classes_count_no_more_than_small_ones():
+    y_true = ["big"] * 99 + ["small"]
+    assert mean_per_class_accuracy(y_true, ["big"] * 100) == 0.5
+
+
+def test_a_prediction_outside_of_labels_is_wrong():
+    assert mean_per_class_accuracy(["a", "a", "b"], ["a", "z", "b"], labels=["a"]) == 0.5
+
+
+def test_a_label_without_rows_is_left_out():
+    assert mean_per_class_accuracy(["a", "b"], ["a", "b"], labels=["a", "b", "z"]) == 1.0
+
+
+def test_a_class_of_weight_zero_is_left_out():
+    assert mean_per_class_accuracy(["a", "b"], ["a", "a"], sample_weight=[1.0, 0.0]) == 1.0
+
+
+def test_no_warning_for_many_classes_of_few_rows():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y = np.arange(60)
+        assert mean_per_class_accuracy(y, y) == 1.0
+        assert gzsl_report(y, y, np.arange(30))["harmonic_mean"] == 1.0
+        assert class_purity(y, y) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "match"),
+    [
+        ((["a"], ["a"]), {"labels": ["z"]}, ValueError, r"\['a'\].*\['z'\].*Leave labels=None"),
+        ((["a"], ["a"]), {"labels": []}, ValueError, "at least one of the classes"),
+        ((["a"], ["a"]), {"sample_weight": [0.0]}, ValueError, "weight above 0"),
+        (([], []), {}, ValueError, "y_true has to hold at least one"),
+        ((["a", "b"], ["a"]), {}, ValueError, "inconsistent numbers of samples"),
+        (([0.5, 1.0], [1.0, 1.0]), {}, ValueError, "y_true has to hold class labels.*continuous"),
+        (([1, 2], ["1", "2"]), {}, ValueError, "Mix of label input types"),
+        (([1, 2], [1, 2]), {"labels": ["1"]}, TypeError, "labels are strings"),
+        ((np.array(["a", None]), ["a", "a"]), {}, TypeError, "Drop the rows without a label"),
+    ],
+)
+def test_mean_per_class_accuracy_says_what_is_wrong(arguments, options, error, match):
+    with pytest.raises(error, match=match):
+        mean_per_class_accuracy(*arguments, **options)
+
+
+# generalized zero-shot report
+
+
+def test_gzsl_report_joins_the_two_sides(names):
+    y_true, y_pred = draw(0, 5), draw(1, 5)
+    report = gzsl_report(names[y_true], names[y_pred], names[[3, 0]])
+    seen = plain_mean_per_class_accuracy(y_true, y_pred, [0, 3], np.ones(60))
+    unseen = plain_mean_per_class_accuracy(y_true, y_pred, [1, 2, 4], np.ones(60))
+    assert list(report) == ["seen", "unseen", "harmonic_mean"]
+    assert report["seen"] == pytest.approx(seen)
+    assert report["unseen"] == pytest.approx(unseen)
+    assert report["harmonic_mean"] == pytest.approx(2 * seen * unseen / (seen + unseen))
+    assert seen != pytest.approx(unseen)
+    assert {type(value) for value in report.values()} == {float}
+
+
+@pytest.mark.parametrize(
+    ("y_pred", "expected"),
+    [("ssss", [1.0, 0.0, 0.0]), ("uuuu", [0.0, 1.0, 0.0]), ("uuss", [0.0, 0.0, 0.0])],
+)
+def test_harmonic_mean_is_zero_when_a_side_is(y_pred, expected):
+    assert list(gzsl_report(list("ssuu"), list(y_pred), ["s"]).values()) == expected
+
+
+@pytest.mark.parametrize(("seen_classes", "missing"), [(["a", "b"], "unseen"), (["z"], "seen")])
+def test_a_missing_side_is_nan(seen_classes, missing):
+    report = gzsl_report(["a", "b"], ["a", "b"], seen_classes)
+    present = {"seen": "unseen", "unseen": "seen"}[missing]
+    assert np.isnan([report[missing], report["harmonic_mean"]]).all()
+    assert report[present] == 1.0
+
+
+def test_without_seen_classes_all_are_unseen():
+    assert gzsl_report(["a", "b"], ["a", "a"], [])["unseen"] == 0.5
+
+
+def test_gzsl_report_refuses_labels_that_cannot_match():
+    with pytest.raises(TypeError, match="seen_classes are strings"):
+        gzsl_report([1, 2], [1, 2], ["1"])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        gzsl_report(["a", "b"], ["a"], ["a"])

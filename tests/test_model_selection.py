@@ -1,0 +1,476 @@
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import clone, config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import get_routing_for_object
+
+from sklearn_claster._class_embeddings import ClassEmbeddings
+from sklearn_claster.metrics import gzsl_report
+from sklearn_claster.model_selection import ZeroShotKFold, ZeroShotShuffleSplit, gzsl_scorer
+
+SPLITTERS = [ZeroShotKFold, ZeroShotShuffleSplit]
+SIZES = [1, 2, 3, 5, 10, 40, 7, 4]
+Y = np.random.default_rng(0).permutation(np.repeat(np.arange(8), SIZES))
+X = np.zeros((len(Y), 2))
+
+
+def split(splitter, y=Y):
+    return list(splitter.split(np.zeros((len(y), 1)), y))
+
+
+def same(folds, others):
+    return len(folds) == len(others) and all(
+        np.array_equal(one, other)
+        for fold, other_fold in zip(folds, others, strict=True)
+        for one, other in zip(fold, other_fold, strict=True)
+    )
+
+
+def held_out(splitter, y=Y):
+    return [set(np.unique(y)) - set(y[train]) for train, _ in split(splitter, y)]
+
+
+# which classes
+
+
+@pytest.mark.parametrize("n_splits", [2, 3, 5, 8])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_kfold_holds_out_each_class_once_with_all_its_rows(n_splits, shuffle):
+    folds = split(ZeroShotKFold(n_splits, shuffle=shuffle))
+    assert len(folds) == n_splits
+    tested = []
+    for train, test in folds:
+        unseen = set(Y[test])
+        assert not unseen & set(Y[train])
+        assert train.tolist() == [i for i, label in enumerate(Y) if label not in unseen]
+        assert test.tolist() == [i for i, label in enumerate(Y) if label in unseen]
+        tested += sorted(unseen)
+    assert sorted(tested) == list(range(8))
+    assert {len(set(Y[test])) for _, test in folds} <= {8 // n_splits, -(-8 // n_splits)}
+
+
+def test_without_shuffle_folds_are_blocks_of_the_sorted_classes():
+    y = np.array(list("ecadbaaace"))
+    unseen = [sorted(classes) for classes in held_out(ZeroShotKFold(2, shuffle=False), y)]
+    assert unseen == [["a", "b", "c"], ["d", "e"]]
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "test_size", "n_unseen"),
+    [
+        (51, 0.5, 25),  # HMDB51, as in the 50/50 protocol
+        (101, 0.5, 50),  # UCF101
+        (16, np.float32(0.5), 8),
+        (100, 0.29, 29),  # 0.29 * 100 is a little less than 29
+        (7, 0.4, 3),
+        (7, 5, 5),
+        (7, np.int64(1), 1),
+    ],
+)
+def test_shuffle_split_holds_out_that_many_classes(n_classes, test_size, n_unseen):
+    y = np.tile(np.arange(n_classes), 2)
+    splitter = ZeroShotShuffleSplit(4, test_size=test_size, random_state=0)
+    folds = split(splitter, y)
+    assert len(folds) == 4
+    for train, test in folds:
+        assert len(set(y[test])) == n_unseen
+        assert not set(y[test]) & set(y[train])
+        assert sorted([*train, *test]) == list(range(2 * n_classes))
+
+
+def test_shuffle_split_draws_every_fold_anew():
+    unseen = held_out(ZeroShotShuffleSplit(20, random_state=0))
+    assert len(set(map(frozenset, unseen))) > 10
+    assert set.union(*unseen) == set(range(8))
+
+
+# which rows of seen classes
+
+
+@pytest.mark.parametrize("seen_fraction", [0.01, 0.1, 0.2, 0.5, 0.75, 0.99, np.float32(0.25)])
+@pytest.mark.parametrize("splitter", [*SPLITTERS, "ordered"])
+def test_generalized_folds_move_the_share_of_every_training_class(splitter, seen_fraction):
+    if splitter == "ordered":
+        cv = ZeroShotKFold(3, seen_fraction=seen_fraction, shuffle=False)
+    else:
+        cv = splitter(3, seen_fraction=seen_fraction, random_state=1)
+    for train, test in split(cv):
+        assert sorted([*train, *test]) == list(range(len(Y)))
+        for label, size in enumerate(SIZES):
+            n_train, n_test = (Y[train] == label).sum(), (Y[test] == label).sum()
+            if n_train:  # a seen class
+                expected = min(max(round(float(seen_fraction) * size), 1), size - 1)
+                assert (n_train, n_test) == (size - expected, expected)
+            else:
+                assert n_test == size
+        assert 0 < len(set(Y[train])) < 8
+
+
+def test_seen_rows_are_moved_at_random_or_from_the_end():
+    y = np.repeat([0, 1, 2], 5)
+    ordered = ZeroShotKFold(3, seen_fraction=0.4, shuffle=False)
+    assert split(ordered, y)[0][1].tolist() == [0, 1, 2, 3, 4, 8, 9, 13, 14]
+    mixed = np.tile([0, 1, 2], 500)  # long enough for a sort that is not stable to show
+    _, test = split(ordered, mixed)[0]
+    assert test[mixed[test] > 0].tolist() == [i for i in range(900, 1500) if mixed[i] > 0]
+    moved = [
+        frozenset(test[y[test] == 2].tolist())
+        for seed in range(60)
+        for train, test in split(ZeroShotKFold(3, seen_fraction=0.4, random_state=seed), y)
+        if 2 in y[train]
+    ]
+    assert len(set(moved)) == 10  # all pairs out of five rows
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_held_out_classes_depend_on_the_seed_and_the_classes_only(splitter):
+    expected = held_out(splitter(4, random_state=3))
+    assert held_out(splitter(4, seen_fraction=0.5, random_state=3)) == expected
+    assert held_out(splitter(4, seen_fraction=0.5, random_state=3), np.sort(Y)) == expected
+    assert held_out(splitter(4, random_state=4)) != expected
+
+
+# random_state
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+@pytest.mark.parametrize("seed", [0, 7])
+def test_an_int_gives_the_same_folds_at_every_call(splitter, seed):
+    y = np.repeat(np.arange(20), 3)
+    cv = splitter(3, seen_fraction=0.3, random_state=seed)
+    state = check_random_state(None).get_state()[1]  # NumPy's global generator
+    folds = split(cv, y)
+    assert same(folds, split(cv, y))
+    assert same(folds, split(clone(cv, safe=False), y))
+    assert not same(folds, split(splitter(3, seen_fraction=0.3, random_state=seed + 1), y))
+    np.testing.assert_array_equal(state, check_random_state(None).get_state()[1])
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_none_and_a_generator_give_other_folds_at_every_call(splitter):
+    y = np.repeat(np.arange(20), 3)
+    for random_state in (None, np.random.RandomState(0)):
+        cv = splitter(3, random_state=random_state)
+        assert not same(split(cv, y), split(cv, y))
+    cvs = [splitter(3, random_state=np.random.RandomState(0)) for _ in range(2)]
+    assert same(*(split(cv, y) for cv in cvs))
+
+
+# the splitter's interface
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.arange(8) * 2 - 5,
+        np.arange(8) / 1.0,
+        np.array(list("abcdefgh")),
+        np.array(list("abcdefgh"), dtype=object),
+        np.arange(8).astype(object),
+    ],
+    ids=lambda labels: labels.dtype.name,
+)
+def test_folds_are_the_same_whatever_the_kind_of_labels(splitter, labels):
+    cv = splitter(3, seen_fraction=0.2, random_state=0)
+    expected = split(cv)
+    y = labels[Y]
+    for form in (y, y.tolist(), pd.Series(y), pd.Series(pd.Categorical(y)), y[:, None]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert same(list(cv.split(pd.DataFrame(X), form)), expected)
+
+
+def test_classes_of_one_row_make_folds_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folds = split(ZeroShotKFold(3, random_state=0), np.arange(60))
+    assert [len(test) for _, test in folds] == [20, 20, 20]
+
+
+def test_repr_names_every_parameter():
+    assert repr(ZeroShotKFold(3, seen_fraction=0.2)) == (
+        "ZeroShotKFold(n_splits=3, random_state=None, seen_fraction=0.2, shuffle=True)"
+    )
+    assert " ".join(repr(ZeroShotShuffleSplit(random_state=0)).split()) == (
+        "ZeroShotShuffleSplit(n_splits=10, random_state=0, seen_fraction=0.0, test_size=0.5)"
+    )
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_scikit_learn_knows_the_splitters(splitter):
+    cv = splitter(4, random_state=0)
+    assert cv.get_n_splits() == cv.get_n_splits(X, Y, None) == 4
+    assert check_cv(cv, Y, classifier=True) is cv
+    assert same(split(pickle.loads(pickle.dumps(cv))), split(cv))
+    assert not hasattr(cv, "set_split_request")
+    assert not get_routing_for_object(cv).split.requests
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_groups_are_ignored_with_a_warning(splitter):
+    cv = splitter(2, random_state=0)
+    with pytest.warns(UserWarning, match=f"groups parameter is ignored by {splitter.__name__}"):
+        folds = list(cv.split(X, Y, groups=Y))
+    assert same(folds, split(cv))
+
+
+@pytest.mark.parametrize(
+    ("splitter", "parameters", "match"),
+    [
+        (ZeroShotKFold, {"n_splits": 1}, "n_splits .* at least 2; got 1"),
+        (ZeroShotKFold, {"n_splits": 2.0}, "n_splits .* whole number"),
+        (ZeroShotShuffleSplit, {"n_splits": 0}, "n_splits .* at least 1; got 0"),
+        (ZeroShotShuffleSplit, {"n_splits": True}, "n_splits .* got True"),
+        (ZeroShotKFold, {"seen_fraction": 1.0}, "seen_fraction .* below 1, .*0.2.*got 1.0"),
+        (ZeroShotKFold, {"seen_fraction": -0.1}, "seen_fraction"),
+        (ZeroShotKFold, {"seen_fraction": float("nan")}, "seen_fraction"),
+        (ZeroShotShuffleSplit, {"seen_fraction": "0.2"}, "seen_fraction"),
+        (ZeroShotShuffleSplit, {"seen_fraction": False}, "seen_fraction"),
+        (ZeroShotKFold, {"shuffle": "no"}, "shuffle has to be True or False; got 'no'"),
+        (ZeroShotKFold, {"shuffle": False, "random_state": 0}, "random_state=0 has no effect"),
+        (ZeroShotShuffleSplit, {"test_size": 0}, "test_size"),
+        (ZeroShotShuffleSplit, {"test_size": 1.0}, "test_size .* got 1.0"),
+        (ZeroShotShuffleSplit, {"test_size": 2.5}, "test_size"),
+        (ZeroShotShuffleSplit, {"test_size": True}, "test_size"),
+        (ZeroShotShuffleSplit, {"test_size": None}, "test_size"),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused(splitter, parameters, match):
+    with pytest.raises(ValueError, match=match):
+        splitter(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("cv", "y", "match"),
+    [
+        (ZeroShotKFold(5), list("aabbccdd"), "y has 4 class.*n_splits to at most"),
+        (ZeroShotKFold(2), list("aabbcc"), "would hold out 2.*more splits hold out fewer"),
+        (ZeroShotKFold(2), list("aabb"), "two training classes"),
+        (ZeroShotShuffleSplit(test_size=0.1), list("aabbccdd"), "hold out 0.*Change test_size"),
+        (ZeroShotShuffleSplit(test_size=0.9), list("aabbccdd"), "hold out 4"),
+        (ZeroShotShuffleSplit(test_size=3), list("aabbccdd"), "hold out 3"),
+        (ZeroShotShuffleSplit(test_size=9), list("aabbccdd"), "Change test_size"),
+        (ZeroShotKFold(2), None, "ZeroShotKFold splits by class and needs y"),
+        (ZeroShotKFold(2), [], "at least one class label"),
+        (ZeroShotKFold(2), [0.1, 0.2, 0.3, 0.4], "y has to hold class labels.*continuous"),
+        (ZeroShotKFold(2), np.eye(4), "1d array"),
+        (ZeroShotKFold(2), [0.0, 1.0, 2.0, np.nan], "NaN"),
+        (ZeroShotKFold(2), np.array(["a", "b", "c", None]), "Drop the rows without a label"),
+    ],
+)
+def test_labels_that_make_no_folds_are_refused_at_once(cv, y, match):
+    with pytest.raises((ValueError, TypeError), match=match):
+        cv.split(np.zeros((8 if y is None else len(y), 1)), y)  # before the first fold is asked for
+
+
+def test_the_smallest_number_of_classes_that_works():
+    assert held_out(ZeroShotKFold(3, shuffle=False), np.array(list("abc"))) == [{"a"}, {"b"}, {"c"}]
+    assert len(split(ZeroShotShuffleSplit(1, test_size=2), list("abcd"))) == 1
+
+
+def test_x_and_y_have_to_be_of_one_length():
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ZeroShotKFold(2).split(X[1:], Y)
+
+
+def test_generalized_folds_need_a_class_of_two_rows():
+    with pytest.raises(ValueError, match=r"at least two rows.*Set seen_fraction=0\.0"):
+        split(ZeroShotKFold(2, seen_fraction=0.2), np.arange(6))
+    y = np.array(list("aaaabcd"))
+    with pytest.raises(ValueError, match="at least two rows"):  # where "a" is held out
+        split(ZeroShotKFold(2, seen_fraction=0.2), y)
+
+
+# in scikit-learn's searches
+
+
+class NearestEmbedding(ClassifierMixin, BaseEstimator):
+    """Names the candidate whose vector is nearest; seen ones are `seen_bonus` nearer."""
+
+    __metadata_request__fit = {"class_embeddings": True}  # noqa: RUF012
+
+    def __init__(self, seen_bonus=0.0, space="gzsl"):
+        self.seen_bonus = seen_bonus
+        self.space = space
+
+    def fit(self, X, y, class_embeddings=None):
+        assert isinstance(class_embeddings, ClassEmbeddings), "the table has to travel whole"
+        self.classes_ = np.unique(y)
+        self.n_rows_ = len(y)
+        self.table_ = class_embeddings
+        return self
+
+    def predict(self, X):
+        seen = np.isin(self.table_.labels, self.classes_)
+        distances = np.linalg.norm(np.asarray(X)[:, None] - self.table_.vectors, axis=2)
+        distances = distances - self.seen_bonus * seen
+        if self.space == "zsl":
+            distances[:, seen] = np.inf
+        return self.table_.labels[distances.argmin(axis=1)]
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    labels = np.array([f"class {i:02d}" for i in range(12)])
+    vectors = rng.normal(size=(12, 4))
+    codes = rng.permutation(np.repeat(np.arange(12), 8))
+    points = vectors[codes] + 0.6 * rng.normal(size=(96, 4))
+    return points, labels[codes], ClassEmbeddings(labels, vectors)
+
+
+@pytest.fixture(params=[False, True], ids=["routing off", "routing on"])
+def routing(request):
+    with config_context(enable_metadata_routing=request.param):
+        yield request.param
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_grid_search_maximises_the_harmonic_mean(data, routing, piped):
+    X, y, table = data
+    estimator, name, key = NearestEmbedding(), "seen_bonus", "class_embeddings"
+    if piped:
+        estimator = make_pipeline(FunctionTransformer(), estimator)
+        name = f"nearestembedding__{name}"
+        key = key if routing else f"nearestembedding__{key}"
+    search = GridSearchCV(
+        estimator,
+        {name: [100.0, 0.1, 1.5]},
+        cv=ZeroShotKFold(3, seen_fraction=0.25, random_state=0),
+        scoring=gzsl_scorer,
+        refit="harmonic_mean",
+        error_score="raise",
+    ).fit(X, y, **{key: table})
+    results = search.cv_results_
+    assert search.best_params_ == {name: 0.1}
+    assert search.best_score_ == results["mean_test_harmonic_mean"].max() > 0.5
+    assert results["mean_test_seen"][0] > results["mean_test_seen"][1]
+    assert results["mean_test_unseen"][0] == results["mean_test_harmonic_mean"][0] == 0.0
+    assert search.classes_.tolist() == table.labels.tolist()  # refitted on all
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_cross_validate_scores_unseen_classes_and_left_out_rows(data, routing, splitter):
+    X, y, table = data
+    cv = splitter(3, seen_fraction=0.25, random_state=0)
+    results = cross_validate(
+        NearestEmbedding(seen_bonus=0.1),
+        X,
+        y,
+        cv=cv,
+        scoring=gzsl_scorer,
+        params={"class_embeddings": table},
+        return_estimator=True,
+        error_score="raise",
+    )
+    for i, (train, test) in enumerate(cv.split(X, y)):
+        fitted = results["estimator"][i]
+        assert fitted.n_rows_ == len(train)
+        assert fitted.classes_.tolist() == sorted(set(y[train]))
+        assert set(y[test]) == set(y)
+        report = gzsl_report(y[test], fitted.predict(X[test]), sorted(set(y[train])))
+        for key, value in report.items():
+            assert results[f"test_{key}"][i] == value
+        assert 0 < report["harmonic_mean"] <= 1
+
+
+def test_ordinary_folds_score_unseen_classes_only(data, routing):
+    X, y, table = data
+    scores = cross_val_score(
+        NearestEmbedding(space="zsl"),
+        X,
+        y,
+        cv=ZeroShotShuffleSplit(4, random_state=0),
+        params={"class_embeddings": table},
+        error_score="raise",
+    )
+    assert len(scores) == 4
+    assert scores.min() > 0.5
+
+
+def test_a_search_inside_cross_validation(data, routing):
+    X, y, table = data
+    search = GridSearchCV(
+        NearestEmbedding(),
+        {"seen_bonus": [100.0, 0.1]},
+        cv=ZeroShotKFold(3, seen_fraction=0.25, random_state=0),
+        scoring=gzsl_scorer,
+        refit="harmonic_mean",
+        error_score="raise",
+    )
+    outer = ZeroShotKFold(3, seen_fraction=0.25, random_state=1)
+    results = cross_validate(
+        search,
+        X,
+        y,
+        cv=outer,
+        scoring=gzsl_scorer,
+        params={"class_embeddings": table},
+        return_estimator=True,
+        error_score="raise",
+    )
+    assert min(results["test_harmonic_mean"]) > 0.4
+    for fitted, (train, _) in zip(results["estimator"], outer.split(X, y), strict=True):
+        assert fitted.best_params_ == {"seen_bonus": 0.1}
+        assert fitted.classes_.tolist() == sorted(set(y[train]))
+
+
+# the scorer by itself
+
+
+def test_gzsl_scorer_is_the_report_of_the_predictions(data):
+    X, y, table = data
+    rows = y > "class 04"
+    fitted = NearestEmbedding(0.3).fit(X[rows], y[rows], table)
+    scores = gzsl_scorer(fitted, X, y)
+    assert scores == gzsl_report(y, fitted.predict(X), table.labels[5:])
+    assert len(set(scores.values())) == 3
+    assert pickle.loads(pickle.dumps(gzsl_scorer)) is gzsl_scorer
+
+
+@pytest.mark.parametrize("side", ["seen", "unseen"])
+def test_gzsl_scorer_needs_rows_of_both_kinds(data, side):
+    X, y, table = data
+    rows = y > "class 04"
+    fitted = NearestEmbedding().fit(X[rows], y[rows], table)
+    rows = ~rows if side == "seen" else rows
+    with pytest.raises(ValueError, match=rf"y has none of {side} classes.*seen_fraction=0\.2"):
+        gzsl_scorer(fitted, X[rows], y[rows])
+
+
+def test_gzsl_scorer_in_ordinary_folds_names_the_cure(data):
+    X, y, table = data
+    with pytest.raises(ValueError, match=r"ZeroShotKFold\(seen_fraction=0\.2\)"):
+        cross_validate(
+            NearestEmbedding(),
+            X,
+            y,
+            cv=ZeroShotKFold(3),
+            scoring=gzsl_scorer,
+            params={"class_embeddings": table},
+            error_score="raise",
+        )
+
+
+def test_gzsl_scorer_warns_when_no_seen_class_is_a_candidate(data):
+    X, y, table = data
+    rows = y > "class 04"
+    fitted = NearestEmbedding(space="zsl").fit(X[rows], y[rows], table)
+    with pytest.warns(UserWarning, match='space="gzsl"'):
+        scores = gzsl_scorer(fitted, X, y)
+    assert scores["seen"] == scores["harmonic_mean"] == 0.0
+
+
+def test_gzsl_scorer_needs_classes(data):
+    X, y, _ = data
+    with pytest.raises(ValueError, match=r"NearestEmbedding has none.*gzsl_report"):
+        gzsl_scorer(NearestEmbedding(), X, y)
