@@ -367,7 +367,7 @@ def check_number(
     low_allowed: bool = True,
     also: tuple[Any, ...] = (),
 ) -> None:
-    """Raise unless the parameter is a number of that kind between `low` and `high`, or in `also`."""
+    """Raise unless the parameter is such a number between `low` and `high`, or in `also`."""
     value = getattr(estimator, name)
     if any(value is choice or (isinstance(value, str) and value == choice) for choice in also):
         return
@@ -378,6 +378,6 @@ def check_number(
     expected = f"expected {word} in {opening}{low}, {high}{closing}{alternatives}"
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{name}={value!r} has the wrong type; {expected}.")
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     if not (low <= number <= high) or (number == low and not low_allowed) or np.isinf(number):
         raise ValueError(f"{name}={value!r} is out of range; {expected}.")

@@ -252,7 +252,7 @@ default="combined"
         model, history = learn(self, X, y, embeddings, seed, plan, on_epoch)
         if validation is not None:
             history["validation_accuracy"] = validation
-        vars(self).update(self._fitted_attributes(model, history))
+        self.__dict__.update(self._fitted_attributes(model, history))
         hooks.end(lambda: dict(vars(self)))
         self._warn_of_empty_clusters()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,15 +31,14 @@ class MLP(nn.Module):
         super().__init__()
         widths = [n_in, *hidden_layer_sizes, n_out]
         self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, a, b) for a, b in zip(widths, widths[1:], strict=False)
+            nn.utils.skip_init(nn.Linear, a, b) for a, b in pairwise(widths)
         )
         self.dropout = dropout
         with torch.no_grad():
-            for parameter, layer in (
-                (p, layer) for layer in self.layers for p in layer.parameters()
-            ):
-                bound = layer.in_features**-0.5
-                parameter.uniform_(-bound, bound, generator=generator)
+            for n_inputs, layer in zip(widths, self.layers, strict=False):
+                bound = n_inputs**-0.5
+                for parameter in layer.parameters():
+                    parameter.uniform_(-bound, bound, generator=generator)
 
     def forward(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """Map (n, n_in) to (n, n_out); dropout applies where a noise generator is given."""
@@ -157,7 +157,7 @@ class ClasterNet(nn.Module):
         self.aggregation: NoClusters | CentroidSum | NetVLAD = NoClusters()
 
     def project(self, embeddings: Tensor) -> Tensor:
-        """a -> a', class embeddings in the visual space, (C, s) -> (C, f)."""
+        """Map a to a', class embeddings in the visual space, (C, s) -> (C, f)."""
         return self.projector(embeddings) / self.projection_scale
 
     def points(self, x: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ def unit_rows(
     Chunks keep the float64 intermediate small; the division by the largest entry keeps the
     squares from overflowing or vanishing.
     """
-    out = np.empty(rows.shape, dtype=dtype)
+    out: NDArray[Any] = np.empty(rows.shape, dtype=dtype)
     for chunk in gen_batches(len(rows), _ROWS_AT_ONCE):
         centred = rows[chunk] / 2.0 - mean / 2.0  # halves: the difference cannot overflow
         largest = np.abs(centred).max(axis=1, keepdims=True, initial=0.0)

@@ -1,4 +1,7 @@
-"""The gradient loops: the only place with an optimiser (Adam; Eq. 3's penalty is its weight decay)."""
+"""The gradient loops: the only place with an optimiser.
+
+It is Adam throughout; the penalty of Eq. 3 is its weight decay.
+"""
 
 from __future__ import annotations
 

@@ -172,7 +172,17 @@ def test_representation_is_homogeneous(dtype, scale):
         ([[0, 0], [0, 0]], [[0, 0], [0, 0]]),
         ([[0.1, 0.2]], [[0.1, 0.2], [0.1, 0.2], [0.3, 0.1]]),
     ],
-    ids="on_it on_it_K1 K1 all_equal same_centroids two_equal nearly all_zero twice_on_it".split(),
+    ids=[
+        "on_it",
+        "on_it_K1",
+        "K1",
+        "all_equal",
+        "same_centroids",
+        "two_equal",
+        "nearly",
+        "all_zero",
+        "twice_on_it",
+    ],
 )
 def test_values_and_gradients_at_singular_points(points, centroids, dtype):
     """The literal formula reads 0/0 at most of these."""

@@ -296,7 +296,7 @@ def test_generalized_folds_need_a_class_of_two_rows():
 class NearestEmbedding(ClassifierMixin, BaseEstimator):
     """Names the candidate whose vector is nearest; seen ones are `seen_bonus` nearer."""
 
-    __metadata_request__fit = {"class_embeddings": True}  # noqa: RUF012
+    __metadata_request__fit = {"class_embeddings": True}
 
     def __init__(self, seen_bonus=0.0, space="gzsl"):
         self.seen_bonus = seen_bonus
