@@ -1,8 +1,8 @@
 """Zero-shot learning by clustering with reinforcement learning (CLASTER) for scikit-learn."""
 
 from ._class_embeddings import ClassEmbeddings
-from ._claster import ClasterZSL
+from ._claster import PAPER_PARAMETERS, ClasterZSL
 
 __version__ = "0.1.0"
 
-__all__ = ["ClassEmbeddings", "ClasterZSL", "__version__"]
+__all__ = ["PAPER_PARAMETERS", "ClassEmbeddings", "ClasterZSL", "__version__"]

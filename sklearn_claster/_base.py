@@ -22,7 +22,7 @@ from ._torch_utils import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
 
-FLOATS = (np.float32, np.float64, np.float16)  # anything else becomes the first
+FLOATS = (np.float64, np.float32, np.float16)  # anything else becomes the first
 _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
 
@@ -211,6 +211,7 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
             sign of scikit-learn's default folds, which hold out samples, not classes.
         """
         labels = self._candidates(unseen_embeddings)[0].labels
+        y = as_host_array(y)
         if not np.isin(np.asarray(y), labels).any():
             warnings.warn(
                 f"None of the labels in y is a candidate of space={self.space!r} "
@@ -348,8 +349,9 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
 def check_choice(estimator: Any, name: str, choices: tuple[Any, ...]) -> None:
     """Raise unless the parameter is one of `choices`."""
     value = getattr(estimator, name)
+    plain = bool(value) if isinstance(value, np.bool_) else value
     if not any(
-        value is choice or (isinstance(value, str) and value == choice) for choice in choices
+        plain is choice or (isinstance(plain, str) and plain == choice) for choice in choices
     ):
         raise ValueError(
             f"{name}={value!r} is not a valid choice; expected one of "

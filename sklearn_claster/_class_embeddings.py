@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,7 +123,8 @@ class ClassEmbeddings:
             raise ValueError(
                 f"{len(missing)} class(es) have no vector in the class table: {preview(missing)}. "
                 f"It holds {len(self.labels)} classes: {preview(self.labels)}. Add the missing "
-                "rows, or drop the samples of those classes."
+                "rows, or drop the samples of those classes. If a search has cut the table into "
+                "folds, pass it as ClassEmbeddings(labels, vectors)."
             )
         return ClassEmbeddings(wanted, self.vectors[np.searchsorted(self.labels, wanted)])
 
@@ -162,11 +164,11 @@ class ClassEmbeddings:
         if isinstance(table, Mapping):
             if not table:
                 raise ValueError(f"{name} is empty: it needs one vector per class.")
-            widths = {np.shape(vector) for vector in table.values()}
-            if len(widths) > 1:
+            shapes = sorted({np.shape(vector) for vector in table.values()})
+            if len(shapes) > 1 or len(shapes[0]) != 1:
                 raise ValueError(
-                    f"The vectors in {name} need one common length; got the shapes "
-                    f"{sorted(widths)}."
+                    f"The vectors in {name} are one-dimensional and of one common length; got the "
+                    f"shapes {shapes}."
                 )
             return cls(list(table), np.array([np.asarray(vector) for vector in table.values()]))
         if hasattr(table, "iloc") and hasattr(table, "columns"):  # a pandas-like DataFrame
@@ -208,17 +210,42 @@ def _holds_strings(labels: NDArray[Any]) -> bool:
 
 def _as_labels(labels: ArrayLike) -> NDArray[Any]:
     """Labels as a fresh one-dimensional array that can be sorted."""
+    if isinstance(labels, (str, bytes, set, frozenset, Mapping)) or not hasattr(labels, "__iter__"):
+        raise TypeError(
+            "The labels of a class table have to come in an order, as a list or an array; got "
+            f"{type(labels).__name__}."
+        )
     if not isinstance(labels, np.ndarray):  # NumPy would turn [1, "a"] into two strings
-        labels = list(labels) if hasattr(labels, "__iter__") else labels  # type: ignore[arg-type]
-        kinds = {isinstance(label, (str, bytes)) for label in labels}  # type: ignore[union-attr]
-        if len(kinds) > 1:
-            raise TypeError(
-                "The labels of a class table are all strings or all numbers; got both. "
-                "Convert them, for example with str(label)."
-            )
-    names = np.array(column_or_1d(labels), copy=True)
+        labels = list(labels)  # type: ignore[arg-type]
+        _check_label_types([label for label in labels if isinstance(label, (str, bytes, Number))])
+    names = np.array(labels)
+    if names.ndim == 2 and names.shape[1] == 1:
+        names = names[:, 0]
+    if names.ndim != 1:
+        raise ValueError(
+            f"The labels of a class table are one-dimensional; got the shape {names.shape}."
+        )
+    if names.dtype.kind not in "biufU":
+        _check_label_types(names.tolist())
+    if names.dtype.kind == "O" and not _holds_strings(names):
+        names = np.array(names.tolist())
     if names.dtype.kind == "f" and not np.isfinite(names).all():
         raise ValueError("The labels of a class table have to be finite; got NaN or infinity.")
-    if names.dtype.kind == "O" and len({isinstance(name, (str, bytes)) for name in names}) > 1:
-        raise TypeError("The labels of a class table are all strings or all numbers; got both.")
     return names
+
+
+def _check_label_types(labels: list[Any]) -> None:
+    """Raise unless all labels are strings or all are numbers."""
+    strings = {isinstance(label, str) for label in labels}
+    for label in labels:
+        if not isinstance(label, (str, Real, np.bool_)):
+            raise TypeError(
+                "The labels of a class table are strings or numbers; got the "
+                f"{type(label).__name__} {label!r}. Convert them, for example with str(label), "
+                "or label.decode() for bytes."
+            )
+    if len(strings) > 1:
+        raise TypeError(
+            "The labels of a class table are all strings or all numbers; got both. "
+            "Convert them, for example with str(label)."
+        )

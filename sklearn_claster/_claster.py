@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,22 @@ from ._inference import TEST_RULES, Candidates
 from ._learning import History, Plan, learn, search_epochs
 from ._model import ClasterModel
 from ._torch_utils import resolve_device
+
+
+# The paper's own values: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU.
+PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
+    {
+        "n_clusters": 6,
+        "alpha": 0.1,
+        "centroids": "reinforce",
+        "centroid_weight": 1.0,
+        "inference": "seen_class",
+        "hidden_layer_sizes": (8192, 8192),
+        "learning_rate": 1e-4,
+        "weight_decay": 5e-4,
+        "reinforce_steps": 10_000,
+    }
+)
 
 
 class ClasterZSL(
@@ -68,15 +85,15 @@ default="combined"
         letter, nearest candidate to the embedding of the most probable seen class.
         "conse": nearest candidate to the probability-weighted embeddings of the seen
         classes (Norouzi et al., 2014).
-    visual_weight : float, default=0.5
+    visual_weight : float, default=0.7
         Share of the visual space in "combined".
     n_neighbors : int, default=3
         k of the rectification of unseen candidates by their nearest seen classes (Eq. 6);
         0 turns it off, more than there are seen classes means all of them.
     temperature : float, default=0.1
         Divides the cosines in the semantic softmax and in `predict_proba`.
-    hidden_layer_sizes : sequence of int, default=(512,)
-        Widths of the hidden layers of all three networks (V, phi, a').
+    hidden_layer_sizes : sequence of int, default=(512, 512)
+        Widths of the hidden layers of all three networks (V, phi, a'); () makes linear maps.
     dropout : float, default=0.0
         Share of hidden units of V and phi that are left out in a training step.
     learning_rate : float, default=1e-3
@@ -87,7 +104,7 @@ default="combined"
         Rows per step. "auto" is a 32nd of the samples, but at least 8 and at most 256.
     max_epochs : int, default=10
         Passes over the data that V trains for; the first half is a warm-up with fixed
-        centroids. The two other networks have budgets of their own: 200 steps over all
+        centroids. The two other networks have budgets of their own: 300 steps over all
         classes for a', 10 epochs for phi.
     reinforce_steps : int or "auto", default="auto"
         Steps after the warm-up, in which rewards move the centroids (other `centroids`
@@ -170,10 +187,10 @@ default="combined"
         centroid_weight: float | str = "mean",
         use_semantics: bool = True,
         inference: str = "combined",
-        visual_weight: float = 0.5,
+        visual_weight: float = 0.7,
         n_neighbors: int = 3,
         temperature: float = 0.1,
-        hidden_layer_sizes: Sequence[int] = (512,),
+        hidden_layer_sizes: Sequence[int] = (512, 512),
         dropout: float = 0.0,
         learning_rate: float = 1e-3,
         weight_decay: float = 5e-4,

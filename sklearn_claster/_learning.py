@@ -22,7 +22,7 @@ from ._preprocessing import row_mean, unit_rows
 from ._torch_utils import resolve_device, seeded_generator, to_numpy, to_tensor
 from ._training import EpochRecord, Optimization, fit_estimator, fit_projector, train_classifier
 
-PROJECTOR_STEPS = 200
+PROJECTOR_STEPS = 300
 ESTIMATOR_EPOCHS = 10
 HELD_OUT_SHARE = 0.25  # of the seen classes, in the search for the number of epochs
 
@@ -100,6 +100,7 @@ def learn(
         clustered = torch.cat([x, projected[labels]], dim=1)  # [x_i, a'(y_i)]
     with torch.no_grad():
         points = torch.cat([net.points(part) for part in x.split(8192)])  # psi, (n, p)
+    _check_finite("a point", float(points.abs().max() + clustered.abs().max()), parameters)
 
     n_clusters = _usable_clusters(parameters, len(x))
     net.aggregation = make_aggregation(  # psi -> omega
@@ -114,7 +115,7 @@ def learn(
     history: History = {}
 
     def record_epoch(record: EpochRecord) -> bool:
-        _check_finite(record, parameters)
+        _check_finite("the loss", record.loss, parameters)
         for name, value in vars(record).items():
             history.setdefault(name, []).append(value)
         return on_epoch(model, history) or len(history["loss"]) == plan.n_epochs
@@ -204,10 +205,10 @@ def _usable_clusters(parameters: Any, n_samples: int) -> int:
     return min(parameters.n_clusters, n_samples)
 
 
-def _check_finite(record: EpochRecord, parameters: Any) -> None:
-    if not math.isfinite(record.loss):
+def _check_finite(name: str, value: float, parameters: Any) -> None:
+    if not math.isfinite(value):
         raise ValueError(
-            f"Training diverged: the loss became {record.loss}. Lower "
+            f"Training diverged: {name} became {value}. Lower "
             f"learning_rate={parameters.learning_rate} or raise "
             f"temperature={parameters.temperature}."
         )

@@ -102,7 +102,8 @@ class ClasterModel:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        arrays = {name: torch.as_tensor(array) for name, array in state["net"].items()}
+        # Copies: the arrays may be read-only, as in joblib.load(..., mmap_mode="r").
+        arrays = {name: torch.tensor(array) for name, array in state["net"].items()}
         net = ClasterNet(**state["sizes"], generator=torch.Generator())
         if state["aggregation"] == "CentroidSum":
             net.aggregation = CentroidSum(

@@ -15,6 +15,9 @@ from ._equations import compatibility
 from ._networks import ClasterNet, NoClusters
 from ._torch_utils import shuffled_batches
 
+# a' is learnt from one point per class, so it needs a stronger penalty than V does.
+PROJECTOR_WEIGHT_DECAY = 2e-3
+
 
 @dataclass(frozen=True)
 class Optimization:
@@ -50,7 +53,7 @@ def fit_projector(
     squared error is the same, and the cost does not depend on the number of samples.
     Afterwards a' is scaled to a root mean square row norm of one.
     """
-    adam = optimization.adam(net.projector.parameters(), 0.0)
+    adam = optimization.adam(net.projector.parameters(), PROJECTOR_WEIGHT_DECAY)
     for _ in range(n_steps):
         loss = (class_weights[:, None] * (net.projector(embeddings) - class_means) ** 2).sum()
         _step(adam, loss)

@@ -40,8 +40,12 @@ class ESZSL(BaseZeroShotClassifier):
     ----------
     coef_ : ndarray of shape (n_features_in_, n_embedding_features)
         W.
-    classes_, unseen_classes_, class_embeddings_, feature_mean_, embedding_mean_
+    classes_, unseen_classes_, class_embeddings_
         As in `ClasterZSL`.
+    feature_mean_ : ndarray of shape (n_features_in_,)
+        Mean of the training samples.
+    embedding_mean_ : ndarray of shape (n_embedding_features,)
+        Mean of the seen classes' embeddings.
     n_features_in_ : int
         Number of features seen in `fit`.
 
