@@ -24,7 +24,6 @@ from ._learning import History, Plan, learn, search_epochs
 from ._model import ClasterModel
 from ._torch_utils import resolve_device
 
-
 # The paper's own values: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU.
 PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
     {
