@@ -59,8 +59,8 @@ TEXT = """\
 Each line changes one default of `ClasterZSL`. The unseen classes of every problem were put away; of
 its seen classes a quarter was held out, and a variant that had learnt the others named them (at
 most {rows_a_class} rows a class). Mean per-class accuracy on the held-out classes, in percent:
-first the default, then what a variant adds to it; the last column is the mean over all {n_folds} folds,
-with the 95 % t-interval of the paired differences. Lines with `inference='compatibility'` are
+first the default, then what a variant adds to it; the last column is the mean over all {n_folds}
+folds, with the 95 % t-interval of the paired differences. Lines with "compatibility" are
 compared with the default parameters under the same test rule, since "combined" hides most of what
 clusters do.
 
