@@ -1075,10 +1075,6 @@ def test_bad_parameters_are_refused_before_training(make, name, value, error, me
 
 
 @pytest.mark.parametrize("value", [(True,), b"ab", np.array(16)], ids=repr)
-@pytest.mark.xfail(
-    reason="_claster.py accepts bools and bytes as widths, and trips over 0-d arrays",
-    raises=(pytest.fail.Exception, AssertionError),
-)
 @pytest.mark.usefixtures("no_training")
 def test_odd_hidden_layer_sizes_are_refused_before_training(value):
     refuse(
@@ -1273,10 +1269,6 @@ def test_bad_questions_are_refused(make, action, error, message):
         ("inference", "eszsl"),
         ("n_neighbors", -1),
     ],
-)
-@pytest.mark.xfail(
-    reason="_claster.py checks the test rule's parameters in fit only",
-    raises=(pytest.fail.Exception, KeyError, RuntimeError, RuntimeWarning, AssertionError),
 )
 def test_bad_parameters_set_after_fit_are_refused(name, value):
     model = fitted(small).set_params(**{name: value})

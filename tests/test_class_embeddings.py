@@ -234,9 +234,6 @@ def test_a_message_shows_five_labels_and_counts_the_rest():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-@pytest.mark.xfail(
-    reason="vectors do not pass _torch_utils.as_host_array", raises=(TypeError, RuntimeError)
-)
 def test_vectors_may_be_any_tensor_that_X_may_be(dtype):
     vectors = torch.tensor(VECTORS, dtype=dtype, requires_grad=True)
     assert_same(ClassEmbeddings(LABELS, vectors), table())
