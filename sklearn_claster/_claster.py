@@ -20,9 +20,9 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import BaseZeroShotClassifier, check_choice, check_number
 from ._callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
 from ._centroids import CENTROIDS
-from ._inference import TEST_RULES, Candidates
+from ._inference import TEST_RULES, TestRule
 from ._learning import History, Plan, learn, search_epochs
-from ._model import ClasterModel
+from ._model import ClasterModel, Scorer
 from ._torch_utils import resolve_device
 
 # The paper's own values: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU.
@@ -288,14 +288,12 @@ default="combined"
 
     def _prepare_candidates(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
-    ) -> Candidates:
+    ) -> Scorer:
         self._check_test_rule()
-        return self._model.candidates(vectors, is_seen, self.n_neighbors)
+        return self._model.scorer(vectors, is_seen, TestRule.of(self))
 
-    def _score_rows(self, X: NDArray[Any], candidates: Candidates) -> NDArray[np.float32]:
-        return self._model.scores(
-            X, candidates, self.inference, self.temperature, self.visual_weight
-        )
+    def _score_rows(self, X: NDArray[Any], candidates: Scorer) -> NDArray[Any]:
+        return candidates(X)
 
     def _can_hold_out_classes(self) -> bool:
         if self._has_table and len(self.classes_) >= 4:

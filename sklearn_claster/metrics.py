@@ -312,12 +312,12 @@ def seen_unseen_curve(
     """
     y_true, labels = check_labels(y_true, "y_true"), check_labels(labels, "labels")
     check_comparable(labels, y_true, "labels", "y_true")
-    scores = check_array(scores, dtype=np.float64, input_name="scores")
-    check_consistent_length(y_true, scores)
-    if scores.shape[1] != len(labels) or len(np.unique(labels)) != len(labels):
+    matrix: NDArray[np.float64] = check_array(scores, dtype=np.float64, input_name="scores")
+    check_consistent_length(y_true, matrix)
+    if matrix.shape[1] != len(labels) or len(np.unique(labels)) != len(labels):
         raise ValueError(
             "scores needs one column per label, and labels each class once; got "
-            f"{scores.shape[1]} columns and {len(labels)} labels of {len(np.unique(labels))} "
+            f"{matrix.shape[1]} columns and {len(labels)} labels of {len(np.unique(labels))} "
             "classes. Of a zero-shot classifier, labels are candidates()[0]."
         )
     is_seen_label = _is_among(labels, seen_classes, "seen_classes")
@@ -329,8 +329,8 @@ def seen_unseen_curve(
         )
     best, hit = [], []  # of either side: the highest score (n,), whether it is the true class
     for columns in (np.flatnonzero(is_seen_label), np.flatnonzero(~is_seen_label)):
-        top = columns[scores[:, columns].argmax(axis=1)]
-        best.append(scores[np.arange(len(scores)), top])
+        top = columns[matrix[:, columns].argmax(axis=1)]
+        best.append(matrix[np.arange(len(matrix)), top])
         hit.append(labels[top] == y_true)
     classes, codes, counts = np.unique(y_true, return_inverse=True, return_counts=True)
     is_seen = _is_among(classes, seen_classes, "seen_classes")
