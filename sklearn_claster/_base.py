@@ -251,6 +251,8 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__} needs samples of at least 2 classes; got 1 class "
                 f"({preview(classes)})."
             )
+        if X.shape[1] == 1:
+            _warn_of_one_feature("X")
         return X, y
 
     def _set_table(self, class_embeddings: Any) -> None:
@@ -268,6 +270,8 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"All {len(self.classes_)} seen classes have the same vector in class_embeddings; "
                 "at least two have to differ, or nothing can be learnt from them."
             )
+        if table.vectors.shape[1] == 1:
+            _warn_of_one_feature("class_embeddings")
         if len(distinct) < len(self.classes_):
             warnings.warn(
                 f"Only {len(distinct)} of the {len(self.classes_)} seen classes' vectors in "
@@ -344,6 +348,16 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
         X = validate_data(self, as_host_array(X), dtype=FLOATS, reset=False)
         for rows in gen_batches(len(X), n_rows):
             yield X[rows]
+
+
+def _warn_of_one_feature(name: str) -> None:
+    warnings.warn(
+        f"{name} has one feature. Rows are centred and brought to unit length, so only the side of "
+        "the mean that it lies on counts; two or more features are needed to tell more than two "
+        "groups apart.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def check_choice(estimator: Any, name: str, choices: tuple[Any, ...]) -> None:

@@ -324,9 +324,10 @@ default="combined"
     def _warn_of_empty_clusters(self) -> None:
         counts = self.history_["cluster_counts"][-1]
         if counts and min(counts) == 0:
+            knobs = "n_clusters or alpha" if self.centroids == "reinforce" else "n_clusters"
             warnings.warn(
                 f"{counts.count(0)} of {len(counts)} clusters hold no training sample. Lower "
-                "n_clusters or alpha.",
+                f"{knobs}.",
                 ConvergenceWarning,
                 stacklevel=2,
             )

@@ -132,15 +132,16 @@ def train_classifier(
             with torch.no_grad():
                 if refine is not None and step >= n_warm_up_steps:
                     refine(psi, torch.softmax(logits, dim=1), target)
-                hits = (logits.argmax(dim=1) == target).sum()
-                sums += torch.stack([loss.detach() * len(rows), hits.to(sums.dtype)])
+                n_hits = (logits.argmax(dim=1) == target).sum()
+                sums += torch.stack([loss.detach() * len(rows), n_hits.to(sums.dtype)])
             n_seen += len(rows)
             step += 1
             if step == n_steps:
                 break
-        mean_loss, accuracy = (sums / n_seen).tolist()
+        total_loss, hits = sums.tolist()
+        accuracy = hits / n_seen
         record = EpochRecord(
-            loss=mean_loss,
+            loss=total_loss / n_seen,
             seen_accuracy=accuracy,
             reward=2.0 * accuracy - 1.0,
             centroid_movement=_relative_movement(start, centroids),

@@ -605,6 +605,7 @@ def test_a_row_is_scored_alike_alone_and_among_others(make, space):
         assert model.predict(ALL_X[i : i + 1]).shape == (1,)
 
 
+@pytest.mark.filterwarnings("ignore:.*has one feature")
 @both
 def test_one_sample_a_class_and_one_feature_are_enough(make):
     first = np.unique(CODES, return_index=True)[1]
@@ -1273,3 +1274,12 @@ def test_bad_questions_are_refused(make, action, error, message):
 def test_bad_parameters_set_after_fit_are_refused(name, value):
     model = fitted(small).set_params(**{name: value})
     refuse(lambda: model.predict_proba(X), (TypeError, ValueError), re.escape(f"{name}={value!r}"))
+
+
+def test_one_feature_is_said_to_be_little():
+    X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    with pytest.warns(UserWarning, match="X has one feature"):
+        ESZSL().fit(X, y)
+    wide = np.hstack([X, np.square(X)])
+    with pytest.warns(UserWarning, match="class_embeddings has one feature"):
+        ESZSL().fit(wide, y, {0: [0.0], 1: [1.0], 2: [2.0]})

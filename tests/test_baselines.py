@@ -53,6 +53,7 @@ SIZES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*has one feature")
 @pytest.mark.parametrize(("gamma", "lam"), REGULARISATION)
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_eszsl_is_the_closed_form_of_the_paper(gamma, lam, sizes):

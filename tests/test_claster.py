@@ -1046,6 +1046,7 @@ def test_one_unseen_class(inference):
     assert zsl.set_params(space="gzsl").predict_proba(X).shape == (len(X), 7)
 
 
+@pytest.mark.filterwarnings("ignore:.*has one feature")
 @pytest.mark.parametrize("inference", RULES)
 @pytest.mark.parametrize(("n_features", "width"), [(1, 4), (6, 1), (1, 1)])
 @pytest.mark.filterwarnings("ignore:Number of distinct")
