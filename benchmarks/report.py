@@ -19,8 +19,8 @@ TEXT = """\
 Mean per-class accuracy on the unseen classes, in percent: mean ± standard deviation over the class
 splits. The difference is paired by split (ClasterZSL minus ESZSL, percentage points) and stands
 with its 95 % t-interval. Splits share classes and rows, so they are not independent and the
-intervals are somewhat too narrow. Seconds are means of one fit on one thread; ESZSL's include the
-choice of its two parameters.
+intervals are somewhat too narrow. Seconds are mean wall times of one fit on one thread, on a machine
+with other work to do: an order of magnitude, no more. ESZSL's include the choice of its parameters.
 
 {table}
 
@@ -113,7 +113,7 @@ def report(rows, source):
     head = ["data set", "class vectors", "splits", *METHODS, "difference [95 % interval]"]
     head += [f"{method}, s" for method in METHODS]
     lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
-    lines += [table_row(name, methods) for name, methods in paired(rows).items()]
+    lines += [table_row(name, methods) for name, methods in sorted(paired(rows).items())]
     dates = sorted(row["date"][:10] for row in rows)
     grid = parameters[ESZSL]["grid"]
     return TEXT.format(
