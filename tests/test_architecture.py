@@ -24,7 +24,10 @@ LAYERS = [
 LEAVES = LAYERS[0]
 ALLOWED = {
     **{name: set().union(*LAYERS[:depth]) for depth, layer in enumerate(LAYERS) for name in layer},
-    "_base": LEAVES,
+    "_detection": LEAVES,
+    "_gating": {*LEAVES, "_detection", "model_selection"},
+    "_gated": {*LEAVES, "_detection", "_gating"},
+    "_base": {*LEAVES, "_gated"},
 }
 GLOBAL_STATE = {  # of torch; generators are private here
     "torch.manual_seed",
