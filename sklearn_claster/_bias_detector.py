@@ -30,7 +30,8 @@ from ._detection import (
     negative_energy,
     negative_entropy,
 )
-from ._gating import Gate, can_hold_out, fit_gate
+from ._gate_fitting import can_hold_out, fit_gate
+from ._gating import Gate
 from ._torch_utils import as_host_array
 from .baselines import ESZSL
 

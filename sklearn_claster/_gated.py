@@ -13,19 +13,15 @@ from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from ._detection import OutlierRule, Stacking
-from ._gating import (
+from ._gate_fitting import (
     MIN_CLASSES,
-    MODES,
-    Gate,
     can_hold_out,
     check_bias_detector,
     contamination_of,
     fit_gate,
-    gated_scores,
-    hard_log_proba,
     rule_maker,
-    soft_log_proba,
 )
+from ._gating import MODES, Gate, gated_scores, hard_log_proba, soft_log_proba
 from ._preprocessing import row_mean
 
 
@@ -107,8 +103,8 @@ class GatedMixin:
         for name in ("_gate", "bias_detector_", "gate_threshold_"):
             self.__dict__.pop(name, None)
 
-    def _fit_gate(self, X: NDArray[Any], codes: NDArray[np.intp]) -> None:
-        """Fit the gate of the fitted experts; None where there is nothing to decide."""
+    def _fit_gate(self, X: NDArray[Any], codes: NDArray[np.intp], hold_out: Any = None) -> None:
+        """Fit the gate of the fitted experts; none where there is nothing to decide."""
         gate = detector = None
         has_table, space = self._has_table, self.space  # type: ignore[attr-defined]
         if self.bias_detector is not None and space == "gzsl" and has_table:
@@ -129,6 +125,7 @@ class GatedMixin:
                     contamination_of(self.bias_detector),
                     self._gate_mode(),
                     np.float32,
+                    hold_out,
                 )
                 if hasattr(self.bias_detector, "_adopt"):
                     detector = clone(self.bias_detector)._adopt(gate, self._ungated())
