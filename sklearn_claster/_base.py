@@ -134,7 +134,8 @@ class BaseZeroShotClassifier(GatedMixin, ClassifierMixin, BaseEstimator, ABC):
             If there is no candidate, or a candidate table does not fit the model.
         """
         table, is_seen = self._candidates(unseen_embeddings)
-        best = [scores.argmax(axis=1) for scores in self._score_blocks(X, table, is_seen)]
+        blocks = self._raw_blocks(X, table, is_seen)
+        best = [self._gated_best(rows, scores, is_seen) for rows, scores in blocks]
         return table.labels[np.concatenate(best)]
 
     def predict_proba(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:

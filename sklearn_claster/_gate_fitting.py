@@ -53,6 +53,8 @@ def check_bias_detector(detector: Any) -> None:
             "instance of an outlier detector, for example BiasDetector() or "
             "sklearn.ensemble.IsolationForest()."
         )
+    if hasattr(detector, "_check_parameters"):  # before the experts are trained
+        detector._check_parameters()
     if not hasattr(detector, "predict"):
         raise ValueError(
             f"bias_detector={detector!r} cannot judge new rows: it has no predict. "

@@ -21,7 +21,7 @@ from ._gate_fitting import (
     fit_gate,
     rule_maker,
 )
-from ._gating import MODES, Gate, gated_scores, hard_log_proba, soft_log_proba
+from ._gating import MODES, Gate, best_allowed, gated_scores, hard_log_proba, soft_log_proba
 from ._preprocessing import row_mean
 
 
@@ -148,7 +148,7 @@ class GatedMixin:
     def _active_gate(self) -> Gate | None:
         if self.bias_detector is None or self.space != "gzsl":  # type: ignore[attr-defined]
             return None
-        if not self._has_table or not hasattr(self, "_gate"):  # type: ignore[attr-defined]
+        if not getattr(self, "_has_table", False) or not hasattr(self, "_gate"):
             return None  # an ordinary classifier, or experts that are still being trained
         if self._gate is None:
             raise ValueError(
@@ -168,6 +168,14 @@ class GatedMixin:
         if self._gate_mode() == "soft":
             return soft_log_proba(scores, is_seen, margins, gate.scale, gate.sharpness)
         return gated_scores(scores, is_seen, margins)
+
+    def _gated_best(
+        self, rows: NDArray[Any], scores: NDArray[Any], is_seen: NDArray[np.bool_]
+    ) -> NDArray[np.intp]:
+        gate = self._active_gate()
+        if gate is None or self._gate_mode() == "soft":
+            return self._gated_scores(rows, scores, is_seen).argmax(axis=1)
+        return best_allowed(scores, is_seen, gate.margins(rows, scores, is_seen))
 
     def _gated_proba(
         self, rows: NDArray[Any], scores: NDArray[Any], is_seen: NDArray[np.bool_]

@@ -99,6 +99,14 @@ def gated_scores(
     return gated
 
 
+def best_allowed(
+    scores: NDArray[Any], is_seen: NDArray[np.bool_], margins: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """The columns of the largest `gated_scores`, without forming them, (n,)."""
+    allowed = (margins >= 0.0)[:, None] == is_seen  # (n, C)
+    return np.where(allowed, scores, -np.inf).argmax(axis=1)
+
+
 def hard_log_proba(
     scores: NDArray[Any], is_seen: NDArray[np.bool_], margins: NDArray[np.float64]
 ) -> NDArray[np.float64]:

@@ -69,7 +69,7 @@ def test_confidence_of_each_row(method):
 @pytest.mark.parametrize("relative", [False, True])
 def test_mahalanobis_distance_of_each_row(relative):
     x, new = unit(X, X.mean(axis=0)), unit(NEW, X.mean(axis=0))
-    means = {label: x[Y == label].mean(axis=0) for label in DATA.seen_classes}
+    means = {label: x[label == Y].mean(axis=0) for label in DATA.seen_classes}
     residuals = np.array([row - means[label] for row, label in zip(x, Y, strict=True)])
     within = np.linalg.inv(LedoitWolf(assume_centered=True).fit(residuals).covariance_)
     whole = LedoitWolf().fit(x)
