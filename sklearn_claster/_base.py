@@ -408,6 +408,6 @@ def check_number(
     expected = f"expected {word} in {opening}{low}, {high}{closing}{alternatives}"
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{name}={value!r} has the wrong type; {expected}.")
-    number = float(value)
-    if not (low <= number <= high) or (number == low and not low_allowed) or np.isinf(number):
+    number: Any = value
+    if not low <= number <= high or (number == low and not low_allowed) or number == np.inf:
         raise ValueError(f"{name}={value!r} is out of range; {expected}.")

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
+from ._torch_utils import as_host_array
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassEmbeddings:
@@ -61,7 +63,7 @@ class ClassEmbeddings:
     def __init__(self, labels: ArrayLike, vectors: ArrayLike) -> None:
         names = _as_labels(labels)
         matrix = check_array(
-            vectors,
+            as_host_array(vectors),
             dtype=np.float64,
             copy=True,
             input_name="class embeddings",
@@ -164,13 +166,14 @@ class ClassEmbeddings:
         if isinstance(table, Mapping):
             if not table:
                 raise ValueError(f"{name} is empty: it needs one vector per class.")
-            shapes = sorted({np.shape(vector) for vector in table.values()})
+            vectors = [np.asarray(as_host_array(vector)) for vector in table.values()]
+            shapes = sorted({vector.shape for vector in vectors})
             if len(shapes) > 1 or len(shapes[0]) != 1:
                 raise ValueError(
                     f"The vectors in {name} are one-dimensional and of one common length; got the "
                     f"shapes {shapes}."
                 )
-            return cls(list(table), np.array([np.asarray(vector) for vector in table.values()]))
+            return cls(list(table), np.array(vectors))
         if hasattr(table, "iloc") and hasattr(table, "columns"):  # a pandas-like DataFrame
             return cls(np.asarray(table.index), table.to_numpy())
         if isinstance(table, tuple) and len(table) == 2:

@@ -15,13 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseZeroShotClassifier, check_choice, check_number
 from ._callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
 from ._centroids import CENTROIDS
-from ._inference import TEST_RULES, Candidates
+from ._inference import TEST_RULES, TestRule
 from ._learning import History, Plan, learn, search_epochs
-from ._model import ClasterModel
+from ._model import ClasterModel, Scorer
 from ._torch_utils import resolve_device
 
 # The paper's own values: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU.
@@ -264,11 +265,13 @@ default="combined"
     @property
     def cluster_centers_(self) -> NDArray[np.float32] | None:
         """The centroids c_j, in the space of the points psi, or None without clusters."""
+        check_is_fitted(self)
         return self._model.centroids
 
     @property
     def device_(self) -> torch.device:
         """The device in use."""
+        check_is_fitted(self)
         return self._model.device
 
     @with_callbacks
@@ -306,13 +309,12 @@ default="combined"
 
     def _prepare_candidates(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
-    ) -> Candidates:
-        return self._model.candidates(vectors, is_seen, self.n_neighbors)
+    ) -> Scorer:
+        self._check_test_rule()
+        return self._model.scorer(vectors, is_seen, TestRule.of(self))
 
-    def _score_rows(self, X: NDArray[Any], candidates: Candidates) -> NDArray[np.float32]:
-        return self._model.scores(
-            X, candidates, self.inference, self.temperature, self.visual_weight
-        )
+    def _score_rows(self, X: NDArray[Any], candidates: Scorer) -> NDArray[Any]:
+        return candidates(X)
 
     def _can_hold_out_classes(self) -> bool:
         if self._has_table and len(self.classes_) >= 4:
@@ -356,10 +358,6 @@ default="combined"
         check_choice(self, "centroids", CENTROIDS)
         check_number(self, "centroid_weight", Real, 0, also=("mean",))
         check_choice(self, "use_semantics", (True, False))
-        check_choice(self, "inference", tuple(TEST_RULES))
-        check_number(self, "visual_weight", Real, 0, 1)
-        check_number(self, "n_neighbors", Integral, 0)
-        check_number(self, "temperature", Real, 0, low_allowed=False)
         check_number(self, "dropout", Real, 0, 0.99)
         check_number(self, "learning_rate", Real, 0, low_allowed=False)
         check_number(self, "weight_decay", Real, 0)
@@ -369,22 +367,32 @@ default="combined"
         check_choice(self, "early_stopping", (True, False))
         check_number(self, "verbose", Integral, 0)
         sizes = self.hidden_layer_sizes
-        if isinstance(sizes, str) or not isinstance(sizes, (Sequence, np.ndarray)):
+        if isinstance(sizes, (str, bytes)) or not (
+            isinstance(sizes, Sequence) or (isinstance(sizes, np.ndarray) and sizes.ndim == 1)
+        ):
             raise TypeError(
                 f"hidden_layer_sizes={sizes!r} has the wrong type; expected a sequence of widths, "
                 "for example (512,)."
             )
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
             raise ValueError(
                 f"hidden_layer_sizes={sizes!r} holds something else than positive integers; "
                 "expected for example (512,), or () for linear maps."
             )
+        self._check_test_rule()
+        resolve_device(self.device)
+
+    def _check_test_rule(self) -> None:
+        """Raise for a wrong parameter of the test rule; these may be set after `fit` too."""
+        check_choice(self, "inference", tuple(TEST_RULES))
+        check_number(self, "visual_weight", Real, 0, 1)
+        check_number(self, "n_neighbors", Integral, 0)
+        check_number(self, "temperature", Real, 0, low_allowed=False)
         if self.inference == "visual" and not self.use_semantics:
             raise ValueError(
                 "inference='visual' compares the semantic half of the points, which "
                 "use_semantics=False leaves out. Use inference='compatibility'."
             )
-        resolve_device(self.device)
 
     @property
     def _n_features_out(self) -> int:

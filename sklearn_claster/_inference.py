@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,20 +15,27 @@ from ._networks import ClasterNet
 
 
 @dataclass(frozen=True)
+class TestRule:
+    """How candidates are scored: the parameters of an estimator that `fit` does not read."""
+
+    inference: str
+    n_neighbors: int
+    temperature: float
+    visual_weight: float
+
+    @classmethod
+    def of(cls, parameters: Any) -> TestRule:
+        """The rule that an estimator's parameters name."""
+        return cls(*(getattr(parameters, field.name) for field in fields(cls)))
+
+
+@dataclass(frozen=True)
 class Candidates:
     """Candidate classes in both spaces, rectified (Eq. 6) where they are unseen."""
 
     semantic: Tensor  # (C, s) unit rows
     visual: Tensor | None  # (C, f) unit rows; None without semantics
-
-
-@dataclass(frozen=True)
-class TestRule:
-    """What a rule needs beside the points."""
-
-    seen: Tensor  # (S, s) class embeddings of the seen classes
-    temperature: float
-    visual_weight: float
+    seen: Tensor  # (S, s), the embeddings of the seen classes
 
 
 def make_candidates(
@@ -47,6 +55,7 @@ def make_candidates(
         visual=rectify_unseen(net.project(vectors), net.project(seen))
         if net.use_semantics
         else None,
+        seen=seen,
     )
 
 
@@ -72,13 +81,13 @@ def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -
 
 
 def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
-    best = net.semantic_scores(points, rule.seen).argmax(dim=1)
-    return compatibility(rule.seen[best], to.semantic)
+    best = net.semantic_scores(points, to.seen).argmax(dim=1)
+    return compatibility(to.seen[best], to.semantic)
 
 
 def _conse(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
-    z = torch.softmax(net.semantic_scores(points, rule.seen) / rule.temperature, dim=1)
-    return compatibility(z @ F.normalize(rule.seen, dim=1), to.semantic)
+    z = torch.softmax(net.semantic_scores(points, to.seen) / rule.temperature, dim=1)
+    return compatibility(z @ F.normalize(to.seen, dim=1), to.semantic)
 
 
 # Each maps points (n, p) to cosines (n, C).

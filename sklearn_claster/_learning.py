@@ -16,6 +16,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils import gen_batches
 
 from ._centroids import Reinforcement, make_aggregation
+from ._inference import TestRule
 from ._model import ClasterModel
 from ._networks import CentroidSum, ClasterNet
 from ._preprocessing import row_mean, unit_rows
@@ -153,20 +154,13 @@ def search_epochs(
     held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
     inside = np.isin(y, kept)
     X_held_out, y_held_out = X[~inside], np.searchsorted(held_out, y[~inside])
-    unseen = np.zeros(n_held_out, dtype=bool)
+    unseen, rule = np.zeros(n_held_out, dtype=bool), TestRule.of(parameters)
     accuracies: list[float] = []
 
     def validate(model: ClasterModel, history: History) -> bool:
-        candidates = model.candidates(embeddings[held_out], unseen, parameters.n_neighbors)
+        score = model.scorer(embeddings[held_out], unseen, rule)
         best = [
-            model.scores(
-                X_held_out[rows],
-                candidates,
-                parameters.inference,
-                parameters.temperature,
-                parameters.visual_weight,
-            ).argmax(axis=1)
-            for rows in gen_batches(len(X_held_out), 4096)
+            score(X_held_out[rows]).argmax(axis=1) for rows in gen_batches(len(X_held_out), 4096)
         ]
         accuracies.append(float(balanced_accuracy_score(y_held_out, np.concatenate(best))))
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -59,32 +60,11 @@ class ClasterModel:
         """The representations omega of feature rows, (n, f) -> (n, p)."""
         return to_numpy(self.net.represent(self._points(X)))
 
-    @torch.inference_mode()
-    def candidates(
-        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], n_neighbors: int
-    ) -> Candidates:
-        """Class embeddings (C, s) as candidates in both spaces, the unseen ones rectified."""
-        return make_candidates(
-            self.net,
-            to_tensor(unit_rows(vectors, self.embedding_mean), self.device),
-            torch.as_tensor(is_seen, device=self.device),
-            to_tensor(self.seen, self.device),
-            n_neighbors,
-        )
-
-    @torch.inference_mode()
-    def scores(
-        self,
-        X: NDArray[Any],
-        candidates: Candidates,
-        inference: str,
-        temperature: float,
-        visual_weight: float,
-    ) -> NDArray[np.float32]:
-        """Scores of feature rows for candidates, (n, f) -> (n, C)."""
-        rule = TestRule(to_tensor(self.seen, self.device), temperature, visual_weight)
-        cosines = TEST_RULES[inference](self.net, self._points(X), candidates, rule)
-        return to_numpy(cosines / temperature)
+    def scorer(
+        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: TestRule
+    ) -> Scorer:
+        """What scores feature rows for these candidates (C, s)."""
+        return Scorer(self, vectors, is_seen, rule)
 
     def _points(self, X: NDArray[Any]) -> torch.Tensor:
         return self.net.points(to_tensor(unit_rows(X, self.feature_mean), self.device))
@@ -118,3 +98,65 @@ class ClasterModel:
             state["embedding_mean"],
             state["seen"],
         )
+
+
+class Scorer:
+    """Scores of feature rows for fixed candidates, (n, f) -> (n, C), as its call.
+
+    Candidates are projected and rectified once. On the CPU float64 rows are scored in
+    float64, all else in float32: double in, double out, as in scikit-learn.
+
+    Parameters
+    ----------
+    model : ClasterModel
+        The fitted model.
+    vectors : ndarray of shape (n_candidates, n_embedding_features)
+        Class embeddings of the candidates.
+    is_seen : ndarray of shape (n_candidates,)
+        Which of them are seen classes.
+    rule : TestRule
+        How to score.
+    """
+
+    def __init__(
+        self,
+        model: ClasterModel,
+        vectors: NDArray[np.float64],
+        is_seen: NDArray[np.bool_],
+        rule: TestRule,
+    ) -> None:
+        self.model = model
+        self.vectors = vectors
+        self.is_seen = is_seen
+        self.rule = rule
+        self._prepared: dict[type, tuple[ClasterNet, Candidates]] = {}
+
+    @torch.inference_mode()
+    def __call__(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Scores of feature rows, (n, f) -> (n, C)."""
+        double = X.dtype == np.float64 and self.model.device.type == "cpu"
+        dtype: type = np.float64 if double else np.float32
+        if dtype not in self._prepared:
+            self._prepared[dtype] = self._prepare(dtype)
+        net, candidates = self._prepared[dtype]
+        points = net.points(self._unit_rows(X, self.model.feature_mean, dtype))
+        cosines = TEST_RULES[self.rule.inference](net, points, candidates, self.rule)
+        return to_numpy(cosines / self.rule.temperature)
+
+    def _prepare(self, dtype: type) -> tuple[ClasterNet, Candidates]:
+        net, device = self.model.net, self.model.device
+        if dtype is np.float64:
+            net = copy.deepcopy(net).double()
+        candidates = make_candidates(
+            net,
+            self._unit_rows(self.vectors, self.model.embedding_mean, dtype),
+            torch.as_tensor(self.is_seen, device=device),
+            torch.tensor(self.model.seen.astype(dtype), device=device),
+            self.rule.n_neighbors,
+        )
+        return net, candidates
+
+    def _unit_rows(
+        self, rows: NDArray[Any], mean: NDArray[np.float64], dtype: type
+    ) -> torch.Tensor:
+        return torch.from_numpy(unit_rows(rows, mean, dtype)).to(self.model.device)

@@ -7,14 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import hmean
-from sklearn.metrics import recall_score
+from sklearn.metrics import auc, recall_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 from ._class_embeddings import check_comparable, preview
 
-__all__ = ["class_purity", "cluster_purity", "gzsl_report", "mean_per_class_accuracy"]
+__all__ = [
+    "ausuc",
+    "class_purity",
+    "cluster_purity",
+    "gzsl_report",
+    "mean_per_class_accuracy",
+    "seen_unseen_curve",
+]
 
 
 def cluster_purity(clusters: ArrayLike, y: ArrayLike) -> float:
@@ -212,6 +219,7 @@ def gzsl_report(y_true: ArrayLike, y_pred: ArrayLike, seen_classes: ArrayLike) -
     See Also
     --------
     mean_per_class_accuracy : The accuracy that is used.
+    seen_unseen_curve : Both accuracies for every balance between the two kinds.
     sklearn_claster.model_selection.gzsl_scorer : The same as a scorer.
 
     References
@@ -237,6 +245,160 @@ def gzsl_report(y_true: ArrayLike, y_pred: ArrayLike, seen_classes: ArrayLike) -
         for side in (classes[is_seen], classes[~is_seen])
     )
     return {"seen": seen, "unseen": unseen, "harmonic_mean": float(hmean([seen, unseen]))}
+
+
+def seen_unseen_curve(
+    y_true: ArrayLike, scores: ArrayLike, labels: ArrayLike, seen_classes: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracy on seen and on unseen classes for every constant taken from the seen scores.
+
+    Calibrated stacking [1]_ lowers the scores of all seen classes by a constant, which
+    moves rows from seen to unseen predictions. Between two neighbouring constants that are
+    returned no prediction changes in kind, so that the curve is exact, without a grid.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        The true labels, of seen and unseen classes. A class that is not among `labels`
+        is always missed, and counts in the mean over its side.
+    scores : array-like of shape (n_samples, n_labels)
+        Finite scores, the higher the better; the first label wins a tie within a side.
+    labels : array-like of shape (n_labels,)
+        The candidates, one per column of `scores`, of both sides. A candidate without
+        rows in `y_true` competes, but has no accuracy and is left out of the mean.
+    seen_classes : array-like of shape (n_seen_classes,)
+        The classes that were trained on; every other class is unseen.
+
+    Returns
+    -------
+    seen : ndarray of shape (n_points,)
+        Mean per-class accuracy on the rows of seen classes, falling to 0. NaN if `y_true`
+        has none.
+    unseen : ndarray of shape (n_points,)
+        The same on the rows of unseen classes, rising from 0.
+    constants : ndarray of shape (n_points,)
+        Ascending, the first -inf. With a constant c a row goes to a seen class if its best
+        seen score exceeds its best unseen score by more than c; a tie goes to the unseen
+        class. The accuracies at ``constants[i]`` hold up to, not including, the next
+        constant; a value halfway between them is safe from rounding.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, a score is not finite, or `labels` repeats a class or
+        lacks one side.
+    TypeError
+        If strings are compared with numbers.
+
+    See Also
+    --------
+    ausuc : The area under this curve.
+    sklearn_claster.inspection.SeenUnseenCurveDisplay : Its picture.
+
+    References
+    ----------
+    .. [1] W.-L. Chao, S. Changpinyo, B. Gong, F. Sha, "An empirical study and analysis of
+       generalized zero-shot learning for object recognition in the wild", ECCV 2016.
+
+    Examples
+    --------
+    >>> from sklearn_claster.metrics import seen_unseen_curve
+    >>> scores = [[3.0, 1.0], [2.0, 1.5], [1.0, 0.0], [1.0, 2.0]]
+    >>> seen, unseen, constants = seen_unseen_curve(
+    ...     ["archery", "archery", "yoyo", "yoyo"], scores, ["archery", "yoyo"], ["archery"]
+    ... )
+    >>> print(seen, unseen, constants)
+    [1.  1.  0.5 0.5 0. ] [0.  0.5 0.5 1.  1. ] [-inf -1.   0.5  1.   2. ]
+    """
+    y_true, labels = check_labels(y_true, "y_true"), check_labels(labels, "labels")
+    check_comparable(labels, y_true, "labels", "y_true")
+    matrix: NDArray[np.float64] = check_array(scores, dtype=np.float64, input_name="scores")
+    check_consistent_length(y_true, matrix)
+    if matrix.shape[1] != len(labels) or len(np.unique(labels)) != len(labels):
+        raise ValueError(
+            "scores needs one column per label, and labels each class once; got "
+            f"{matrix.shape[1]} columns and {len(labels)} labels of {len(np.unique(labels))} "
+            "classes. Of a zero-shot classifier, labels are candidates()[0]."
+        )
+    is_seen_label = _is_among(labels, seen_classes, "seen_classes")
+    if is_seen_label.all() or not is_seen_label.any():
+        raise ValueError(
+            "The curve needs seen and unseen classes among labels; they hold "
+            f"{is_seen_label.sum()} seen and {(~is_seen_label).sum()} unseen ones. Of an estimator "
+            'with a parameter "space", take the scores with space="gzsl".'
+        )
+    best, hit = [], []  # of either side: the highest score (n,), whether it is the true class
+    for columns in (np.flatnonzero(is_seen_label), np.flatnonzero(~is_seen_label)):
+        top = columns[matrix[:, columns].argmax(axis=1)]
+        best.append(matrix[np.arange(len(matrix)), top])
+        hit.append(labels[top] == y_true)
+    classes, codes, counts = np.unique(y_true, return_inverse=True, return_counts=True)
+    is_seen = _is_among(classes, seen_classes, "seen_classes")
+    # A row is worth its share of the mean over the classes of its side.
+    worth = (1.0 / (counts * np.where(is_seen, is_seen.sum(), (~is_seen).sum())))[codes]
+    is_seen = is_seen[codes]  # per row from here on
+    counted = np.where(is_seen, *hit)
+    constants, at = np.unique((best[0] - best[1])[counted], return_inverse=True)
+    lost, won = (
+        np.bincount(at, weights=(worth * side)[counted], minlength=len(constants))
+        for side in (is_seen, ~is_seen)
+    )
+    seen = np.append(np.cumsum(lost[::-1])[::-1], 0.0).clip(max=1.0)
+    unseen = np.append(0.0, np.cumsum(won)).clip(max=1.0)
+    for side, accuracy in ((is_seen, seen), (~is_seen, unseen)):
+        if not side.any():
+            accuracy[:] = np.nan
+    return seen, unseen, np.append(-np.inf, constants)
+
+
+def ausuc(
+    y_true: ArrayLike, scores: ArrayLike, labels: ArrayLike, seen_classes: ArrayLike
+) -> float:
+    """The area under the seen-unseen curve.
+
+    One number for all constants that calibrated stacking could choose [1]_: the mean
+    seen accuracy over all unseen accuracies, of which those out of reach count as 0.
+
+    Parameters
+    ----------
+    y_true, scores, labels, seen_classes
+        As in `seen_unseen_curve`.
+
+    Returns
+    -------
+    float
+        The area, from 0 to 1; at most the product of the two accuracies that are reached
+        when each side has its own candidates only. Where a seen and an unseen row change
+        sides together, the points are joined by a straight line, as in the area under a
+        ROC curve. NaN if `y_true` has no row of one side.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `seen_unseen_curve`.
+
+    See Also
+    --------
+    seen_unseen_curve : The curve.
+    sklearn_claster.model_selection.ausuc_scorer : The same as a scorer.
+
+    References
+    ----------
+    .. [1] W.-L. Chao, S. Changpinyo, B. Gong, F. Sha, "An empirical study and analysis of
+       generalized zero-shot learning for object recognition in the wild", ECCV 2016.
+
+    Examples
+    --------
+    >>> from sklearn_claster.metrics import ausuc
+    >>> scores = [[3.0, 1.0], [2.0, 1.5], [1.0, 0.0], [1.0, 2.0]]
+    >>> y_true = ["archery", "archery", "yoyo", "yoyo"]
+    >>> ausuc(y_true, scores, ["archery", "yoyo"], ["archery"])
+    0.75
+    """
+    seen, unseen, _ = seen_unseen_curve(y_true, scores, labels, seen_classes)
+    if np.isnan([seen[0], unseen[0]]).any():
+        return float("nan")
+    return float(auc(unseen, seen)) if len(seen) > 1 else 0.0
 
 
 def check_labels(labels: ArrayLike, name: str) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Folds that hold out whole classes, and the scorer of generalized zero-shot learning."""
+"""Folds that hold out whole classes, and the scorers of zero-shot learning."""
 
 from __future__ import annotations
 
@@ -13,9 +13,24 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length, check_random_state
 
-from .metrics import check_labels, gzsl_report
+from ._scorers import (
+    ausuc_scorer,
+    class_purity_scorer,
+    cluster_purity_scorer,
+    gzsl_scorer,
+    mean_per_class_scorer,
+)
+from .metrics import check_labels
 
-__all__ = ["ZeroShotKFold", "ZeroShotShuffleSplit", "gzsl_scorer"]
+__all__ = [
+    "ZeroShotKFold",
+    "ZeroShotShuffleSplit",
+    "ausuc_scorer",
+    "class_purity_scorer",
+    "cluster_purity_scorer",
+    "gzsl_scorer",
+    "mean_per_class_scorer",
+]
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -308,83 +323,6 @@ class ZeroShotShuffleSplit(_ClassSplitter):
         if n_unseen < 1:
             n_unseen = math.ceil(n_unseen * n_classes - 0.5)
         return [rng.permutation(n_classes)[:n_unseen] for _ in range(self.n_splits)]
-
-
-def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
-    """Score a fitted zero-shot classifier on rows of seen and unseen classes.
-
-    For ``scoring=gzsl_scorer, refit="harmonic_mean"`` in a search, with generalized
-    folds (``seen_fraction > 0``) and an estimator that chooses among seen and unseen
-    classes (``space="gzsl"``).
-
-    Parameters
-    ----------
-    estimator : object
-        A fitted classifier, pipeline or search; its `classes_` are the seen classes.
-    X : array-like of shape (n_samples, n_features)
-        Rows of seen and unseen classes, none of them trained on.
-    y : array-like of shape (n_samples,)
-        Their labels.
-
-    Returns
-    -------
-    dict
-        "seen", "unseen" and "harmonic_mean" of `sklearn_claster.metrics.gzsl_report`.
-
-    Raises
-    ------
-    ValueError
-        If `y` has no row of a seen class, or none of an unseen class, as in ordinary
-        folds and in training data (so leave ``return_train_score=False``), or if the
-        estimator has no `classes_`.
-
-    Warns
-    -----
-    UserWarning
-        If not one prediction is a seen class.
-
-    See Also
-    --------
-    ZeroShotKFold, ZeroShotShuffleSplit : The folds to use.
-    sklearn_claster.metrics.gzsl_report : The same for predictions at hand.
-
-    References
-    ----------
-    .. [1] Y. Xian, C. H. Lampert, B. Schiele, Z. Akata, "Zero-shot learning - a
-       comprehensive evaluation of the good, the bad and the ugly", TPAMI 2018.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> from sklearn_claster.model_selection import gzsl_scorer
-    >>> classifier = KNeighborsClassifier(1).fit([[0.0], [1.0]], ["archery", "bowling"])
-    >>> gzsl_scorer(classifier, [[0.1], [0.9], [2.0]], ["archery", "bowling", "yoyo"])
-    {'seen': 1.0, 'unseen': 0.0, 'harmonic_mean': 0.0}
-    """
-    if not hasattr(estimator, "classes_"):
-        raise ValueError(
-            "gzsl_scorer needs a fitted classifier whose classes_ are the seen classes; "
-            f"{type(estimator).__name__} has none. Fit it first, or use "
-            "sklearn_claster.metrics.gzsl_report(y, y_pred, seen_classes)."
-        )
-    y_pred = check_labels(estimator.predict(X), "y_pred")
-    report = gzsl_report(y, y_pred, estimator.classes_)
-    for side in ("seen", "unseen"):
-        if math.isnan(report[side]):
-            raise ValueError(
-                f"gzsl_scorer needs rows of seen and of unseen classes; y has none of {side} "
-                "classes. Test on generalized folds, for example cv=ZeroShotKFold("
-                "seen_fraction=0.2), and leave return_train_score=False."
-            )
-    if not np.isin(y_pred, estimator.classes_).any():
-        warnings.warn(
-            'No prediction is a seen class. If the estimator has a parameter "space", set '
-            'space="gzsl" to have it choose among seen and unseen classes.',
-            UserWarning,
-            stacklevel=2,
-        )
-    return report
 
 
 def _is_number(value: Any, kind: type) -> bool:

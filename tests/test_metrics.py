@@ -1,4 +1,5 @@
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import paper_twin
@@ -6,10 +7,12 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from sklearn_claster.metrics import (
+    ausuc,
     class_purity,
     cluster_purity,
     gzsl_report,
     mean_per_class_accuracy,
+    seen_unseen_curve,
 )
 
 LABEL_KINDS = {
@@ -198,3 +201,157 @@ def test_gzsl_report_refuses_labels_that_cannot_match():
         gzsl_report([1, 2], [1, 2], ["1"])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         gzsl_report(["a", "b"], ["a"], ["a"])
+
+
+# the seen-unseen curve
+
+
+def plain_accuracies(y_true, scores, labels, seen_classes, constant):
+    """Calibrated stacking, row by row; a tie goes to the unseen class."""
+    sides = {"seen": {}, "unseen": {}}
+    for true, row in zip(y_true, scores, strict=True):
+        best = {"seen": (-np.inf, None), "unseen": (-np.inf, None)}
+        for label, score in zip(labels, row, strict=True):
+            side = "seen" if label in seen_classes else "unseen"
+            if score > best[side][0]:
+                best[side] = score, label
+        named = "seen" if best["seen"][0] - best["unseen"][0] > constant else "unseen"
+        side = "seen" if true in seen_classes else "unseen"
+        sides[side].setdefault(true, []).append(best[named][1] == true)
+    return [np.mean([np.mean(hits) for hits in side.values()]) for side in sides.values()]
+
+
+def plain_curve(y_true, scores, labels, seen_classes):
+    """All accuracies that differ, by trying a constant between any two margins."""
+    seen = np.isin(labels, seen_classes)
+    margins = np.unique(scores[:, seen].max(axis=1) - scores[:, ~seen].max(axis=1))
+    constants = [-np.inf, *(margins[:-1] + np.diff(margins) / 2), np.inf]
+    curve = [plain_accuracies(y_true, scores, labels, seen_classes, c) for c in constants]
+    return [point for i, point in enumerate(curve) if i == 0 or point != curve[i - 1]]
+
+
+def draw_scores(seed, tied, n_samples=40):
+    """Scores for 6 candidates, of which 3 are seen; rows of one more class of either side."""
+    rng = np.random.default_rng(seed)
+    y_true = rng.integers(0, 8, n_samples)
+    scores = rng.normal(size=(n_samples, 6)) + 1.5 * (y_true[:, None] == np.arange(6))
+    return y_true, np.round(scores) if tied else scores, np.array([0, 2, 4, 6])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_curve_is_that_of_all_constants(seed, tied):
+    y_true, scores, seen_classes = draw_scores(seed, tied)
+    seen, unseen, _ = seen_unseen_curve(y_true, scores, np.arange(6), seen_classes)
+    expected = plain_curve(y_true, scores, np.arange(6), seen_classes)
+    np.testing.assert_allclose(np.column_stack([seen, unseen]), expected, atol=1e-12)
+    area = sum((b[1] - a[1]) * (a[0] + b[0]) / 2 for a, b in pairwise(expected))
+    assert ausuc(y_true, scores, np.arange(6), seen_classes) == pytest.approx(area)
+    assert area <= seen[0] * unseen[-1] + 1e-12
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_accuracies_hold_from_one_constant_up_to_the_next(tied):
+    y_true, scores, seen_classes = draw_scores(0, tied)
+    curve = seen_unseen_curve(y_true, scores, np.arange(6), seen_classes)
+    ends = [*curve[2][1:], np.inf]
+    for seen, unseen, start, end in zip(*curve, ends, strict=True):
+        for constant in (start, min(max(start, -99) + 1e-9, end - 1e-9), end - 1e-9):
+            expected = plain_accuracies(y_true, scores, np.arange(6), seen_classes, constant)
+            assert [seen, unseen] == pytest.approx(expected, abs=1e-12)
+
+
+def test_curve_is_the_report_of_stacked_predictions(names):
+    y_true, scores, _ = draw_scores(3, False)
+    kept = y_true < 5
+    y_true, scores = names[y_true[kept]], scores[kept][:, :5]
+    seen_classes = names[[0, 3]]
+    seen, unseen, constants = seen_unseen_curve(y_true, scores, names, seen_classes)
+    for i in range(1, len(constants) - 1):
+        middle = (constants[i] + constants[i + 1]) / 2
+        stacked = scores - middle * np.isin(names, seen_classes)
+        report = gzsl_report(y_true, names[stacked.argmax(axis=1)], seen_classes)
+        assert report["seen"] == pytest.approx(seen[i])
+        assert report["unseen"] == pytest.approx(unseen[i])
+
+
+def test_curve_starts_and_ends_at_the_sides_alone():
+    y_true, scores, seen_classes = draw_scores(1, False)
+    seen, unseen, constants = seen_unseen_curve(y_true, scores, np.arange(6), seen_classes)
+    is_seen = np.isin(y_true, seen_classes)
+    alone = {
+        kind: mean_per_class_accuracy(
+            y_true[rows], columns[scores[rows][:, columns].argmax(axis=1)]
+        )
+        for kind, rows, columns in (
+            ("seen", is_seen, np.array([0, 2, 4])),
+            ("unseen", ~is_seen, np.array([1, 3, 5])),
+        )
+    }
+    assert [seen[0], unseen[0]] == pytest.approx([alone["seen"], 0.0])
+    assert [seen[-1], unseen[-1]] == pytest.approx([0.0, alone["unseen"]])
+    assert constants[0] == -np.inf
+    assert np.all(np.diff(constants) > 0)
+    assert np.all(np.diff(seen) <= 0)
+    assert np.all(np.diff(unseen) >= 0)
+
+
+def test_area_does_not_know_a_constant_or_a_scale():
+    y_true, scores, seen_classes = draw_scores(2, False)
+    expected = ausuc(y_true, scores, np.arange(6), seen_classes)
+    shifted = 4.0 * (scores + 8.0 * np.isin(np.arange(6), seen_classes))
+    assert ausuc(y_true, shifted, np.arange(6), seen_classes) == pytest.approx(expected)
+    order = np.random.default_rng(0).permutation(6)
+    assert ausuc(y_true, scores[:, order], order, seen_classes) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([[2, 0, 1, 0], [0, 0, 1, 0]], 1.0),  # some constant gets both right
+        ([[1, 0, 1, 0], [1, 0, 1, 0]], 0.5),  # they change sides together
+        ([[0, 0, 1, 0], [2, 0, 1, 0]], 0.0),  # one of them at a time
+        ([[0, 1, 0, 0], [0, 0, 0, 1]], 0.0),  # never right
+        ([[0, 1, 0, 0], [0, 0, 1, 0]], 0.0),  # the seen one never
+    ],
+)
+def test_area_of_two_rows(scores, expected):
+    assert ausuc(["s", "u"], scores, list("stuv"), ["s", "t"]) == expected
+
+
+def test_a_tie_within_a_side_goes_to_the_first_label():
+    assert ausuc(["s", "u"], [[2, 2, 1], [0, 0, 1]], ["s", "t", "u"], ["s", "t"]) == 1.0
+    assert ausuc(["s", "u"], [[2, 2, 1], [0, 0, 1]], ["t", "s", "u"], ["s", "t"]) == 0.0
+
+
+def test_candidates_without_rows_are_left_out_and_classes_without_candidates_missed():
+    scores = [[2.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
+    assert ausuc(["s", "u"], scores, ["s", "t", "u"], ["s", "t"]) == 1.0
+    scores += [[0.0, 0.0, 1.0]]
+    assert ausuc(["s", "u", "z"], scores, ["s", "t", "u"], ["s", "t"]) == 0.5
+
+
+@pytest.mark.parametrize(("y_true", "missing"), [("ss", 1), ("uu", 0)])
+def test_a_missing_side_of_the_curve_is_nan(y_true, missing):
+    curve = seen_unseen_curve(list(y_true), np.eye(2), ["s", "u"], ["s"])
+    assert np.isnan(curve[missing]).all()
+    assert np.isfinite(curve[1 - missing]).all()
+    assert np.isnan(ausuc(list(y_true), np.eye(2), ["s", "u"], ["s"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ((["s", "u"], np.eye(2), ["s", "u"], ["s", "u"]), ValueError, 'space="gzsl"'),
+        ((["s", "u"], np.eye(2), ["s", "u"], []), ValueError, "0 seen and 2 unseen"),
+        ((["s", "u"], np.eye(2), ["s"], ["s"]), ValueError, "2 columns and 1 labels"),
+        ((["s", "u"], np.eye(2), ["s", "s"], ["s"]), ValueError, "each class once"),
+        ((["s", "u"], [[0, np.inf], [0, 0]], ["s", "u"], ["s"]), ValueError, "infinity"),
+        ((["s"], np.eye(2), ["s", "u"], ["s"]), ValueError, "inconsistent numbers"),
+        ((["s", "u"], np.eye(2), [0, 1], [0]), TypeError, "labels are numbers"),
+    ],
+)
+def test_seen_unseen_curve_says_what_is_wrong(arguments, error, match):
+    for metric in (seen_unseen_curve, ausuc):
+        with pytest.raises(error, match=match):
+            metric(*arguments)

@@ -6,15 +6,33 @@ import pandas as pd
 import pytest
 from sklearn import clone, config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from sklearn_claster import ClasterZSL
 from sklearn_claster._class_embeddings import ClassEmbeddings
-from sklearn_claster.metrics import gzsl_report
-from sklearn_claster.model_selection import ZeroShotKFold, ZeroShotShuffleSplit, gzsl_scorer
+from sklearn_claster.baselines import ESZSL
+from sklearn_claster.metrics import (
+    ausuc,
+    class_purity,
+    cluster_purity,
+    gzsl_report,
+    mean_per_class_accuracy,
+)
+from sklearn_claster.model_selection import (
+    ZeroShotKFold,
+    ZeroShotShuffleSplit,
+    ausuc_scorer,
+    class_purity_scorer,
+    cluster_purity_scorer,
+    gzsl_scorer,
+    mean_per_class_scorer,
+)
 
 SPLITTERS = [ZeroShotKFold, ZeroShotShuffleSplit]
 SIZES = [1, 2, 3, 5, 10, 40, 7, 4]
@@ -474,3 +492,88 @@ def test_gzsl_scorer_needs_classes(data):
     X, y, _ = data
     with pytest.raises(ValueError, match=r"NearestEmbedding has none.*gzsl_report"):
         gzsl_scorer(NearestEmbedding(), X, y)
+
+
+# the other scorers
+
+
+@pytest.mark.parametrize(
+    "scorer",
+    [mean_per_class_scorer, ausuc_scorer, class_purity_scorer, cluster_purity_scorer],
+)
+def test_scorers_are_callables_for_searches(data, routing, scorer):
+    X, y, table = data
+    zsl = ClasterZSL(2, hidden_layer_sizes=(8,), max_epochs=2, space="gzsl", random_state=0)
+    pipe = make_pipeline(FunctionTransformer(), zsl)
+    search = GridSearchCV(
+        pipe,
+        {"clasterzsl__n_neighbors": [0, 3]},
+        cv=ZeroShotKFold(2, seen_fraction=0.25, random_state=0),
+        scoring=scorer,
+        error_score="raise",
+    )
+    prefix = "" if routing else "clasterzsl__"
+    search.fit(X, y, **{f"{prefix}class_embeddings": table})
+    assert 0 < search.best_score_ <= 1
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
+    assert pickle.loads(pickle.dumps(scorer)) is scorer
+
+
+def test_scorers_are_the_metrics(data):
+    X, y, table = data
+    rows = y > "class 04"
+    zsl = ClasterZSL(3, hidden_layer_sizes=(8,), max_epochs=2, space="gzsl", random_state=0)
+    zsl.fit(X[rows], y[rows], table)
+    assert mean_per_class_scorer(zsl, X, y) == mean_per_class_accuracy(y, zsl.predict(X))
+    scores, labels = zsl.decision_function(X), zsl.candidates()[0]
+    assert ausuc_scorer(zsl, X, y) == ausuc(y, scores, labels, zsl.classes_)
+    kmeans = KMeans(3, random_state=0).fit(X)
+    assert class_purity_scorer(kmeans, X, y) == class_purity(kmeans.predict(X), y)
+    assert cluster_purity_scorer(kmeans, X, y) == cluster_purity(kmeans.predict(X), y)
+
+
+def test_the_string_of_scikit_learn_is_the_mean_per_class_accuracy(data):
+    X, y, table = data
+    options = {
+        "cv": ZeroShotKFold(3, random_state=0),
+        "params": {"class_embeddings": table},
+        "error_score": "raise",
+    }
+    ours = cross_val_score(ESZSL(), X, y, scoring=mean_per_class_scorer, **options)
+    theirs = cross_val_score(ESZSL(), X, y, scoring="balanced_accuracy", **options)
+    np.testing.assert_allclose(ours, theirs)
+
+
+def test_ausuc_scorer_with_two_candidates(data):
+    X, y, table = data
+    rows, pair = y == "class 00", np.isin(y, ["class 00", "class 01"])
+    trained = rows | (y == "class 02")
+    zsl = ESZSL(space="gzsl").fit(
+        X[trained], y[trained], table.select(np.unique(y[trained | pair]))
+    )
+    assert 0 <= ausuc_scorer(zsl, X[pair], y[pair]) <= 1
+    regression = LogisticRegression().fit(X[pair], y[pair])
+    with pytest.raises(ValueError, match="2 seen and 0 unseen"):
+        ausuc_scorer(regression, X, y)
+
+
+@pytest.mark.parametrize("side", ["seen", "unseen"])
+def test_ausuc_scorer_needs_rows_of_both_kinds(data, side):
+    X, y, table = data
+    rows = y > "class 04"
+    fitted = ESZSL(space="gzsl").fit(X[rows], y[rows], table)
+    rows = ~rows if side == "seen" else rows
+    with pytest.raises(ValueError, match=rf"ausuc_scorer.*none of {side} classes"):
+        ausuc_scorer(fitted, X[rows], y[rows])
+
+
+def test_scorers_name_the_cure(data):
+    X, y, table = data
+    rows = y > "class 04"
+    fitted = ESZSL(space="zsl").fit(X[rows], y[rows], table)
+    with pytest.raises(ValueError, match='space="gzsl"'):
+        ausuc_scorer(fitted, X, y)
+    with pytest.raises(ValueError, match="ESZSL puts no rows into clusters"):
+        class_purity_scorer(fitted, X, y)
+    with pytest.raises(ValueError, match="KMeans has no classes_"):
+        ausuc_scorer(KMeans(2, random_state=0).fit(X), X, y)

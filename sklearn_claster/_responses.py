@@ -1,0 +1,70 @@
+"""What scorers and displays ask of a fitted estimator, also inside a pipeline or a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import is_clusterer
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ._torch_utils import to_numpy
+
+
+def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """The last estimator of a fitted pipeline or search, and X (or None) as that gets it."""
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            if X is not None and len(estimator.steps) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator.steps[-1][1]
+        else:
+            check_is_fitted(estimator)
+            return estimator, X
+
+
+def candidate_scores(
+    estimator: Any, X: Any, unseen_embeddings: Any = None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Scores of rows (n, C), their labels (C,), and the seen classes."""
+    host, X = unwrap(estimator, X)
+    if not hasattr(host, "classes_"):
+        raise ValueError(
+            f"{type(host).__name__} has no classes_; a fitted classifier is needed, whose classes_ "
+            "are the seen classes."
+        )
+    options = {} if unseen_embeddings is None else {"unseen_embeddings": unseen_embeddings}
+    labels = host.candidates(**options)[0] if hasattr(host, "candidates") else host.classes_
+    method = "decision_function" if hasattr(host, "decision_function") else "predict_proba"
+    scores = np.asarray(getattr(host, method)(X, **options))
+    if scores.ndim == 1:  # two candidates: second minus first
+        scores = np.column_stack([np.zeros_like(scores), scores])
+    return scores, labels, host.classes_
+
+
+def cluster_labels(estimator: Any, X: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The cluster of each row (n,), and the labels of all clusters (K,)."""
+    host, X = unwrap(estimator, X)
+    if getattr(host, "cluster_centers_", None) is not None and hasattr(host, "_model"):
+        model = host._model
+        with torch.inference_mode():
+            clusters = np.concatenate(
+                [
+                    to_numpy(model.net.aggregation.assign(model._points(rows)))
+                    for rows in host._row_blocks(X)
+                ]
+            )
+        return clusters, np.arange(host.n_clusters_)
+    if is_clusterer(host) and hasattr(host, "predict"):
+        clusters = np.asarray(host.predict(X))
+        centers = getattr(host, "cluster_centers_", None)
+        return clusters, np.unique(clusters) if centers is None else np.arange(len(centers))
+    raise ValueError(
+        f"{type(host).__name__} puts no rows into clusters. Use a fitted ClasterZSL whose "
+        "centroids are not None, or a clusterer with predict, such as KMeans."
+    )

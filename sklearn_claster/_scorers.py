@@ -1,0 +1,275 @@
+"""Scorers of zero-shot learning: callables (estimator, X, y) for searches and validation."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._responses import candidate_scores, cluster_labels
+from .metrics import (
+    ausuc,
+    check_labels,
+    class_purity,
+    cluster_purity,
+    gzsl_report,
+    mean_per_class_accuracy,
+)
+
+
+def mean_per_class_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
+    """Score a fitted classifier by its mean per-class accuracy.
+
+    The string "balanced_accuracy" is the same number, and the only metric of this package
+    that scikit-learn has a name for; it warns, though, when a class is predicted that `y`
+    does not hold, as happens whenever there are more candidates than test classes. All
+    other scorers have to be passed as callables, since scikit-learn's registry is closed.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier, pipeline or search.
+    X : array-like of shape (n_samples, n_features)
+        The rows to score.
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    Returns
+    -------
+    float
+        `sklearn_claster.metrics.mean_per_class_accuracy` of the predictions.
+
+    See Also
+    --------
+    gzsl_scorer : The same for seen and unseen classes apart.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn_claster.model_selection import mean_per_class_scorer
+    >>> classifier = KNeighborsClassifier(1).fit([[0.0], [1.0]], ["archery", "bowling"])
+    >>> mean_per_class_scorer(classifier, [[0.1], [0.2], [0.3]], ["archery", "archery", "yoyo"])
+    0.5
+    """
+    return mean_per_class_accuracy(y, estimator.predict(X))
+
+
+def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
+    """Score a fitted zero-shot classifier on rows of seen and unseen classes.
+
+    For ``scoring=gzsl_scorer, refit="harmonic_mean"`` in a search, with generalized
+    folds (``seen_fraction > 0``) and an estimator that chooses among seen and unseen
+    classes (``space="gzsl"``).
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier, pipeline or search; its `classes_` are the seen classes.
+    X : array-like of shape (n_samples, n_features)
+        Rows of seen and unseen classes, none of them trained on.
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    Returns
+    -------
+    dict
+        "seen", "unseen" and "harmonic_mean" of `sklearn_claster.metrics.gzsl_report`.
+
+    Raises
+    ------
+    ValueError
+        If `y` has no row of a seen class, or none of an unseen class, as in ordinary
+        folds and in training data (so leave ``return_train_score=False``), or if the
+        estimator has no `classes_`.
+
+    Warns
+    -----
+    UserWarning
+        If not one prediction is a seen class.
+
+    See Also
+    --------
+    sklearn_claster.model_selection.ZeroShotKFold : The folds to use.
+    ausuc_scorer : One number for all balances between seen and unseen classes.
+    sklearn_claster.metrics.gzsl_report : The same for predictions at hand.
+
+    References
+    ----------
+    .. [1] Y. Xian, C. H. Lampert, B. Schiele, Z. Akata, "Zero-shot learning - a
+       comprehensive evaluation of the good, the bad and the ugly", TPAMI 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn_claster.model_selection import gzsl_scorer
+    >>> classifier = KNeighborsClassifier(1).fit([[0.0], [1.0]], ["archery", "bowling"])
+    >>> gzsl_scorer(classifier, [[0.1], [0.9], [2.0]], ["archery", "bowling", "yoyo"])
+    {'seen': 1.0, 'unseen': 0.0, 'harmonic_mean': 0.0}
+    """
+    if not hasattr(estimator, "classes_"):
+        raise ValueError(
+            "gzsl_scorer needs a fitted classifier whose classes_ are the seen classes; "
+            f"{type(estimator).__name__} has none. Fit it first, or use "
+            "sklearn_claster.metrics.gzsl_report(y, y_pred, seen_classes)."
+        )
+    y_pred = check_labels(estimator.predict(X), "y_pred")
+    report = gzsl_report(y, y_pred, estimator.classes_)
+    for side in ("seen", "unseen"):
+        if math.isnan(report[side]):
+            raise ValueError(_missing_side("gzsl_scorer", side))
+    if not np.isin(y_pred, estimator.classes_).any():
+        warnings.warn(
+            'No prediction is a seen class. If the estimator has a parameter "space", set '
+            'space="gzsl" to have it choose among seen and unseen classes.',
+            UserWarning,
+            stacklevel=2,
+        )
+    return report
+
+
+def ausuc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
+    """Score a fitted zero-shot classifier by the area under its seen-unseen curve.
+
+    It judges the scores whatever the balance between seen and unseen classes, so that a
+    search does not have to tune that balance too. It needs generalized folds
+    (``seen_fraction > 0``) and an estimator that scores seen and unseen classes
+    (``space="gzsl"``).
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier, pipeline or search with `decision_function` or `predict_proba`;
+        its `classes_` are the seen classes.
+    X : array-like of shape (n_samples, n_features)
+        Rows of seen and unseen classes, none of them trained on.
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    Returns
+    -------
+    float
+        `sklearn_claster.metrics.ausuc` of the scores.
+
+    Raises
+    ------
+    ValueError
+        If `y` has no row of a seen class, or none of an unseen class, as in ordinary folds
+        and in training data (so leave ``return_train_score=False``); or if the estimator
+        scores one side only.
+
+    See Also
+    --------
+    gzsl_scorer : The accuracies at the balance that the estimator has chosen.
+    sklearn_claster.inspection.SeenUnseenCurveDisplay : The curve as a picture.
+
+    References
+    ----------
+    .. [1] W.-L. Chao, S. Changpinyo, B. Gong, F. Sha, "An empirical study and analysis of
+       generalized zero-shot learning for object recognition in the wild", ECCV 2016.
+
+    Examples
+    --------
+    >>> from sklearn_claster import ClasterZSL
+    >>> from sklearn_claster.model_selection import ausuc_scorer
+    >>> table = {"archery": [1, 0], "bowling": [0, 1], "surfing": [1, 1]}
+    >>> X, y = [[3, 0], [0, 3], [4, 1], [1, 4]], ["archery", "bowling", "archery", "bowling"]
+    >>> zsl = ClasterZSL(2, space="gzsl", random_state=0).fit(X, y, table)
+    >>> 0 <= ausuc_scorer(zsl, [[3, 0], [0, 3], [3, 3]], ["archery", "bowling", "surfing"]) <= 1
+    True
+    """
+    scores, labels, seen_classes = candidate_scores(estimator, X)
+    area = ausuc(y, scores, labels, seen_classes)
+    if math.isnan(area):
+        missing = "unseen" if np.isin(y, seen_classes).any() else "seen"
+        raise ValueError(_missing_side("ausuc_scorer", missing))
+    return area
+
+
+def class_purity_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
+    """Score the clusters of a fitted estimator by how whole they keep the classes.
+
+    For comparing centroids, not for choosing the number of clusters: a single cluster
+    keeps every class whole.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted `ClasterZSL` with centroids, a clusterer with `predict`, or a pipeline or
+        search around one of them.
+    X : array-like of shape (n_samples, n_features)
+        The rows to put into clusters.
+    y : array-like of shape (n_samples,)
+        Their labels, of seen or unseen classes.
+
+    Returns
+    -------
+    float
+        `sklearn_claster.metrics.class_purity` of the clusters.
+
+    Raises
+    ------
+    ValueError
+        If the estimator has no clusters.
+
+    See Also
+    --------
+    cluster_purity_scorer : The purity with the roles exchanged.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn_claster.model_selection import class_purity_scorer
+    >>> kmeans = KMeans(2, random_state=0).fit([[0.0], [1.0], [8.0], [9.0]])
+    >>> class_purity_scorer(kmeans, [[0.0], [2.0], [9.0]], ["archery", "archery", "yoyo"])
+    1.0
+    """
+    return class_purity(cluster_labels(estimator, X)[0], y)
+
+
+def cluster_purity_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
+    """Score the clusters of a fitted estimator by the share of their main classes.
+
+    Parameters
+    ----------
+    estimator : object
+        As in `class_purity_scorer`.
+    X : array-like of shape (n_samples, n_features)
+        The rows to put into clusters.
+    y : array-like of shape (n_samples,)
+        Their labels, of seen or unseen classes.
+
+    Returns
+    -------
+    float
+        `sklearn_claster.metrics.cluster_purity` of the clusters.
+
+    Raises
+    ------
+    ValueError
+        If the estimator has no clusters.
+
+    See Also
+    --------
+    class_purity_scorer : The purity to use with fewer clusters than classes.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn_claster.model_selection import cluster_purity_scorer
+    >>> kmeans = KMeans(2, random_state=0).fit([[0.0], [1.0], [8.0], [9.0]])
+    >>> cluster_purity_scorer(kmeans, [[0.0], [2.0], [8.0], [9.0]], ["a", "b", "c", "c"])
+    0.75
+    """
+    return cluster_purity(cluster_labels(estimator, X)[0], y)
+
+
+def _missing_side(scorer: str, side: str) -> str:
+    return (
+        f"{scorer} needs rows of seen and of unseen classes; y has none of {side} classes. Test on "
+        "generalized folds, for example cv=ZeroShotKFold(seen_fraction=0.2), and leave "
+        "return_train_score=False."
+    )

@@ -1,0 +1,490 @@
+import copy
+import pickle
+import re
+from dataclasses import FrozenInstanceError
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from scipy import sparse
+from sklearn import clone, config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import GridSearchCV, cross_validate
+
+from sklearn_claster import ClassEmbeddings
+from sklearn_claster.baselines import ESZSL
+from sklearn_claster.model_selection import ZeroShotKFold
+
+LABELS = ["yoyo", "archery", "bowling"]
+VECTORS = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.25]])
+SORTED = ["archery", "bowling", "yoyo"]
+SORTED_VECTORS = VECTORS[[1, 2, 0]]
+
+
+def table():
+    return ClassEmbeddings(LABELS, VECTORS)
+
+
+def assert_same(one, other):
+    assert_array_equal(one.labels, other.labels)
+    assert_array_equal(one.vectors, other.vectors)
+
+
+# accepted forms
+
+
+STRING_FORMS = {
+    "table": table(),
+    "dict of arrays": dict(zip(LABELS, VECTORS, strict=True)),
+    "dict of lists": dict(zip(LABELS, VECTORS.tolist(), strict=True)),
+    "dict of tuples": {name: tuple(row) for name, row in zip(LABELS, VECTORS, strict=True)},
+    "dict of series": {name: pd.Series(row) for name, row in zip(LABELS, VECTORS, strict=True)},
+    "dict of float32": dict(zip(LABELS, VECTORS.astype(np.float32), strict=True)),
+    "dict of tensors": dict(zip(LABELS, torch.tensor(VECTORS), strict=True)),
+    "dict of float16 tensors": dict(zip(LABELS, torch.tensor(VECTORS).half(), strict=True)),
+    "dict with np.str_ keys": {np.str_(k): v for k, v in zip(LABELS, VECTORS, strict=True)},
+    "mapping": MappingProxyType(dict(zip(LABELS, VECTORS, strict=True))),
+    "frame": pd.DataFrame(VECTORS, index=LABELS),
+    "frame, object index": pd.DataFrame(VECTORS, index=pd.Index(LABELS, dtype=object)),
+    "frame, categorical index": pd.DataFrame(VECTORS, index=pd.Categorical(LABELS)),
+    "frame, columns of two types": pd.DataFrame(
+        {"a": VECTORS[:, 0].astype(np.float32), "b": VECTORS[:, 1]}, index=LABELS
+    ),
+    "list and matrix": (LABELS, VECTORS),
+    "list and lists": (LABELS, VECTORS.tolist()),
+    "tuple and matrix": (tuple(LABELS), VECTORS),
+    "array and matrix": (np.array(LABELS), VECTORS),
+    "object array and matrix": (np.array(LABELS, dtype=object), VECTORS),
+    "series and frame": (pd.Series(LABELS), pd.DataFrame(VECTORS)),
+    "keys and values": (dict.fromkeys(LABELS).keys(), VECTORS),
+    "column of labels": (np.array(LABELS)[:, None], VECTORS),
+    "list and tensor": (LABELS, torch.tensor(VECTORS)),
+    "fortran order": (LABELS, np.asfortranarray(VECTORS)),
+    "not contiguous": (LABELS, np.repeat(VECTORS, 2, axis=1)[:, ::2]),
+}
+
+
+@pytest.mark.parametrize("form", STRING_FORMS.values(), ids=STRING_FORMS)
+def test_every_form_with_strings_is_read(form):
+    read = ClassEmbeddings.from_table(form)
+    assert read.labels.tolist() == SORTED
+    assert {type(label) for label in read.labels.tolist()} == {str}
+    assert_array_equal(read.vectors, SORTED_VECTORS)
+    assert read.vectors.dtype == np.float64
+
+
+INT_FORMS = {
+    "dict with int keys": {7: [0, 1], -2: [1, 0], 0: [2, 2]},
+    "dict with np.int64 keys": {
+        np.int64(k): v for k, v in {7: [0, 1], -2: [1, 0], 0: [2, 2]}.items()
+    },
+    "frame": pd.DataFrame([[0, 1], [1, 0], [2, 2]], index=[7, -2, 0]),
+    "list and lists": ([7, -2, 0], [[0, 1], [1, 0], [2, 2]]),
+    "array and matrix": (np.array([7, -2, 0]), np.array([[0, 1], [1, 0], [2, 2]])),
+    "object array": (np.array([7, -2, 0], dtype=object), [[0, 1], [1, 0], [2, 2]]),
+    "tensor": (torch.tensor([7, -2, 0]), torch.tensor([[0, 1], [1, 0], [2, 2]])),
+    "float keys": {7.0: [0, 1], -2.0: [1, 0], 0.0: [2, 2]},
+}
+
+
+@pytest.mark.parametrize("form", INT_FORMS.values(), ids=INT_FORMS)
+def test_every_form_with_numbers_is_read(form):
+    read = ClassEmbeddings.from_table(form)
+    assert read.labels.tolist() == [-2, 0, 7]
+    assert_array_equal(read.vectors, [[1.0, 0.0], [2.0, 2.0], [0.0, 1.0]])
+
+
+def test_integer_labels_stay_integers_and_booleans_booleans():
+    assert ClassEmbeddings.from_table({3: [1.0], 1: [2.0]}).labels.dtype.kind == "i"
+    assert ClassEmbeddings.from_table({True: [1.0], False: [2.0]}).labels.tolist() == [False, True]
+    assert ClassEmbeddings.from_table({1.5: [1.0], 1: [2.0]}).labels.tolist() == [1.0, 1.5]
+
+
+def test_a_table_is_read_as_itself():
+    one = table()
+    assert ClassEmbeddings.from_table(one) is one
+
+
+def test_one_class_with_one_feature_is_a_table():
+    one = ClassEmbeddings(["a"], [[3]])
+    assert (one.labels.tolist(), one.vectors.tolist()) == (["a"], [[3.0]])
+
+
+# refused forms
+
+BARE = "which vector belongs to which class; got {}.*ClassEmbeddings"
+ORDER = "in an order, as a list or an array; got {}"
+MIXED = "all strings or all numbers; got both.*str\\(label\\)"
+KIND = "strings or numbers; got the {}.*Convert them"
+TWO = [[1.0, 2.0], [3.0, 4.0]]
+
+REFUSED = {
+    # a form that does not say whose vector it is
+    "bare array": (lambda: np.eye(3), TypeError, BARE.format("ndarray")),
+    "bare list": (lambda: TWO, TypeError, BARE.format("list")),
+    "list of pairs": (lambda: [("a", [1.0]), ("b", [2.0])], TypeError, BARE.format("list")),
+    "list of labels and matrix": (lambda: [["a", "b"], TWO], TypeError, BARE.format("list")),
+    "generator": (lambda: (row for row in TWO), TypeError, BARE.format("generator")),
+    "zip": (lambda: zip("ab", TWO, strict=True), TypeError, BARE.format("zip")),
+    "set": (lambda: {"a", "b"}, TypeError, BARE.format("set")),
+    "string": (lambda: "archery", TypeError, BARE.format("str")),
+    "number": (lambda: 3, TypeError, BARE.format("int")),
+    "series": (lambda: pd.Series({"a": [1.0]}), TypeError, BARE.format("Series")),
+    "tensor": (lambda: torch.eye(2), TypeError, BARE.format("Tensor")),
+    "sparse matrix": (lambda: sparse.eye(2, format="csr"), TypeError, BARE.format("dia|cs")),
+    "tuple of three": (lambda: (["a"], [[1.0]], None), TypeError, BARE.format("tuple")),
+    "tuple of one": (lambda: (["a"],), TypeError, BARE.format("tuple")),
+    # labels
+    "duplicate labels": (lambda: (["a", "b", "a"], np.eye(3)), ValueError, "each label once: 'a'"),
+    "duplicate index": (
+        lambda: pd.DataFrame(TWO, index=[4, 4]),
+        ValueError,
+        "each label once: 4 .*Average the vectors",
+    ),
+    "1 and 1.0": (lambda: ([1, 1.0], TWO), ValueError, "each label once: 1.0"),
+    "strings and numbers": (lambda: {"a": [1.0], 1: [2.0]}, TypeError, MIXED),
+    "strings and numbers, list": (lambda: (["a", 1], TWO), TypeError, MIXED),
+    "strings and numbers, object array": (
+        lambda: (np.array(["a", 1], dtype=object), TWO),
+        TypeError,
+        MIXED,
+    ),
+    "bytes": (lambda: {b"a": [1.0], b"b": [2.0]}, TypeError, KIND.format("bytes b'a'")),
+    "bytes, array": (lambda: (np.array([b"a", b"b"]), TWO), TypeError, r"decode\(\) for bytes"),
+    "bytes and strings": (lambda: {"a": [1.0], b"b": [2.0]}, TypeError, KIND.format("bytes")),
+    "None": (lambda: {None: [1.0], "b": [2.0]}, TypeError, KIND.format("NoneType")),
+    "None and a number": (lambda: ([None, 1], TWO), TypeError, KIND.format("NoneType")),
+    "NaN": (lambda: {np.nan: [1.0], 1.0: [2.0]}, ValueError, "labels.*finite; got NaN"),
+    "NaN, object array": (
+        lambda: (np.array([np.nan, 1], dtype=object), TWO),
+        ValueError,
+        "labels.*finite; got NaN",
+    ),
+    "infinity": (lambda: ([np.inf, 1.0], TWO), ValueError, "labels.*finite; got NaN or inf"),
+    "complex": (lambda: ([1j, 2j], TWO), TypeError, KIND.format("complex")),
+    "dates": (
+        lambda: (np.array(["2020-01-01", "2021-01-01"], "datetime64[D]"), TWO),
+        TypeError,
+        KIND.format("date"),
+    ),
+    "tuples": (lambda: {("a", 1): [1.0], ("b", 2): [2.0]}, ValueError, "one-dim.*shape \\(2, 2\\)"),
+    "two levels": (
+        lambda: pd.DataFrame(TWO, index=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])),
+        TypeError,
+        KIND.format("tuple"),
+    ),
+    "a matrix of labels": (lambda: (np.array([["a", "b"]]), TWO), ValueError, r"shape \(1, 2\)"),
+    "one string": (lambda: ("ab", TWO), TypeError, ORDER.format("str")),
+    "a set of labels": (lambda: ({"a", "b"}, TWO), TypeError, ORDER.format("set")),
+    "a frozenset of labels": (lambda: (frozenset("ab"), TWO), TypeError, ORDER.format("frozenset")),
+    "a dict of labels": (lambda: ({"a": 1, "b": 0}, TWO), TypeError, ORDER.format("dict")),
+    "a number of labels": (lambda: (2, TWO), TypeError, ORDER.format("int")),
+    # vectors
+    "empty dict": (dict, ValueError, "class_embeddings is empty: it needs one vector per class"),
+    "empty frame": (pd.DataFrame, ValueError, "0 sample"),
+    "empty pair": (lambda: ([], np.empty((0, 2))), ValueError, "0 sample"),
+    "no features": (lambda: {"a": [], "b": []}, ValueError, "0 feature"),
+    "vectors of None": (lambda: {"a": None, "b": None}, ValueError, "got the shapes"),
+    "a vector of None": (lambda: {"a": None, "b": [1.0]}, ValueError, "got the shapes"),
+    "None in a vector": (lambda: {"a": [None, 1.0], "b": [1.0, 2.0]}, ValueError, "contains NaN"),
+    "NaN in a vector": (lambda: (["a", "b"], [[np.nan], [1]]), ValueError, "contains NaN"),
+    "NaN in a frame": (
+        lambda: pd.DataFrame([[np.nan], [1.0]], index=["a", "b"]),
+        ValueError,
+        "class embeddings contains NaN",
+    ),
+    "inf in a vector": (lambda: {"a": [np.inf], "b": [1.0]}, ValueError, "contains infinity"),
+    "scalars": (lambda: {"a": 1.0, "b": 2.0}, ValueError, "one-dimensional.*got the shapes"),
+    "matrices": (lambda: {"a": np.eye(2), "b": np.eye(2)}, ValueError, r"shapes \[\(2, 2\)\]"),
+    "ragged": (lambda: {"a": [1.0], "b": [1.0, 2.0]}, ValueError, r"shapes \[\(1,\), \(2,\)\]"),
+    "ragged pair": (lambda: (["a", "b"], [[1.0], [1.0, 2.0]]), ValueError, "inhomogeneous"),
+    "one-dimensional matrix": (lambda: (["a", "b"], [1.0, 2.0]), ValueError, "Expected 2D array"),
+    "three-dimensional matrix": (lambda: (["a"], np.zeros((1, 1, 1))), ValueError, "dim 3"),
+    "sparse vectors": (lambda: (["a", "b"], sparse.csr_array(TWO)), TypeError, "Sparse data"),
+    "complex vectors": (
+        lambda: (["a"], np.array([[1j]])),
+        ValueError,
+        "Complex data not supported",
+    ),
+    "text as vectors": (lambda: {"a": ["x"], "b": ["y"]}, ValueError, "could not convert string"),
+    "more labels": (lambda: (["a", "b", "c"], TWO), ValueError, "got 3 labels and 2 vectors"),
+    "fewer labels": (lambda: (["a"], TWO), ValueError, "got 1 labels and 2 vectors"),
+}
+
+
+@pytest.mark.parametrize(("make", "error", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_table_is_refused(make, error, message):
+    with pytest.raises(error, match=f"(?s){message}"):
+        ClassEmbeddings.from_table(make())
+
+
+def test_messages_call_the_table_by_the_name_of_its_argument():
+    for wrong in ({}, np.eye(2), {"a": 1.0}):
+        with pytest.raises((TypeError, ValueError), match="unseen_embeddings"):
+            ClassEmbeddings.from_table(wrong, "unseen_embeddings")
+
+
+def test_a_message_shows_five_labels_and_counts_the_rest():
+    names = [f"c{i}" for i in range(8)]
+    with pytest.raises(ValueError, match=re.escape("'c0', 'c1', 'c2', 'c3', 'c4', ... (8 in all)")):
+        ClassEmbeddings(names * 2, np.zeros((16, 1)))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_vectors_may_be_any_tensor_that_X_may_be(dtype):
+    vectors = torch.tensor(VECTORS, dtype=dtype, requires_grad=True)
+    assert_same(ClassEmbeddings(LABELS, vectors), table())
+
+
+# labels of the table against labels of y
+
+X = np.random.default_rng(0).normal(size=(12, 3))
+Y = np.repeat([0, 1, 2], 4)
+NUMBERS = {i: row for i, row in enumerate(np.random.default_rng(1).normal(size=(5, 3)))}
+STRINGS = {str(key): row for key, row in NUMBERS.items()}
+
+
+@pytest.mark.parametrize(
+    ("y", "wrong", "words"),
+    [
+        (Y, STRINGS, "labels in y are numbers .0, 1, 2. but class_embeddings is keyed by strings"),
+        (Y.astype(str), NUMBERS, "labels in y are strings .* is keyed by numbers"),
+        (Y.astype(str).astype(object), NUMBERS, "labels in y are strings .* is keyed by numbers"),
+        (Y % 2 == 0, {"True": [1.0, 0.0], "False": [0.0, 1.0]}, "are numbers .*keyed by strings"),
+    ],
+)
+def test_strings_never_meet_numbers(y, wrong, words):
+    with pytest.raises(TypeError, match=f"{words}.*Use the same labels in both"):
+        ESZSL().fit(X, y, wrong)
+
+
+@pytest.mark.parametrize(
+    ("y", "right"),
+    [
+        (Y.astype(str), STRINGS),
+        (Y.astype(str).astype(object), STRINGS),
+        (Y.astype(str), pd.DataFrame(list(STRINGS.values()), index=list(STRINGS))),
+        (pd.Series(Y.astype(str)), STRINGS),
+        (Y, NUMBERS),
+        (Y.astype(np.int8), {np.int64(key): row for key, row in NUMBERS.items()}),
+        (Y.astype(float), NUMBERS),
+        (Y, {float(key): row for key, row in NUMBERS.items()}),
+        (Y == 0, {True: [1.0, 0.0], False: [0.0, 1.0], 2: [1.0, 1.0], 3: [3.0, 1.0]}),
+    ],
+)
+def test_labels_match_across_types_of_one_kind(y, right):
+    model = ESZSL().fit(X, y, right)
+    assert len(model.classes_) + len(model.unseen_classes_) == len(model.class_embeddings_.labels)
+    assert len(model.unseen_classes_) == 2
+    assert set(model.predict(X).tolist()) <= set(model.unseen_classes_.tolist())
+
+
+# content
+
+
+def test_labels_are_sorted_and_vectors_go_with_them():
+    assert_array_equal(table().labels, SORTED)
+    assert_array_equal(table().vectors, SORTED_VECTORS)
+
+
+def test_the_order_of_labels_does_not_matter():
+    order = np.random.default_rng(0).permutation(20)
+    vectors = np.random.default_rng(1).normal(size=(20, 3))
+    assert_same(ClassEmbeddings(order, vectors[order]), ClassEmbeddings(range(20), vectors))
+    shuffled = {int(i): NUMBERS[i] for i in [3, 1, 4, 0, 2]}
+    one, other = ESZSL().fit(X, Y, NUMBERS), ESZSL().fit(X, Y, shuffled)
+    assert_array_equal(one.coef_, other.coef_)
+    assert_array_equal(one.predict(X), other.predict(X))
+
+
+def test_repr_tells_the_size_only():
+    assert repr(table()) == "ClassEmbeddings(3 classes, 2 features)"
+    assert len(repr(ClassEmbeddings(range(1000), np.zeros((1000, 300))))) < 60
+
+
+def test_select_takes_rows_by_label_in_sorted_order():
+    part = table().select(["yoyo", "archery"])
+    assert type(part) is ClassEmbeddings
+    assert_array_equal(part.labels, ["archery", "yoyo"])
+    assert_array_equal(part.vectors, [[1.0, 0.0], [0.0, 1.0]])
+    assert_same(table().select(LABELS), table())
+    numbers = ClassEmbeddings.from_table(NUMBERS).select(np.array([4, 0]))
+    assert_array_equal(numbers.vectors, [NUMBERS[0], NUMBERS[4]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (
+            ["yoyo", "golf", "polo"],
+            ValueError,
+            "2 class.es. have no vector .*: 'golf', 'polo'.*Add",
+        ),
+        (["archery "], ValueError, "'archery '.*It holds 3 classes: 'archery', 'bowling', 'yoyo'"),
+        ([1, 2], TypeError, "labels are numbers .1, 2. but the class table is keyed by strings"),
+        (["yoyo", "yoyo"], ValueError, "each label once: 'yoyo'"),
+    ],
+)
+def test_select_refuses_what_the_table_does_not_hold(labels, error, message):
+    with pytest.raises(error, match=message):
+        table().select(labels)
+
+
+# immutable, and no sequence
+
+
+def test_attributes_cannot_be_set_or_deleted():
+    one = table()
+    with pytest.raises(FrozenInstanceError):
+        one.labels = np.array(["a", "b", "c"])
+    with pytest.raises(FrozenInstanceError):
+        one.vectors = np.zeros((3, 2))
+    with pytest.raises(FrozenInstanceError):
+        one.other = 1
+    with pytest.raises(FrozenInstanceError):
+        del one.vectors
+    assert_same(one, table())
+
+
+def test_arrays_cannot_be_written():
+    one = table()
+    with pytest.raises(ValueError, match="read-only"):
+        one.labels[0] = "golf"
+    with pytest.raises(ValueError, match="read-only"):
+        one.vectors[0, 0] = 5.0
+    with pytest.raises(ValueError, match="read-only"):
+        one.vectors += 1.0
+    for part in (one.select(SORTED[:2]), pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):
+        assert not part.labels.flags.writeable
+        assert not part.vectors.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_callers_arrays_are_neither_kept_nor_changed(dtype):
+    labels, vectors = np.array(SORTED), SORTED_VECTORS.astype(dtype)  # sorted: no reordering copies
+    one = ClassEmbeddings(labels, vectors)
+    assert labels.flags.writeable
+    assert vectors.flags.writeable
+    labels[0], vectors[0] = "z", 9.0
+    assert_array_equal(one.labels, SORTED)
+    assert_array_equal(one.vectors, SORTED_VECTORS)
+
+
+@pytest.mark.parametrize(
+    "name", ["__len__", "shape", "__array__", "__iter__", "__getitem__", "__dataframe__", "iloc"]
+)
+def test_it_is_no_sequence(name):
+    assert not hasattr(table(), name)
+
+
+def test_it_has_no_length_and_no_iteration():
+    with pytest.raises(TypeError):
+        len(table())
+    with pytest.raises(TypeError):
+        iter(table())
+    assert np.asarray(table()).dtype == object
+    assert np.asarray(table()).shape == ()
+
+
+def test_tables_compare_by_identity_and_can_be_keys():
+    one, other = table(), table()
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_round_trip(protocol):
+    for one in (table(), ClassEmbeddings.from_table(NUMBERS)):
+        loaded = pickle.loads(pickle.dumps(one, protocol))
+        assert type(loaded) is ClassEmbeddings
+        assert_same(loaded, one)
+        assert loaded.labels.dtype == one.labels.dtype
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: clone(one, safe=False)])
+def test_copy_round_trip(copied):
+    one = table()
+    other = copied(one)
+    assert type(other) is ClassEmbeddings
+    assert_same(other, one)
+    assert other.labels.dtype == one.labels.dtype
+
+
+# scikit-learn's searches cut what is as long as X
+
+
+class Peek(ClassifierMixin, BaseEstimator):
+    """Keeps what a search passes to fit."""
+
+    __metadata_request__fit = {"class_embeddings": True}
+    passed: list = []
+
+    def __init__(self, level=0):
+        self.level = level
+
+    def fit(self, X, y, class_embeddings=None):
+        self.passed.append(class_embeddings)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+N = 12  # samples and classes alike
+CUT_X = np.random.default_rng(2).normal(size=(N, 4))
+CUT_Y = np.repeat(np.arange(4), 3)  # classes 4 to 11 have no sample
+CUT_VECTORS = np.random.default_rng(3).normal(size=(N, 5))
+WHOLE = ClassEmbeddings(range(N), CUT_VECTORS)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_search_passes_class_embeddings_whole(monkeypatch, routing):
+    monkeypatch.setattr(Peek, "passed", [])
+    with config_context(enable_metadata_routing=routing):
+        search = GridSearchCV(Peek(), {"level": [1, 2]}, cv=ZeroShotKFold(2))
+        search.fit(CUT_X, CUT_Y, class_embeddings=WHOLE)
+    assert len(Peek.passed) == 5
+    assert all(passed is WHOLE for passed in Peek.passed)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_search_over_as_many_classes_as_samples_works_with_class_embeddings(routing):
+    with config_context(enable_metadata_routing=routing):
+        search = GridSearchCV(
+            ESZSL(), {"gamma": [0.1, 1.0]}, cv=ZeroShotKFold(2), error_score="raise"
+        )
+        search.fit(CUT_X, CUT_Y, class_embeddings=WHOLE)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert_same(search.best_estimator_.class_embeddings_, WHOLE)
+    assert_array_equal(search.best_estimator_.unseen_classes_, np.arange(4, N))
+
+
+CUT_FORMS = {
+    "dict": (dict(enumerate(CUT_VECTORS)), TypeError),
+    "frame": (pd.DataFrame(CUT_VECTORS), ValueError),
+}
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize(("form", "error"), CUT_FORMS.values(), ids=CUT_FORMS)
+def test_a_table_cut_into_folds_raises_and_names_the_cure(monkeypatch, form, error, routing):
+    monkeypatch.setattr(Peek, "passed", [])
+    with config_context(enable_metadata_routing=routing):
+        cross_validate(Peek(), CUT_X, CUT_Y, params={"class_embeddings": form}, cv=2)
+        assert all(len(passed) == N // 2 for passed in Peek.passed)  # it was cut indeed
+        search = GridSearchCV(
+            ESZSL(), {"gamma": [0.1, 1.0]}, cv=ZeroShotKFold(2), error_score="raise"
+        )
+        with pytest.raises(error, match="ClassEmbeddings"):
+            search.fit(CUT_X, CUT_Y, class_embeddings=form)
+
+
+def test_a_dict_that_is_not_as_long_as_X_travels_whole():
+    search = GridSearchCV(ESZSL(), {"gamma": [1.0]}, cv=ZeroShotKFold(2), error_score="raise")
+    search.fit(CUT_X, CUT_Y, class_embeddings=dict(enumerate(CUT_VECTORS[:-1])))
+    assert len(search.best_estimator_.class_embeddings_.labels) == N - 1

@@ -1,0 +1,75 @@
+"""On an NVIDIA GPU: the same results as on the CPU, and models that load on either."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_claster import ClasterZSL
+from sklearn_claster.datasets import make_zero_shot_classification
+
+pytestmark = pytest.mark.cuda
+
+SMALL = {"hidden_layer_sizes": (32,), "max_epochs": 4, "random_state": 0}
+KINDS = ["reinforce", "kmeans", "gradient", "netvlad", "random", None]
+
+
+@pytest.fixture(scope="module")
+def problem():
+    data = make_zero_shot_classification(n_samples=600, n_features=24, random_state=0)
+    seen = np.isin(data.target, data.seen_classes)
+    return data.data[seen], data.target[seen], data.class_embeddings, data.data[~seen]
+
+
+@pytest.mark.parametrize("centroids", KINDS)
+def test_agrees_with_the_cpu(problem, centroids):
+    X, y, table, X_new = problem
+    on = {
+        device: ClasterZSL(centroids=centroids, device=device, **SMALL).fit(X, y, table)
+        for device in ("cpu", "cuda")
+    }
+    assert on["cuda"].device_.type == "cuda"
+    cpu, cuda = (on[device].decision_function(X_new) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(cuda, cpu, rtol=0.0, atol=0.05)
+    assert np.mean(cuda.argmax(axis=1) == cpu.argmax(axis=1)) > 0.98
+
+
+def test_auto_takes_the_gpu(problem):
+    X, y, table, _ = problem
+    assert ClasterZSL(**SMALL).fit(X, y, table).device_.type == "cuda"
+
+
+def test_same_seed_same_predictions_and_generators_stay(problem):
+    X, y, table, X_new = problem
+    before = torch.get_rng_state(), torch.cuda.get_rng_state()
+    first, second = (
+        ClasterZSL(device="cuda", dropout=0.2, **SMALL).fit(X, y, table) for _ in range(2)
+    )
+    after = torch.get_rng_state(), torch.cuda.get_rng_state()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    np.testing.assert_allclose(
+        first.decision_function(X_new), second.decision_function(X_new), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_cuda_tensors_are_accepted(problem, dtype):
+    X, y, table, X_new = problem
+    model = ClasterZSL(**SMALL).fit(torch.tensor(X, device="cuda", dtype=dtype), y, table)
+    predicted = model.predict(torch.tensor(X_new, device="cuda", dtype=dtype))
+    assert np.isin(predicted, model.unseen_classes_).all()
+
+
+def test_a_pickle_from_the_gpu_loads_without_one(problem, monkeypatch):
+    X, y, table, X_new = problem
+    model = ClasterZSL(device="cuda", **SMALL).fit(X, y, table)
+    blob = pickle.dumps(model)
+    assert pickle.loads(blob).device_.type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.warns(UserWarning, match="not available here"):
+        loaded = pickle.loads(blob)
+    assert loaded.device_.type == "cpu"
+    np.testing.assert_allclose(
+        loaded.decision_function(X_new), model.decision_function(X_new), rtol=0.0, atol=0.01
+    )

@@ -1,0 +1,38 @@
+"""Code on the pages runs: each page's Python blocks, one after another, in one namespace."""
+
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WITH_CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
+def test_code_blocks_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    text = page.read_text("utf-8")
+    for block in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        line = text.count("\n", 0, block.start()) + 1
+        exec(compile("\n" * line + block[1], str(page), "exec"), namespace)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_run_and_test_commands_are_one_line_each():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for heading in ("Run it", "Test it"):
+        first = re.search(rf"^## {heading}\n+```bash\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+        assert first is not None, heading
+        assert first[1].count("\n") == 1 and "#" not in first[1]
