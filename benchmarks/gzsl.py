@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_claster import BiasDetector, ClasterZSL, __version__
 from sklearn_claster._gate_fitting import Judged, hold_out_classes
 from sklearn_claster._gating import look
-from sklearn_claster.metrics import gzsl_report
+from sklearn_claster.metrics import ausuc, gzsl_report
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEN_TEST_SHARE = 0.2  # of each seen class's rows, where a data set has no split of its own
@@ -49,9 +49,11 @@ TEXT = """\
 `ClasterZSL(space="gzsl", bias_detector=..., gate=...)` with {parameters}. Mean per-class accuracy
 on the test rows of seen and of unseen classes and their harmonic mean H, in percent, averaged over
 the splits. *Limit*: the H that the best threshold (or constant), chosen with hindsight on the test
-rows, reaches with the same scores. *Held-out H*: what the choice of the threshold saw, the mean H
-on three thirds of the *seen* classes that were held out; it alone decides which gate is
-recommended. *Predict*: time of `predict`, relative to no gate.
+rows, reaches with the same scores. *AUSUC*: the area under the seen-unseen curve of
+`decision_function`; a constant taken from a hard gate's seen scores moves its threshold.
+*Held-out H*: what the choice of the threshold saw, the mean H on three thirds of the *seen* classes
+that were held out; it alone decides which gate is recommended. *Predict*: time of `predict`,
+relative to no gate.
 
 {tables}
 
@@ -150,6 +152,8 @@ def run(dataset, split, parameters, folder):
             model._fit_gate(X[train], codes, lambda *_: folds)
             gate_seconds = process_time() - start
             row = gzsl_report(y[test], model.predict(X[test]), host.classes_)
+            decisions = model.decision_function(X[test])
+            row["ausuc"] = ausuc(y[test], decisions, labels, host.classes_)
             if detector is not None:
                 test_codes = np.searchsorted(labels, y[test])
                 row["limit"] = limit(model, X[test], test_codes, scores, is_seen)
@@ -174,7 +178,7 @@ def mean_of(rows, name):
 
 def table_of(rows):
     """Markdown lines: one for each gate, averaged over the splits in `rows`."""
-    head = ["gate", "seen", "unseen", "H", "limit", "H / limit", "held-out H", "predict"]
+    head = ["gate", "seen", "unseen", "H", "limit", "H / limit", "AUSUC", "held-out H", "predict"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     by_gate = {name: [row for row in rows if row["gate"] == name] for name in detectors()}
     plain = by_gate["no gate"]
@@ -185,7 +189,7 @@ def table_of(rows):
         time = mean_of(own, "predict_seconds") / mean_of(plain, "predict_seconds")
         cells = [f"**{name}**" if name == RECOMMENDED else name]
         cells += [f"{100 * value:.1f}" for value in (*figures, best)]
-        cells += [f"{figures[2] / best:.2f}"]
+        cells += [f"{figures[2] / best:.2f}", f"{100 * mean_of(own, 'ausuc'):.1f}"]
         cells += ["" if np.isnan(held_out) else f"{100 * held_out:.1f}", f"{time:.2f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
