@@ -109,13 +109,14 @@ class Mahalanobis(Rule):
         spread, basis = eigh(total, within)
         dtype = evidence.x.dtype
         self.basis = basis.astype(dtype)  # (f, f)
-        self.center = center.astype(dtype)
+        self.shift = (center @ basis).astype(dtype)  # (f,)
         self.means = ((means - center) @ basis).astype(dtype)  # (S, f)
         self.spread = spread.astype(dtype)  # (f,)
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
         """Minus the (relative) distance, (n, 1)."""
-        z = (evidence.x - self.center) @ self.basis  # (n, f)
+        z = evidence.x @ self.basis  # (n, f)
+        z -= self.shift
         to_means = np.square(self.means).sum(axis=1) - 2.0 * (z @ self.means.T)  # (n, S)
         # |z|^2 is common to all classes; the single Gaussian takes sum z^2 / spread off
         weights = 1.0 - 1.0 / self.spread if self.relative else np.ones_like(self.spread)
