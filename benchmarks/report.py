@@ -19,8 +19,8 @@ TEXT = """\
 Mean per-class accuracy on the unseen classes, in percent: mean ± standard deviation over the class
 splits. The difference is paired by split (ClasterZSL minus ESZSL, percentage points) and stands
 with its 95 % t-interval. Splits share classes and rows, so they are not independent and the
-intervals are somewhat too narrow. Seconds are mean wall times of one fit on one thread, on a machine
-with other work to do: an order of magnitude, no more. ESZSL's include the choice of its parameters.
+intervals are somewhat too narrow. Seconds are mean wall times of one fit on one thread of a machine
+with other work to do: orders of magnitude, no more. ESZSL's include the choice of its parameters.
 
 {table}
 

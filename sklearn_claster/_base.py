@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import gen_batches
@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_embeddings import ClassEmbeddings, check_comparable, preview
+from ._gated import GatedMixin
 from ._torch_utils import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
@@ -27,7 +28,7 @@ _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
 
 
-class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
+class BaseZeroShotClassifier(GatedMixin, ClassifierMixin, BaseEstimator, ABC):
     """Base of the zero-shot classifiers.
 
     A method adds its ``__init__`` (with a parameter `space`) and three steps:
@@ -98,10 +99,13 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
         try:
             self._check_parameters()
             check_choice(self, "space", SPACES)
+            self._check_gate()
+            self._forget_gate()
             X, y = self._validate_samples(X, y)
             self.classes_, codes = np.unique(y, return_inverse=True)
             self._set_table(class_embeddings)
             self._fit_seen(X, codes, self._seen_table().vectors)
+            self._fit_gate(X, codes)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -130,11 +134,12 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
             If there is no candidate, or a candidate table does not fit the model.
         """
         table, is_seen = self._candidates(unseen_embeddings)
-        best = [scores.argmax(axis=1) for scores in self._score_blocks(X, table, is_seen)]
+        blocks = self._raw_blocks(X, table, is_seen)
+        best = [self._gated_best(rows, scores, is_seen) for rows, scores in blocks]
         return table.labels[np.concatenate(best)]
 
     def predict_proba(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
-        """Softmax of the scores over the candidates.
+        """Softmax of the scores over the candidates, or what a gate makes of it.
 
         Parameters
         ----------
@@ -146,7 +151,9 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
         ndarray of shape (n_samples, n_candidates)
             Probabilities; the columns are the labels of `candidates`.
         """
-        return softmax(self._scores(X, unseen_embeddings), axis=1)
+        table, is_seen = self._candidates(unseen_embeddings)
+        blocks = self._raw_blocks(X, table, is_seen)
+        return np.concatenate([self._gated_proba(*block, is_seen) for block in blocks])
 
     def predict_log_proba(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Logarithm of `predict_proba`.
@@ -161,6 +168,9 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
         ndarray of shape (n_samples, n_candidates)
             Log-probabilities; the columns are the labels of `candidates`.
         """
+        if self._active_gate() is not None:
+            with np.errstate(divide="ignore"):  # the side that a hard gate rules out
+                return np.log(self.predict_proba(X, unseen_embeddings=unseen_embeddings))
         return log_softmax(self._scores(X, unseen_embeddings), axis=1)
 
     def decision_function(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
@@ -337,11 +347,29 @@ class BaseZeroShotClassifier(ClassifierMixin, BaseEstimator, ABC):
     def _score_blocks(
         self, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
     ) -> Iterator[NDArray[Any]]:
-        """Scores (n, C) in blocks of rows, so that memory stays bounded."""
+        """Scores (n, C) after the gate, in blocks of rows."""
+        for rows, scores in self._raw_blocks(X, table, is_seen):
+            yield self._gated_scores(rows, scores, is_seen)
+
+    def _raw_blocks(
+        self, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Rows (n, f) and the experts' scores (n, C) in blocks, so that memory stays bounded."""
         candidates = self._prepare_candidates(table.vectors, is_seen)
         n_rows = min(_ROWS_AT_ONCE, max(1, _SCORES_AT_ONCE // len(table.labels)))
         for rows in self._row_blocks(X, n_rows):
-            yield self._score_rows(rows, candidates)
+            yield rows, self._score_rows(rows, candidates)
+
+    def _raw_scores(self, X: Any) -> NDArray[Any]:
+        """The experts' scores of the default candidates, without a gate."""
+        blocks = self._raw_blocks(X, *self._candidates(None))
+        return np.concatenate([scores for _, scores in blocks])
+
+    def _raw_seen_scores(self, X: Any) -> NDArray[Any]:
+        """The scores of the seen classes, whatever the space."""
+        table = self._seen_table()
+        blocks = self._raw_blocks(X, table, np.ones(len(table.labels), dtype=bool))
+        return np.concatenate([scores for _, scores in blocks])
 
     def _row_blocks(self, X: Any, n_rows: int = _ROWS_AT_ONCE) -> Iterator[NDArray[Any]]:
         check_is_fitted(self)

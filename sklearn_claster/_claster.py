@@ -115,6 +115,17 @@ default="combined"
         all classes for as many. It needs four seen classes and a class table.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
+    bias_detector : None, "stacking" or outlier detector, default=None
+        With ``space="gzsl"``, what decides between seen and unseen classes, whose scores are
+        biased towards the seen ones. None compares the raw scores. "stacking" takes a
+        constant from the seen classes' scores (calibrated stacking, Chao et al., 2016). A
+        `BiasDetector`, the recommendation, or any outlier detector of scikit-learn is a
+        gate between the seen and the unseen candidates. Constants and thresholds are chosen
+        on seen classes alone: three folds hold out a third of them each.
+    gate : {"hard", "soft"}, default="hard"
+        How a gate decides. "hard": the best candidate of the side that the gate names (the
+        paper). "soft": both sides' probabilities, smoothed towards uniform the less the
+        gate believes in a side (Atzmon and Chechik, 2019). Not used by "stacking".
     device : str or torch.device, default="auto"
         Where to compute. "auto" picks CUDA, then MPS, then CPU.
     random_state : int, RandomState instance or None, default=None
@@ -131,6 +142,11 @@ default="combined"
         Classes of the table given to `fit` that had no sample, sorted.
     class_embeddings_ : ClassEmbeddings
         The table given to `fit`; one-hot vectors if there was none.
+    bias_detector_ : object or None
+        The fitted detector; None without one and for "stacking".
+    gate_threshold_ : float or None
+        Samples whose gate score (see `explain_gate`) reaches it are called seen; the
+        constant of "stacking". None without a gate.
     cluster_centers_ : ndarray of shape (n_clusters_, n_points) or None
         The centroids c_j, in the space of the points psi.
     n_clusters_ : int
@@ -151,6 +167,7 @@ default="combined"
 
     See Also
     --------
+    BiasDetector : Tells seen from unseen.
     sklearn_claster.baselines.ESZSL : A closed-form zero-shot classifier.
     sklearn_claster.model_selection.ZeroShotKFold : Folds that hold out whole classes.
 
@@ -199,6 +216,8 @@ default="combined"
         reinforce_steps: int | str = "auto",
         early_stopping: bool = False,
         space: str = "zsl",
+        bias_detector: Any = None,
+        gate: str = "hard",
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -221,6 +240,8 @@ default="combined"
         self.reinforce_steps = reinforce_steps
         self.early_stopping = early_stopping
         self.space = space
+        self.bias_detector = bias_detector
+        self.gate = gate
         self.device = device
         self.random_state = random_state
         self.verbose = verbose

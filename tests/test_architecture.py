@@ -24,7 +24,11 @@ LAYERS = [
 LEAVES = LAYERS[0] | {"_class_embeddings"}
 ALLOWED = {
     **{name: set().union(*LAYERS[:depth]) for depth, layer in enumerate(LAYERS) for name in layer},
-    "_base": LEAVES,
+    "_detection": LEAVES,
+    "_gating": {*LEAVES, "_detection"},
+    "_gate_fitting": {*LEAVES, "_detection", "_gating", "model_selection"},
+    "_gated": {*LEAVES, "_detection", "_gating", "_gate_fitting"},
+    "_base": {*LEAVES, "_gated"},
 }
 GLOBAL_STATE = {  # of torch; generators are private here
     "torch.manual_seed",

@@ -35,12 +35,16 @@ class ESZSL(BaseZeroShotClassifier):
         Regularisation in the semantic space (lambda).
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
+    bias_detector : None, "stacking" or outlier detector, default=None
+        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+    gate : {"hard", "soft"}, default="hard"
+        How an outlier detector decides, as in `ClasterZSL`.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features_in_, n_embedding_features)
         W.
-    classes_, unseen_classes_, class_embeddings_
+    classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
         As in `ClasterZSL`.
     feature_mean_ : ndarray of shape (n_features_in_,)
         Mean of the training samples.
@@ -68,10 +72,20 @@ class ESZSL(BaseZeroShotClassifier):
     array(['higher'], dtype='<U6')
     """
 
-    def __init__(self, gamma: float = 1.0, *, lam: float = 1.0, space: str = "zsl") -> None:
+    def __init__(
+        self,
+        gamma: float = 1.0,
+        *,
+        lam: float = 1.0,
+        space: str = "zsl",
+        bias_detector: Any = None,
+        gate: str = "hard",
+    ) -> None:
         self.gamma = gamma
         self.lam = lam
         self.space = space
+        self.bias_detector = bias_detector
+        self.gate = gate
 
     def _check_parameters(self) -> None:
         check_number(self, "gamma", Real, 0, low_allowed=False)

@@ -1,0 +1,334 @@
+"""BiasDetector: tells samples of seen classes from those of classes yet to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._base import FLOATS, BaseZeroShotClassifier, check_choice, check_number
+from ._detection import (
+    Confidence,
+    Learned,
+    Mahalanobis,
+    Neighbors,
+    Rule,
+    max_softmax,
+    negative_energy,
+    negative_entropy,
+)
+from ._gate_fitting import can_hold_out, fit_gate
+from ._gating import Gate
+from ._torch_utils import as_host_array
+from .baselines import ESZSL
+
+METHODS: dict[str, Callable[[Any], Rule]] = {
+    "learned": lambda detector: Learned(),
+    "max_softmax": lambda detector: Confidence(max_softmax),
+    "entropy": lambda detector: Confidence(negative_entropy),
+    "energy": lambda detector: Confidence(negative_energy),
+    "mahalanobis": lambda detector: Mahalanobis(relative=False),
+    "relative_mahalanobis": lambda detector: Mahalanobis(relative=True),
+    "knn": lambda detector: Neighbors(detector.n_neighbors),
+}
+NEED_CLASSES = {"learned", "max_softmax", "entropy", "energy", "relative_mahalanobis"}
+
+
+class BiasDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator):
+    """Tells samples of seen classes from samples of classes that were never trained on.
+
+    Fitted on seen data alone. It is an outlier detector (+1 seen, -1 unseen), a transformer
+    (one column, positive for seen), and the gate of a zero-shot classifier:
+    ``ClasterZSL(space="gzsl", bias_detector=BiasDetector())``.
+
+    Parameters
+    ----------
+    method : {"learned", "max_softmax", "entropy", "energy", "mahalanobis", \
+"relative_mahalanobis", "knn"}, default="learned"
+        What a sample's score is. Let p be the softmax of its scores over the seen classes.
+
+        - "learned": a logistic gate on the best score of a seen class, the best score of an
+          unseen class [1]_, and the relative Mahalanobis distance; it learns from seen
+          classes that were held out as if they were unseen.
+        - "max_softmax": the largest p [2]_.
+        - "entropy": minus the entropy of p [2]_.
+        - "energy": the logarithm of the sum of the exponentials of the scores [3]_.
+        - "mahalanobis": minus the squared distance to the nearest class mean, by one
+          covariance within all classes [4]_, shrunk after Ledoit and Wolf.
+        - "relative_mahalanobis": the same plus the squared distance to the mean of all
+          samples, by their covariance [5]_.
+        - "knn": minus the distance to the k-th nearest training sample [6]_, among 512 of
+          them drawn at random.
+
+        Alone, a method falls back if its input is missing: "learned" to
+        "relative_mahalanobis" without unseen classes in the table or where classes cannot
+        be held out; all but "knn" to "mahalanobis", around the mean of all samples,
+        without `y` or with one class. `method_` tells which is in use.
+    estimator : zero-shot classifier or None, default=None
+        The experts that give the scores, when the detector stands alone; ``None`` is
+        `ESZSL`. Inside a classifier the experts are the classifier itself.
+    contamination : float or "auto", default="auto"
+        The share of the seen scores below the threshold, from 0 to 0.5 or above: the
+        larger, the more is called unseen. "auto" chooses it: three folds hold out a third
+        of the seen classes and a fifth of the samples of the others, and the share with the
+        best harmonic mean of both accuracies, averaged over the folds, is taken. Below
+        four classes, without `y` or without a class table it is 0.05.
+    n_neighbors : int, default=10
+        k of "knn".
+
+    Attributes
+    ----------
+    offset_ : float
+        The threshold: ``decision_function = score_samples - offset_``.
+    contamination_ : float
+        The share in use.
+    method_ : str
+        The method in use.
+    estimator_ : object or None
+        The fitted experts, if scores are needed.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if `X` had any.
+
+    See Also
+    --------
+    ClasterZSL : Its parameter `bias_detector` takes this.
+    sklearn.ensemble.IsolationForest, sklearn.neighbors.LocalOutlierFactor : Others that fit
+        there.
+
+    Notes
+    -----
+    The seen scores are those of the training samples; for "learned", whose unseen expert
+    cannot be asked about classes it was trained on, those of the samples that the folds
+    held out. No sample and no vector of an unseen class has a part in the threshold.
+
+    Samples are centred on the seen data and brought to unit length first.
+
+    Put *before* a zero-shot classifier in a Pipeline, the detector replaces `X` by one
+    column, from which no class can be told. There, use a
+    ``FeatureUnion([("x", "passthrough"), ("bias", BiasDetector())])``, or the classifier's
+    parameter.
+
+    References
+    ----------
+    .. [1] Y. Atzmon and G. Chechik, "Adaptive confidence smoothing for generalized
+       zero-shot learning", CVPR 2019.
+    .. [2] D. Hendrycks and K. Gimpel, "A baseline for detecting misclassified and
+       out-of-distribution examples in neural networks", ICLR 2017.
+    .. [3] W. Liu, X. Wang, J. D. Owens and Y. Li, "Energy-based out-of-distribution
+       detection", NeurIPS 2020.
+    .. [4] K. Lee, K. Lee, H. Lee and J. Shin, "A simple unified framework for detecting
+       out-of-distribution samples and adversarial attacks", NeurIPS 2018.
+    .. [5] J. Ren, S. Fort, J. Liu, A. G. Roy, S. Padhy and B. Lakshminarayanan, "A simple
+       fix to Mahalanobis distance for improving near-OOD detection", 2021.
+    .. [6] Y. Sun, Y. Ming, X. Zhu and Y. Li, "Out-of-distribution detection with deep
+       nearest neighbors", ICML 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_claster import BiasDetector
+    >>> from sklearn_claster.datasets import make_zero_shot_classification
+    >>> problem = make_zero_shot_classification(random_state=0)
+    >>> seen = np.isin(problem.target, problem.seen_classes)
+    >>> detector = BiasDetector("relative_mahalanobis")
+    >>> detector = detector.fit(
+    ...     problem.data[seen], problem.target[seen], problem.class_embeddings
+    ... )
+    >>> bool(np.mean(detector.predict(problem.data[~seen]) == -1) > 0.8)
+    True
+    """
+
+    __metadata_request__fit = {"class_embeddings": True}
+
+    estimator_: Any
+
+    def __init__(
+        self,
+        method: str = "learned",
+        *,
+        estimator: Any = None,
+        contamination: float | str = "auto",
+        n_neighbors: int = 10,
+    ) -> None:
+        self.method = method
+        self.estimator = estimator
+        self.contamination = contamination
+        self.n_neighbors = n_neighbors
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, class_embeddings: Any = None) -> Self:
+        """Learn what samples of the seen classes are like.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Samples of the seen classes.
+        y : array-like of shape (n_samples,), default=None
+            Their labels.
+        class_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
+            One vector per class, as in `ClasterZSL.fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If data, labels, table or parameters do not fit together.
+        """
+        self._check_parameters()
+        rows = validate_data(self, as_host_array(X), dtype=FLOATS, ensure_min_samples=2)
+        codes, n_classes = np.zeros(len(rows), dtype=np.intp), 1
+        if y is not None:
+            y = column_or_1d(as_host_array(y), warn=True)
+            check_consistent_length(rows, y)
+            check_classification_targets(y)
+            classes, codes = np.unique(y, return_inverse=True)
+            n_classes = len(classes)
+        experts: Any = None
+        table = None
+        if n_classes > 1:
+            experts = clone(ESZSL() if self.estimator is None else self.estimator)
+            inside = experts.get_params(deep=False)
+            experts.set_params(
+                **{k: v for k, v in {"space": "gzsl", "bias_detector": None}.items() if k in inside}
+            ).fit(X, y, class_embeddings)
+            if class_embeddings is not None and can_hold_out(codes):
+                table = experts._seen_table()
+        has_unseen = table is not None and len(experts.unseen_classes_) > 0
+        gate = fit_gate(
+            experts,
+            lambda: self._make_rule(has_unseen, n_classes > 1),
+            rows,
+            codes,
+            table,
+            self.contamination,
+            "hard",
+            np.float64,
+        )
+        self._set_gate(gate, self._method(has_unseen, n_classes > 1), experts)
+        return self
+
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
+        """How much samples look like those of seen classes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Scores; high means seen.
+        """
+        return self.decision_function(X) + self.offset_
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """`score_samples` minus the threshold.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Positive for seen, negative for unseen.
+        """
+        check_is_fitted(self)
+        rows = validate_data(self, as_host_array(X), dtype=FLOATS, reset=False)
+        scores = is_seen = None
+        if self._gate.rule.reads_unseen:
+            scores, is_seen = self.estimator_._raw_scores(X), self.estimator_._candidates(None)[1]
+        elif self._gate.rule.reads_seen:
+            scores = self.estimator_._raw_seen_scores(X)
+            is_seen = np.ones(scores.shape[1], dtype=bool)
+        return self._gate.margins(rows, scores, is_seen)
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Seen or unseen.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            +1 for samples of seen classes, -1 for others.
+        """
+        return np.where(self.decision_function(X) >= 0.0, 1, -1)
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """`decision_function` as a column.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 1)
+            Positive for seen, negative for unseen.
+        """
+        return self.decision_function(X)[:, None]
+
+    def _method(self, has_unseen: bool, has_classes: bool = True) -> str:
+        """The method that can be used with what there is."""
+        if not has_classes and self.method in NEED_CLASSES:
+            return "mahalanobis"
+        if self.method == "learned" and not has_unseen:
+            return "relative_mahalanobis"
+        return self.method
+
+    def _make_rule(self, has_unseen: bool, has_classes: bool = True) -> Rule:
+        return METHODS[self._method(has_unseen, has_classes)](self)
+
+    def _adopt(self, gate: Gate, experts: Any) -> Self:
+        """Become the detector of a classifier that has fitted the gate."""
+        self.n_features_in_ = experts.n_features_in_
+        if hasattr(experts, "feature_names_in_"):
+            self.feature_names_in_ = experts.feature_names_in_
+        return self._set_gate(gate, self._method(isinstance(gate.rule, Learned)), experts)
+
+    def _set_gate(self, gate: Gate, method: str, experts: Any) -> Self:
+        self._gate = gate
+        self.offset_ = gate.threshold
+        self.contamination_ = gate.level
+        self.method_ = method
+        self.estimator_ = experts if gate.rule.reads_seen else None
+        return self
+
+    def _check_parameters(self) -> None:
+        check_choice(self, "method", tuple(METHODS))
+        check_number(self, "contamination", Real, 0, 1, also=("auto",))
+        check_number(self, "n_neighbors", Integral, 1)
+        if self.estimator is not None and not isinstance(self.estimator, BaseZeroShotClassifier):
+            raise TypeError(
+                f"estimator={self.estimator!r} has the wrong type; expected None or a zero-shot "
+                "classifier, for example ClasterZSL() or ESZSL()."
+            )
+
+    @property
+    def _n_features_out(self) -> int:
+        return 1

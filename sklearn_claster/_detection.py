@@ -1,0 +1,190 @@
+"""Scores that tell rows of seen classes from others: one small rule for each method.
+
+A rule learns from the rows of seen classes and turns rows into columns of evidence, high for seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.special import entr, logsumexp, softmax
+from sklearn.covariance import LedoitWolf
+from sklearn.neighbors import NearestNeighbors
+
+N_BANK_ROWS = 512  # rows that a nearest-neighbour rule keeps, so that it stays quick
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a rule may look at: the rows themselves, and what both experts say of them."""
+
+    x: NDArray[Any]  # (n, f), centred on the seen data, unit rows
+    seen: NDArray[Any] | None = None  # (n, S), scores of the seen classes
+    unseen: NDArray[Any] | None = None  # (n, U), scores of the unseen ones
+
+    def take(self, rows: NDArray[Any]) -> Evidence:
+        """The same of some rows."""
+        seen, unseen = (None if s is None else s[rows] for s in (self.seen, self.unseen))
+        return Evidence(self.x[rows], seen, unseen)
+
+
+class Rule:
+    """A rule of evidence. The base of them all learns nothing."""
+
+    reads_seen = False  # whether it needs the scores of the seen classes
+    reads_unseen = False  # whether it needs those of unseen ones, too
+
+    def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:
+        """Learn from rows of seen classes and their class codes."""
+
+    def columns(self, evidence: Evidence) -> NDArray[np.float64]:
+        """Evidence that rows are of seen classes, (n, 1) or wider."""
+        raise NotImplementedError
+
+
+def max_softmax(scores: NDArray[Any]) -> NDArray[Any]:
+    """Probability of the best seen class."""
+    return softmax(scores, axis=1).max(axis=1)
+
+
+def negative_entropy(scores: NDArray[Any]) -> NDArray[Any]:
+    """How far the seen classes' probabilities are from uniform."""
+    return -entr(softmax(scores, axis=1)).sum(axis=1)
+
+
+def negative_energy(scores: NDArray[Any]) -> NDArray[Any]:
+    """Logarithm of the sum of the exponentials, the unnormalised log-density of the row."""
+    return logsumexp(scores, axis=1)
+
+
+class Confidence(Rule):
+    """A function of the scores of the seen classes."""
+
+    reads_seen = True
+
+    def __init__(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        self.function = function
+
+    def columns(self, evidence: Evidence) -> NDArray[np.float64]:
+        """The function's values, (n, 1)."""
+        return self.function(np.asarray(evidence.seen, dtype=np.float64))[:, None]
+
+
+class Stacking(Rule):
+    """Best seen score minus best unseen score: a threshold on it is calibrated stacking."""
+
+    reads_seen = reads_unseen = True
+
+    def columns(self, evidence: Evidence) -> NDArray[np.float64]:
+        """The difference, (n, 1)."""
+        return _tops(evidence)[:, :1] - _tops(evidence)[:, 1:]
+
+
+class Mahalanobis(Rule):
+    """Minus the squared distance to the nearest class mean, one shrunk covariance for all.
+
+    The relative distance subtracts the one to a single Gaussian around all rows. In the basis
+    where the covariance within classes is the identity and that of all rows is diagonal, one
+    projection gives both.
+    """
+
+    def __init__(self, relative: bool) -> None:
+        self.relative = relative
+
+    def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:
+        """Estimate means and covariances."""
+        x = np.asarray(evidence.x, dtype=np.float64)
+        counts = np.bincount(codes)
+        means = np.zeros((len(counts), x.shape[1]))
+        np.add.at(means, codes, x)
+        means /= counts[:, None]
+        within = _shrunk_covariance(x - means[codes])
+        center = x.mean(axis=0)
+        total = _shrunk_covariance(x - center) if self.relative else within
+        spread, basis = eigh(total, within)
+        dtype = evidence.x.dtype
+        self.basis = basis.astype(dtype)  # (f, f)
+        self.shift = (center @ basis).astype(dtype)  # (f,)
+        self.means = ((means - center) @ basis).astype(dtype)  # (S, f)
+        self.spread = spread.astype(dtype)  # (f,)
+
+    def columns(self, evidence: Evidence) -> NDArray[np.float64]:
+        """Minus the (relative) distance, (n, 1)."""
+        z = evidence.x @ self.basis  # (n, f)
+        z -= self.shift
+        to_means = np.square(self.means).sum(axis=1) - 2.0 * (z @ self.means.T)  # (n, S)
+        # |z|^2 is common to all classes; the single Gaussian takes sum z^2 / spread off
+        weights = 1.0 - 1.0 / self.spread if self.relative else np.ones_like(self.spread)
+        distances = to_means.min(axis=1) + np.square(z) @ weights
+        return -np.asarray(distances, dtype=np.float64)[:, None]
+
+
+class Neighbors(Rule):
+    """Minus the distance to the k-th nearest of a sample of the training rows."""
+
+    def __init__(self, n_neighbors: int) -> None:
+        self.n_neighbors = n_neighbors
+
+    def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:
+        """Keep a fixed random sample of the rows."""
+        order = np.random.RandomState(0).permutation(len(evidence.x))
+        bank = evidence.x[order[:N_BANK_ROWS]]
+        k = min(self.n_neighbors, len(bank))
+        self.index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(bank)
+
+    def columns(self, evidence: Evidence) -> NDArray[np.float64]:
+        """Minus the distance, (n, 1)."""
+        distances, _ = self.index.kneighbors(evidence.x)
+        return -np.asarray(distances[:, -1:], dtype=np.float64)
+
+
+class Learned(Rule):
+    """What a logistic gate weighs: best seen score, best unseen score, relative distance."""
+
+    reads_seen = reads_unseen = True
+
+    def __init__(self) -> None:
+        self.distance = Mahalanobis(relative=True)
+
+    def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:
+        """Estimate the distance."""
+        self.distance.fit(evidence, codes)
+
+    def columns(self, evidence: Evidence) -> NDArray[np.float64]:
+        """The three columns, (n, 3)."""
+        return np.hstack([_tops(evidence), self.distance.columns(evidence)])
+
+
+class OutlierRule(Rule):
+    """Any outlier detector of scikit-learn, fitted on the rows alone."""
+
+    def __init__(self, detector: Any) -> None:
+        self.detector = detector
+
+    def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:
+        """Fit the detector."""
+        self.detector.fit(evidence.x)
+
+    def columns(self, evidence: Evidence) -> NDArray[np.float64]:
+        """Its decision function, or its answers +1 and -1 if it has none, (n, 1)."""
+        answer = getattr(self.detector, "decision_function", self.detector.predict)
+        return np.asarray(answer(evidence.x), dtype=np.float64).reshape(-1, 1)
+
+
+def _tops(evidence: Evidence) -> NDArray[np.float64]:
+    """Best seen and best unseen score, (n, 2)."""
+    assert evidence.seen is not None and evidence.unseen is not None
+    tops = [evidence.seen.max(axis=1), evidence.unseen.max(axis=1)]
+    return np.stack(tops, axis=1).astype(np.float64)
+
+
+def _shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ledoit and Wolf's estimate, made positive definite where the rows do not vary at all."""
+    covariance = LedoitWolf(assume_centered=True).fit(centred).covariance_
+    floor = max(1e-6 * float(np.trace(covariance)) / len(covariance), 1e-12)
+    return covariance + floor * np.eye(len(covariance))

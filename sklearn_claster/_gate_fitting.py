@@ -1,0 +1,300 @@
+"""How a gate is fitted: its rule on all seen rows, its threshold on seen classes held out."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax
+from scipy.stats import hmean
+from sklearn.base import clone, is_outlier_detector
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ._class_embeddings import ClassEmbeddings
+from ._detection import Evidence, OutlierRule, Rule, Stacking
+from ._gating import Gate, look
+from ._preprocessing import row_mean
+from .model_selection import ZeroShotKFold
+
+N_CLASS_FOLDS = 3  # each holds out a third of the seen classes
+SEEN_SHARE = 0.2  # of the rows of the other classes, held out beside them
+MIN_CLASSES = 4
+DEFAULT_CONTAMINATION = 0.05  # where there is nothing to choose it by
+SHARPNESSES = np.logspace(-2.0, 3.0, 41)
+LEVELS = np.linspace(0.0, 1.0, 201)  # of the seen scores, among which the best is chosen
+
+
+def rule_maker(detector: Any, has_unseen: bool) -> Callable[[], Rule]:
+    """What makes a fresh rule from the parameter `bias_detector`."""
+    if isinstance(detector, str):
+        return Stacking
+    if hasattr(detector, "_make_rule"):
+        return lambda: detector._make_rule(has_unseen)
+    return lambda: OutlierRule(clone(detector))
+
+
+def check_bias_detector(detector: Any) -> None:
+    """Raise unless it is None, "stacking" or an outlier detector that can be fitted."""
+    if detector is None or (isinstance(detector, str) and detector == "stacking"):
+        return
+    usable = not isinstance(detector, (str, type)) and all(
+        hasattr(detector, name) for name in ("fit", "get_params")
+    )
+    if not usable or not is_outlier_detector(detector):
+        raise ValueError(
+            f"bias_detector={detector!r} is not a valid choice; expected None, 'stacking', or an "
+            "instance of an outlier detector, for example BiasDetector() or "
+            "sklearn.ensemble.IsolationForest()."
+        )
+    if hasattr(detector, "_check_parameters"):  # before the experts are trained
+        detector._check_parameters()
+    if not hasattr(detector, "predict"):
+        raise ValueError(
+            f"bias_detector={detector!r} cannot judge new rows: it has no predict. "
+            "LocalOutlierFactor needs novelty=True."
+        )
+
+
+def contamination_of(detector: Any) -> float | str:
+    """The level set by hand, or "auto"; "own" where a foreign detector decides for itself."""
+    contamination = getattr(detector, "contamination", "auto")
+    automatic = isinstance(contamination, str)
+    if hasattr(detector, "_make_rule"):
+        return contamination
+    if isinstance(detector, str) or (automatic and hasattr(detector, "decision_function")):
+        return "auto"
+    return "own"
+
+
+def can_hold_out(codes: NDArray[np.intp]) -> bool:
+    """Whether whole classes, and rows of others, can be held out in every fold."""
+    counts = np.bincount(codes)
+    return len(counts) >= MIN_CLASSES and int((counts > 1).sum()) > -(-len(counts) // N_CLASS_FOLDS)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the experts say of rows of both sides, beside the truth."""
+
+    evidence: Evidence
+    is_seen: NDArray[np.bool_]  # (n,) whether the row's class was trained on
+    own: NDArray[np.intp]  # (n,) position of its class among the candidates of its side
+    hits: NDArray[np.bool_]  # (n,) whether the expert of its side names it
+    weights: NDArray[np.float64]  # (n,) of the row in the mean per-class accuracy of its side
+
+    @classmethod
+    def of(cls, evidence: Evidence, columns: NDArray[np.bool_], codes: NDArray[np.intp]) -> Judged:
+        """From the rows' classes (n,) among candidates, of which `columns` (C,) are seen."""
+        is_seen = columns[codes]
+        own = np.where(columns, np.cumsum(columns), np.cumsum(~columns))[codes] - 1
+        named = np.where(is_seen, *(s.argmax(axis=1) for s in _experts(evidence)))
+        counts = np.bincount(codes, minlength=len(columns))
+        n_classes = np.where(is_seen, *((counts[side] > 0).sum() for side in (columns, ~columns)))
+        return cls(evidence, is_seen, own, named == own, 1.0 / (counts[codes] * n_classes))
+
+    def harmonic_mean(self, called_seen: NDArray[np.bool_]) -> float:
+        """Of the mean per-class accuracies of both sides, if these rows are called seen."""
+        right = self.weights * (self.hits & (called_seen == self.is_seen))
+        return float(hmean([right[self.is_seen].sum(), right[~self.is_seen].sum()]))
+
+    def harmonic_means(
+        self,
+        scores: NDArray[np.float64],
+        thresholds: NDArray[np.float64],
+        soft: tuple[float, float] | None,
+    ) -> list[float]:
+        """The same for every threshold on the gate's scores (n,); `soft`: scale, sharpness."""
+        if soft is None:
+            return [self.harmonic_mean(scores >= threshold) for threshold in thresholds]
+        scale, sharpness = soft
+        seen, unseen = (
+            log_softmax(sharpness * s.astype(np.float64), axis=1) for s in _experts(self.evidence)
+        )
+        best_seen, best_unseen = np.exp(seen.max(axis=1)), np.exp(unseen.max(axis=1))
+        found = []
+        for threshold in thresholds:
+            g = expit((scores - threshold) / scale)
+            smoothed_seen = g * (g * best_seen + (1.0 - g) / seen.shape[1])
+            smoothed_unseen = (1.0 - g) * ((1.0 - g) * best_unseen + g / unseen.shape[1])
+            found.append(self.harmonic_mean(smoothed_seen >= smoothed_unseen))
+        return found
+
+    def log_likelihood(self, sharpness: float) -> float:
+        """Mean log-probability of the rows' classes within their sides, both alike."""
+        total = 0.0
+        for side, scores in zip(
+            (self.is_seen, ~self.is_seen), _experts(self.evidence), strict=True
+        ):
+            z = log_softmax(sharpness * scores[side].astype(np.float64), axis=1)
+            total += float(z[np.arange(len(z)), self.own[side]] @ self.weights[side])
+        return total
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A model without some of the classes: its training rows, and rows that it has not seen."""
+
+    trained: Evidence
+    trained_codes: NDArray[np.intp]
+    tested: Judged
+
+
+def hold_out_classes(
+    host: Any, X: NDArray[Any], codes: NDArray[np.intp], table: ClassEmbeddings, dtype: type
+) -> list[Fold]:
+    """Refit the host without each third of its classes and test it on them and on held-out rows.
+
+    Nothing but the seen classes' rows and vectors takes part.
+    """
+    labels = table.labels[codes]
+    parameters = {
+        name: value
+        for name, value in {"bias_detector": None, "space": "gzsl", "verbose": 0}.items()
+        if name in host.get_params(deep=False)
+    }
+    folds = []
+    splitter = ZeroShotKFold(N_CLASS_FOLDS, seen_fraction=SEEN_SHARE, random_state=0)
+    for train, test in splitter.split(X, labels):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the whole fit has said it already
+            model = clone(host).set_params(**parameters).fit(X[train], labels[train], table)
+        mean = row_mean(X[train])
+        columns = np.isin(table.labels, model.classes_)
+        trained, tested = (
+            look(X[rows], mean, dtype, model._raw_scores(X[rows]), columns)
+            for rows in (train, test)
+        )
+        train_codes = np.unique(codes[train], return_inverse=True)[1]
+        folds.append(Fold(trained, train_codes, Judged.of(tested, columns, codes[test])))
+    return folds
+
+
+def fit_gate(
+    host: Any,
+    make_rule: Callable[[], Rule],
+    X: NDArray[Any],
+    codes: NDArray[np.intp],
+    table: ClassEmbeddings | None,
+    contamination: float | str,
+    mode: str,
+    dtype: type,
+    hold_out: Callable[..., list[Fold]] | None = None,
+) -> Gate:
+    """Fit a rule on the seen data and choose its threshold.
+
+    Parameters
+    ----------
+    host : BaseZeroShotClassifier
+        The fitted experts.
+    make_rule : callable
+        Makes a fresh rule.
+    X, codes : ndarray of shape (n_samples, n_features), (n_samples,)
+        The training rows and their class codes.
+    table : ClassEmbeddings or None
+        The seen classes' vectors; without them no class is held out.
+    contamination : float, "auto" or "own"
+        The level of the seen scores to put the threshold at; "auto" chooses the one with the best
+        harmonic mean, "own" leaves a foreign detector at its zero.
+    mode : {"hard", "soft", "stacking"}
+        How the decision is made.
+    dtype : type
+        Of the centred rows.
+    hold_out : callable, default=None
+        Stands in for `hold_out_classes`, so that several gates can share the folds of a host.
+
+    Returns
+    -------
+    Gate
+        The fitted gate.
+    """
+    rule, mean = make_rule(), row_mean(X)
+    # A rule that reads the unseen expert cannot be asked about training rows: their class is
+    # no candidate of that expert. Its seen scores are those of the rows that folds hold out.
+    needs_scores = rule.reads_seen and not rule.reads_unseen
+    scores = host._raw_seen_scores(X) if needs_scores else None
+    every = None if scores is None else np.ones(scores.shape[1], dtype=bool)
+    evidence = look(X, mean, dtype, scores, every)
+    rule.fit(evidence, codes)
+    folds = []
+    if table is not None and (contamination == "auto" or mode == "soft" or rule.reads_unseen):
+        folds = (hold_out or hold_out_classes)(host, X, codes, table, dtype)
+    fold_rules = [_fitted(make_rule(), fold) for fold in folds]
+    tested = [
+        fold_rule.columns(fold.tested.evidence)
+        for fold_rule, fold in zip(fold_rules, folds, strict=True)
+    ]
+    weights, bias, scale = np.ones(1), 0.0, None
+    if folds:
+        weights, bias, scale = _logistic(
+            np.concatenate(tested), np.concatenate([fold.tested.is_seen for fold in folds])
+        )
+    fold_scores = [columns @ weights + bias for columns in tested]
+    held_out = [s[fold.tested.is_seen] for s, fold in zip(fold_scores, folds, strict=True)]
+    if rule.reads_unseen:
+        references, seen_scores = held_out, np.concatenate(held_out)
+    else:
+        references = [
+            fold_rule.columns(fold.trained) @ weights + bias
+            for fold_rule, fold in zip(fold_rules, folds, strict=True)
+        ]
+        seen_scores = rule.columns(evidence) @ weights + bias
+    sharpness = _sharpness(folds) if folds and mode == "soft" else 1.0
+    if scale is None:
+        scale = float(seen_scores.std()) or 1.0
+
+    if contamination == "own":
+        level = float(np.mean(seen_scores < 0.0))
+        return Gate(rule, weights, bias, 0.0, scale, sharpness, level, mean, dtype)
+    level = DEFAULT_CONTAMINATION if isinstance(contamination, str) else float(contamination)
+    soft = (scale, sharpness) if mode == "soft" else None
+    levels = LEVELS if contamination == "auto" else np.array([level])
+    expected = math.nan
+    if folds:
+        curves = [
+            fold.tested.harmonic_means(scores, np.quantile(reference, levels), soft)
+            for fold, scores, reference in zip(folds, fold_scores, references, strict=True)
+        ]
+        best = np.mean(curves, axis=0).argmax()
+        level, expected = float(levels[best]), float(np.mean(curves, axis=0)[best])
+    threshold = float(np.quantile(seen_scores, level))
+    return Gate(rule, weights, bias, threshold, scale, sharpness, level, mean, dtype, expected)
+
+
+def _fitted(rule: Rule, fold: Fold) -> Rule:
+    rule.fit(fold.trained, fold.trained_codes)
+    return rule
+
+
+def _logistic(
+    columns: NDArray[np.float64], is_seen: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float, float | None]:
+    """Weights, bias and scale of the gate's score.
+
+    Several columns are weighed by logistic regression, both sides counting alike; a single one is
+    left as it is. The scale makes differences of scores logits; it is None where the column does
+    not tell the sides apart.
+    """
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+    model.fit(columns, is_seen)
+    slopes = model[-1].coef_[0] / model[0].scale_
+    if columns.shape[1] == 1:
+        return np.ones(1), 0.0, float(1.0 / slopes[0]) if slopes[0] > 0.0 else None
+    return slopes, float(model[-1].intercept_[0] - model[0].mean_ @ slopes), 1.0
+
+
+def _sharpness(folds: list[Fold]) -> float:
+    """The inverse temperature that makes the classes of held-out rows likeliest."""
+    likelihoods = [sum(fold.tested.log_likelihood(beta) for fold in folds) for beta in SHARPNESSES]
+    return float(SHARPNESSES[np.argmax(likelihoods)])
+
+
+def _experts(evidence: Evidence) -> tuple[NDArray[Any], NDArray[Any]]:
+    assert evidence.seen is not None and evidence.unseen is not None
+    return evidence.seen, evidence.unseen

@@ -1,0 +1,142 @@
+"""The gate between the experts for seen and for unseen classes, and what it decides.
+
+A zero-shot classifier is two experts, one for the seen and one for the unseen candidates. A gate
+scores rows (`_detection`) and compares with a threshold (`_gate_fitting`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_expit, log_softmax
+
+from ._detection import Evidence, Rule
+from ._preprocessing import unit_rows
+
+MODES = ("hard", "soft")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A fitted gate.
+
+    Parameters
+    ----------
+    rule : Rule
+        Turns rows into columns of evidence.
+    weights, bias : ndarray of shape (n_columns,), float
+        The gate's score is columns @ weights + bias.
+    threshold : float
+        Rows that score at least this much are called seen.
+    scale : float
+        The soft gate's probability of "seen" is expit((score - threshold) / scale).
+    sharpness : float
+        Inverse temperature of both experts in the soft gate.
+    level : float
+        The share of the seen scores below the threshold.
+    feature_mean : ndarray of shape (n_features,)
+        What centres X.
+    dtype : type
+        Of the centred rows.
+    harmonic_mean : float
+        What held-out seen classes say of the threshold: the harmonic mean of the accuracies
+        on them and on held-out rows of others, averaged over the folds. NaN without folds.
+    """
+
+    rule: Rule
+    weights: NDArray[np.float64]
+    bias: float
+    threshold: float
+    scale: float
+    sharpness: float
+    level: float
+    feature_mean: NDArray[np.float64]
+    dtype: type
+    harmonic_mean: float = math.nan
+
+    def margins(self, X: NDArray[Any], scores: Any, is_seen: Any) -> NDArray[np.float64]:
+        """Score minus threshold of feature rows and their scores, (n, f), (n, C) -> (n,)."""
+        evidence = look(X, self.feature_mean, self.dtype, scores, is_seen)
+        return self.rule.columns(evidence) @ self.weights + self.bias - self.threshold
+
+
+def look(
+    X: NDArray[Any],
+    mean: NDArray[np.float64],
+    dtype: type,
+    scores: NDArray[Any] | None = None,
+    is_seen: NDArray[np.bool_] | None = None,
+) -> Evidence:
+    """The evidence in feature rows and in the scores of their candidates."""
+    x = unit_rows(X, mean, dtype)
+    if scores is None or is_seen is None:
+        return Evidence(x)
+    return Evidence(x, scores[:, is_seen], scores[:, ~is_seen])
+
+
+# decisions
+
+
+def gated_scores(
+    scores: NDArray[Any], is_seen: NDArray[np.bool_], margins: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Scores of the hard gate, (n, C): the best candidate of the chosen side is the best of all.
+
+    Each side is counted from its best candidate, and the seen side gets the gate's margin. A
+    constant taken from the seen columns moves the threshold. With the margin of `Stacking` this is
+    calibrated stacking, up to a constant per row.
+    """
+    gated = np.empty(scores.shape)
+    for side in (is_seen, ~is_seen):
+        own = scores[:, side].astype(np.float64)
+        gated[:, side] = own - own.max(axis=1, keepdims=True)
+    # on the threshold counts as seen
+    gated[:, is_seen] += np.where(margins == 0.0, np.finfo(np.float64).tiny, margins)[:, None]
+    return gated
+
+
+def best_allowed(
+    scores: NDArray[Any], is_seen: NDArray[np.bool_], margins: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """The columns of the largest `gated_scores`, without forming them, (n,)."""
+    allowed = (margins >= 0.0)[:, None] == is_seen  # (n, C)
+    return np.where(allowed, scores, -np.inf).argmax(axis=1)
+
+
+def hard_log_proba(
+    scores: NDArray[Any], is_seen: NDArray[np.bool_], margins: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The chosen expert's log-probabilities; the other side has probability zero."""
+    within = _expert_log_proba(scores, is_seen)
+    return np.where((margins >= 0.0)[:, None] == is_seen, within, -np.inf)
+
+
+def soft_log_proba(
+    scores: NDArray[Any],
+    is_seen: NDArray[np.bool_],
+    margins: NDArray[np.float64],
+    scale: float = 1.0,
+    sharpness: float = 1.0,
+) -> NDArray[np.float64]:
+    """Both experts' log-probabilities, smoothed and weighted by the gate, (n, C).
+
+    With g the gate's probability of "seen" and S seen candidates, the seen candidate c gets
+    g (g p(c | seen) + (1 - g) / S): the less the gate believes in a side, the closer is its expert
+    to uniform. The unseen ones likewise with 1 - g.
+    """
+    out = _expert_log_proba(sharpness * scores, is_seen)
+    for side, z in ((is_seen, margins / scale), (~is_seen, -margins / scale)):
+        belief, doubt = log_expit(z)[:, None], log_expit(-z)[:, None]
+        out[:, side] = belief + np.logaddexp(belief + out[:, side], doubt - math.log(side.sum()))
+    return out
+
+
+def _expert_log_proba(scores: NDArray[Any], is_seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    within = np.empty(scores.shape)
+    for side in (is_seen, ~is_seen):
+        within[:, side] = log_softmax(scores[:, side].astype(np.float64), axis=1)
+    return within

@@ -1,0 +1,415 @@
+"""Gates between seen and unseen classes: their decisions, and that no unseen class chose them."""
+
+import math
+import pickle
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import hmean
+from sklearn import clone
+from sklearn.covariance import EllipticEnvelope
+from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
+from sklearn.utils.estimator_checks import check_estimator
+
+from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, _gate_fitting, _learning
+from sklearn_claster._bias_detector import METHODS
+from sklearn_claster._gate_fitting import N_CLASS_FOLDS, Judged
+from sklearn_claster._gating import gated_scores, look, soft_log_proba
+from sklearn_claster.baselines import ESZSL
+from sklearn_claster.datasets import make_zero_shot_classification
+from sklearn_claster.metrics import gzsl_report
+from sklearn_claster.model_selection import ZeroShotKFold, gzsl_scorer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
+
+DATA = make_zero_shot_classification(480, 12, n_seen=12, n_unseen=4, random_state=0)
+IS_SEEN = np.isin(DATA.target, DATA.seen_classes)
+TRAIN = np.flatnonzero(IS_SEEN)[::2]
+TEST = np.setdiff1d(np.arange(len(IS_SEEN)), TRAIN)
+X, Y = DATA.data[TRAIN], DATA.target[TRAIN]
+NEW_X, NEW_Y = DATA.data[TEST], DATA.target[TEST]
+TABLE = DATA.class_embeddings
+SEEN_COLUMNS = np.isin(TABLE.labels, DATA.seen_classes)
+
+DROP_INS = [
+    IsolationForest(n_estimators=10, random_state=0),
+    LocalOutlierFactor(novelty=True),
+    OneClassSVM(),
+    EllipticEnvelope(random_state=0),
+]
+DETECTORS = [*map(BiasDetector, METHODS), *DROP_INS]
+every_detector = pytest.mark.parametrize("detector", DETECTORS, ids=repr)
+every_gate = pytest.mark.parametrize("detector", ["stacking", *DETECTORS], ids=repr)
+both_modes = pytest.mark.parametrize("gate", ["hard", "soft"])
+
+
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch):
+    monkeypatch.setattr(_learning, "PROJECTOR_STEPS", 50)
+
+
+def eszsl(detector=None, gate="hard", **parameters):
+    return ESZSL(space="gzsl", bias_detector=detector, gate=gate, **parameters)
+
+
+def claster(detector=None, gate="hard", **parameters):
+    small = {"n_clusters": 2, "hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
+    return ClasterZSL(**small, space="gzsl", bias_detector=detector, gate=gate, **parameters)
+
+
+both_hosts = pytest.mark.parametrize("make", [eszsl, claster])
+every_gate_of_both_hosts = pytest.mark.parametrize(  # the slower host needs no more than two
+    ("make", "detector"),
+    [
+        *((eszsl, detector) for detector in ["stacking", *DETECTORS]),
+        *((claster, detector) for detector in ["stacking", BiasDetector()]),
+    ],
+    ids=lambda value: getattr(value, "__name__", repr(value)),
+)
+
+
+# decisions, each written once more as a loop
+
+
+@both_hosts
+def test_stacking_takes_one_constant_from_the_seen_scores(make):
+    raw = make().fit(X, Y, TABLE).decision_function(NEW_X)
+    zsl = make("stacking").fit(X, Y, TABLE)
+    expected = []
+    for row in raw:
+        calibrated = {
+            label: score - zsl.gate_threshold_ * (label in DATA.seen_classes)
+            for label, score in zip(TABLE.labels, row.astype(float), strict=True)
+        }
+        expected.append(max(calibrated, key=calibrated.get))
+    assert zsl.predict(NEW_X).tolist() == expected
+    assert zsl.gate_threshold_ > 0.0  # the bias is towards the seen classes
+    assert zsl.bias_detector_ is None
+
+
+@both_hosts
+def test_a_hard_gate_lets_one_expert_decide(make):
+    zsl = make(BiasDetector("relative_mahalanobis")).fit(X, Y, TABLE)
+    raw = make().fit(X, Y, TABLE).decision_function(NEW_X)
+    expected = []
+    for scores, side in zip(raw, zsl.bias_detector_.predict(NEW_X), strict=True):
+        allowed = [i for i in range(len(scores)) if SEEN_COLUMNS[i] == (side == 1)]
+        expected.append(TABLE.labels[max(allowed, key=lambda i, row=scores: row[i])])
+    assert zsl.predict(NEW_X).tolist() == expected
+
+
+def test_soft_gate_as_a_loop():
+    """Adaptive confidence smoothing, Atzmon and Chechik 2019, one sample and class at a time."""
+    rng = np.random.default_rng(0)
+    scores, is_seen = rng.normal(size=(50, 7)), np.array([1, 0, 1, 1, 0, 0, 1], dtype=bool)
+    margins, scale, sharpness = 3 * rng.normal(size=50), 0.7, 1.8
+    expected = np.empty(scores.shape)
+    for i, row in enumerate(scores):
+        p_seen = 1 / (1 + math.exp(-margins[i] / scale))
+        for side, belief in ((True, p_seen), (False, 1 - p_seen)):
+            own = [c for c in range(7) if is_seen[c] == side]
+            total = sum(math.exp(sharpness * row[c]) for c in own)
+            for c in own:
+                smoothed = belief * math.exp(sharpness * row[c]) / total + (1 - belief) / len(own)
+                expected[i, c] = belief * smoothed
+    found = np.exp(soft_log_proba(scores, is_seen, margins, scale, sharpness))
+    assert_allclose(found, expected, rtol=1e-10)
+    assert_allclose(found.sum(axis=1), 1.0)
+
+
+def test_a_row_on_the_threshold_is_seen():
+    scores, is_seen = np.array([[5.0, 1.0, 2.0]]), np.array([False, True, True])
+    for margin, best in ((0.0, 2), (1e-300, 2), (-1e-300, 0)):
+        gated = gated_scores(scores, is_seen, np.array([margin]))
+        assert gated.argmax() == best
+
+
+@pytest.mark.parametrize("mode", [None, (0.7, 1.8)])
+def test_harmonic_means_agree_with_the_decisions(mode):
+    """The quick sweep over thresholds against the full decision and the metric."""
+    rng = np.random.default_rng(1)
+    columns = np.array([1, 0, 1, 1, 0, 0, 1], dtype=bool)
+    codes = rng.permutation(np.repeat(np.arange(7), [3, 4, 5, 6, 7, 8, 9]))
+    scores = rng.normal(size=(len(codes), 7)) + 2 * np.eye(7)[codes]
+    gate_scores = rng.normal(size=len(codes)) + columns[codes]
+    evidence = look(scores, np.zeros(7), np.float64, scores, columns)
+    judged = Judged.of(evidence, columns, codes)
+    thresholds = np.quantile(gate_scores, [0.1, 0.3, 0.6])
+    found = judged.harmonic_means(gate_scores, thresholds, mode)
+    for threshold, h in zip(thresholds, found, strict=True):
+        margins = gate_scores - threshold
+        decided = (
+            gated_scores(scores, columns, margins)
+            if mode is None
+            else soft_log_proba(scores, columns, margins, *mode)
+        )
+        report = gzsl_report(codes, decided.argmax(axis=1), np.flatnonzero(columns))
+        assert h == pytest.approx(report["harmonic_mean"])
+        assert h == pytest.approx(hmean([report["seen"], report["unseen"]]))
+
+
+# the outputs
+
+
+@every_gate
+@both_modes
+def test_outputs_agree(detector, gate):
+    zsl = eszsl(detector, gate).fit(X, Y, TABLE)
+    proba, decision = zsl.predict_proba(NEW_X), zsl.decision_function(NEW_X)
+    predicted = zsl.predict(NEW_X)
+    assert proba.shape == decision.shape == (len(NEW_X), len(TABLE.labels))
+    assert_allclose(proba.sum(axis=1), 1.0)
+    assert_array_equal(TABLE.labels[decision.argmax(axis=1)], predicted)
+    assert_array_equal(TABLE.labels[proba.argmax(axis=1)], predicted)
+    assert_allclose(np.exp(zsl.predict_log_proba(NEW_X)), proba)
+    assert np.isfinite(decision).all()
+    explained = zsl.explain_gate(NEW_X)
+    assert explained.threshold == zsl.gate_threshold_
+    assert_array_equal(explained.is_seen, explained.score - explained.threshold >= -1e-12)
+    if gate == "hard" or detector == "stacking":
+        expected = np.where(explained.is_seen, explained.seen_class, explained.unseen_class)
+        assert_array_equal(predicted, expected)
+    else:
+        sides = proba[:, SEEN_COLUMNS].sum(axis=1)
+        assert_allclose(sides, explained.seen_probability)
+
+
+@every_gate_of_both_hosts
+def test_a_gate_leaves_the_experts_alone(make, detector):
+    plain, gated = make().fit(X, Y, TABLE), make(detector).fit(X, Y, TABLE)
+    assert_array_equal(plain._raw_scores(NEW_X), gated._raw_scores(NEW_X))
+    raw = clone(gated).set_params(bias_detector=None).fit(X, Y, TABLE)
+    assert_array_equal(gated.set_params(bias_detector=None).predict(NEW_X), raw.predict(NEW_X))
+    for space in ("zsl", "seen"):
+        gated.set_params(space=space)
+        assert_array_equal(
+            gated.predict_proba(NEW_X), plain.set_params(space=space).predict_proba(NEW_X)
+        )
+
+
+@both_hosts
+def test_the_recommended_gate_beats_raw_scores(make):
+    zsl = {name: make(d).fit(X, Y, TABLE) for name, d in (("raw", None), ("bias", BiasDetector()))}
+    h = {
+        k: gzsl_report(NEW_Y, z.predict(NEW_X), z.classes_)["harmonic_mean"] for k, z in zsl.items()
+    }
+    assert h["bias"] > h["raw"]
+
+
+@both_hosts
+def test_the_fitted_detector_agrees_with_the_gate(make):
+    for method in METHODS:
+        zsl = make(BiasDetector(method)).fit(X, Y, TABLE)
+        detector, explained = zsl.bias_detector_, zsl.explain_gate(NEW_X)
+        assert detector.method_ == method
+        assert detector.offset_ == zsl.gate_threshold_
+        assert_allclose(detector.score_samples(NEW_X), explained.score)
+        assert_array_equal(detector.predict(NEW_X) == 1, explained.is_seen)
+
+
+def test_a_foreign_detector_sees_centred_rows_only():
+    class Recorder(IsolationForest):
+        def fit(self, X, y=None):
+            self.fitted_on_ = X
+            return super().fit(X)
+
+    zsl = eszsl(Recorder(n_estimators=5, random_state=0)).fit(X, Y, TABLE)
+    centred = X - X.mean(axis=0)
+    expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    assert_allclose(zsl.bias_detector_.fitted_on_, expected, atol=1e-6)
+    assert not hasattr(zsl.bias_detector, "fitted_on_")  # the parameter is left alone
+
+
+def test_a_foreign_threshold_set_by_hand_is_kept():
+    detector = IsolationForest(n_estimators=10, contamination=0.2, random_state=0)
+    zsl = eszsl(detector).fit(X, Y, TABLE)
+    assert zsl.gate_threshold_ == 0.0
+    explained = zsl.explain_gate(X)
+    assert np.mean(~explained.is_seen) == pytest.approx(0.2, abs=0.02)
+
+
+# the threshold
+
+
+@every_gate_of_both_hosts
+@both_modes
+def test_no_unseen_row_or_vector_changes_the_gate(make, detector, gate):
+    """Bit for bit: other unseen vectors, fewer unseen classes, and none at all."""
+    seen = TABLE.select(DATA.seen_classes)
+    vectors = TABLE.vectors.copy()
+    vectors[~SEEN_COLUMNS] = 1e3 * np.random.default_rng(0).normal(
+        size=vectors[~SEEN_COLUMNS].shape
+    )
+    tables = [TABLE, ClassEmbeddings(TABLE.labels, vectors), seen]
+    gates = [make(detector, gate).fit(X, Y, table) for table in tables]
+    states = [
+        {k: v for k, v in vars(zsl._gate).items() if k not in ("rule", "weights", "feature_mean")}
+        | {"weights": zsl._gate.weights.tolist()}
+        for zsl in gates
+    ]
+    assert "threshold" in states[0]
+    assert states[1:] == [states[0]] * 2
+    # Nor do the candidates that are passed later, which the rule reads like those of the table.
+    unseen = TABLE.select(DATA.unseen_classes)
+    assert_array_equal(gates[2].predict(NEW_X, unseen_embeddings=unseen), gates[0].predict(NEW_X))
+    assert gates[2].gate_threshold_ == states[0]["threshold"]
+
+
+def test_the_threshold_is_the_best_of_the_folds():
+    """The choice once more: folds, sweep and quantile, from public parts."""
+    found = eszsl("stacking").fit(X, Y, TABLE)
+    seen = TABLE.select(DATA.seen_classes)
+    levels = np.linspace(0, 1, 201)
+    curves, pool = [], []
+    for train, test in ZeroShotKFold(3, seen_fraction=0.2, random_state=0).split(X, Y):
+        model = eszsl().fit(X[train], Y[train], seen)
+        scores, y = model.decision_function(X[test]), Y[test]
+        known = np.isin(seen.labels, model.classes_)
+        gap = scores[:, known].max(axis=1) - scores[:, ~known].max(axis=1)
+        of_seen = gap[np.isin(y, model.classes_)]
+        pool.append(of_seen)
+        curve = []
+        for constant in np.quantile(of_seen, levels):
+            called_seen = gap >= constant
+            predicted = np.where(
+                called_seen,
+                seen.labels[known][scores[:, known].argmax(axis=1)],
+                seen.labels[~known][scores[:, ~known].argmax(axis=1)],
+            )
+            curve.append(gzsl_report(y, predicted, model.classes_)["harmonic_mean"])
+        curves.append(curve)
+    best = np.mean(curves, axis=0).argmax()
+    assert found._gate.level == levels[best]
+    assert found.gate_threshold_ == pytest.approx(np.quantile(np.concatenate(pool), levels[best]))
+    assert found._gate.harmonic_mean == pytest.approx(np.mean(curves, axis=0)[best])
+
+
+@every_gate
+def test_a_fit_trains_the_experts_once_and_once_a_fold(detector, monkeypatch):
+    fits = []
+    plain = ESZSL._fit_seen
+    monkeypatch.setattr(ESZSL, "_fit_seen", lambda *args: (fits.append(1), plain(*args))[1])
+    eszsl(detector).fit(X, Y, TABLE)
+    automatic = getattr(detector, "contamination", "auto") == "auto"
+    assert len(fits) == 1 + (N_CLASS_FOLDS if automatic else 0)
+
+
+def test_contamination_moves_the_gate_and_can_be_searched():
+    shares = []
+    for contamination in (0.1, 0.4, 0.8):
+        zsl = eszsl(BiasDetector("knn", contamination=contamination)).fit(X, Y, TABLE)
+        shares.append(np.mean(zsl.explain_gate(NEW_X).is_seen))
+    assert shares[0] > shares[1] > shares[2]
+    search = GridSearchCV(
+        eszsl(BiasDetector()),
+        {"bias_detector__contamination": [0.02, 0.3, "auto"]},
+        scoring=gzsl_scorer,
+        refit="harmonic_mean",
+        cv=ZeroShotKFold(3, seen_fraction=0.2, random_state=1),
+        error_score="raise",
+    ).fit(X, Y, class_embeddings=TABLE)
+    assert len(search.cv_results_["mean_test_harmonic_mean"]) == 3
+    assert search.best_estimator_.bias_detector_.offset_ is not None
+
+
+# scikit-learn's contract
+
+
+def test_every_check_of_scikit_learn_passes_with_a_gate():
+    for detector, gate in ((BiasDetector(), "hard"), ("stacking", "soft")):
+        results = check_estimator(eszsl(detector, gate), on_skip=None)
+        skipped = {r["check_name"] for r in results if r["status"] != "passed"}
+        assert skipped <= {"check_array_api_input"}
+
+
+@every_gate
+def test_pickles_hold_arrays_and_clones_start_anew(detector):
+    zsl = claster(detector, "soft").fit(X, Y, TABLE)
+    data = pickle.dumps(zsl)
+    assert b"torch.storage" not in data and b"_rebuild_tensor" not in data
+    assert_array_equal(pickle.loads(data).predict_proba(NEW_X), zsl.predict_proba(NEW_X))
+    fresh = clone(zsl)
+    assert not hasattr(fresh, "bias_detector_")
+    assert_array_equal(fresh.fit(X, Y, TABLE).predict_proba(NEW_X), zsl.predict_proba(NEW_X))
+
+
+def test_in_a_pipeline():
+    pipe = make_pipeline(StandardScaler(), claster(BiasDetector()))
+    pipe.fit(X, Y, clasterzsl__class_embeddings=TABLE)
+    assert gzsl_report(NEW_Y, pipe.predict(NEW_X), pipe.classes_)["harmonic_mean"] > 0
+
+
+def test_without_a_table_there_is_nothing_to_gate():
+    zsl = eszsl(BiasDetector()).fit(X, Y)
+    assert zsl.bias_detector_ is None and zsl.gate_threshold_ is None
+    assert_array_equal(zsl.predict(X), ESZSL().fit(X, Y).predict(X))
+
+
+@every_gate
+def test_below_four_classes_it_falls_back_and_says_so(detector):
+    few = np.isin(Y, DATA.seen_classes[:3])
+    with pytest.warns(UserWarning, match="takes 4 seen classes"):
+        zsl = eszsl(detector).fit(X[few], Y[few], TABLE)
+    if detector == "stacking":
+        assert zsl.gate_threshold_ == 0.0
+        raw = eszsl().fit(X[few], Y[few], TABLE)
+        assert_array_equal(zsl.predict(NEW_X), raw.predict(NEW_X))
+    elif isinstance(detector, BiasDetector):
+        assert zsl.bias_detector_.contamination_ == 0.05
+        assert_allclose(zsl.predict_proba(NEW_X).sum(axis=1), 1.0)
+
+
+@both_hosts
+def test_four_classes_are_enough(make):
+    few = np.isin(Y, DATA.seen_classes[:4])
+    zsl = make(BiasDetector()).fit(X[few], Y[few], TABLE)
+    assert zsl.bias_detector_.method_ == "learned"
+
+
+# errors
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"bias_detector": "gate"}, "expected None, 'stacking', or an instance of an outlier"),
+        ({"bias_detector": BiasDetector}, "expected None, 'stacking', or an instance"),
+        ({"bias_detector": LogisticRegression()}, "expected None, 'stacking', or an instance"),
+        ({"bias_detector": LocalOutlierFactor()}, "LocalOutlierFactor needs novelty=True"),
+        ({"gate": "both"}, "gate='both' is not a valid choice; expected one of 'hard', 'soft'"),
+        ({"bias_detector": BiasDetector("odin")}, "method='odin' is not a valid choice"),
+        ({"bias_detector": BiasDetector(contamination=2.0)}, "contamination=2.0 is out of range"),
+    ],
+)
+def test_wrong_parameters(parameters, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        eszsl().set_params(**parameters).fit(X, Y, TABLE)
+
+
+def test_a_gate_that_was_not_fitted_says_what_to_do():
+    zsl = ESZSL(bias_detector="stacking").fit(X, Y, TABLE)  # space="zsl"
+    with pytest.raises(ValueError, match="Fit again with space='gzsl'"):
+        zsl.set_params(space="gzsl").predict(NEW_X)
+    with pytest.raises(ValueError, match="explain_gate needs a gate"):
+        eszsl().fit(X, Y, TABLE).explain_gate(NEW_X)
+
+
+def test_a_failed_fit_leaves_the_gate_as_it_was(monkeypatch):
+    zsl = eszsl(BiasDetector()).fit(X, Y, TABLE)
+    before = zsl.predict(NEW_X)
+
+    def fail(*args):
+        raise RuntimeError("stop")
+
+    monkeypatch.setattr(_gate_fitting, "hold_out_classes", fail)
+    with pytest.raises(RuntimeError, match="stop"):
+        zsl.fit(X[:-5], Y[:-5], TABLE)
+    assert_array_equal(zsl.predict(NEW_X), before)
