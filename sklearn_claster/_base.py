@@ -217,16 +217,18 @@ class BaseZeroShotClassifier(GatedMixin, ClassifierMixin, BaseEstimator, ABC):
         Warns
         -----
         UserWarning
-            If no label of `y` is a candidate, so that the accuracy can only be 0: the
-            sign of scikit-learn's default folds, which hold out samples, not classes.
+            If labels of `y` are no candidates, so that their samples can only be wrong. With
+            scikit-learn's default folds, which hold out samples and not classes, all are.
         """
         labels = self._candidates(unseen_embeddings)[0].labels
         y = as_host_array(y)
-        if not np.isin(np.asarray(y), labels).any():
+        known = np.isin(np.asarray(y), labels)
+        if self._has_table and not known.all():
+            share = "None" if not known.any() else f"Only {np.mean(known):.0%}"
             warnings.warn(
-                f"None of the labels in y is a candidate of space={self.space!r} "
-                f"({preview(labels, 3)}): the accuracy is 0. To hold out whole classes in "
-                "a cross-validation use cv=ZeroShotKFold(); to score seen classes set "
+                f"{share} of the labels in y is a candidate of space={self.space!r} "
+                f"({preview(labels, 3)}); the other samples count as wrong. To hold out whole "
+                "classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes set "
                 "space='gzsl' or 'seen'.",
                 UserWarning,
                 stacklevel=2,

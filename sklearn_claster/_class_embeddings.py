@@ -201,12 +201,14 @@ def check_comparable(
         words = ["strings" if kind else "numbers" for kind in kinds]
         raise TypeError(
             f"{name} are {words[0]} ({preview(labels, 3)}) but {other_name} is keyed by "
-            f"{words[1]} ({preview(others, 3)}). Use the same labels in both."
+            f"{words[1]} ({preview(others, 3)}). Use the same labels in both. (Some tools of "
+            "scikit-learn replace labels by numbers, for example cross_val_predict with a "
+            "probability method, or VotingClassifier; they cannot be used with class tables.)"
         )
 
 
 def _holds_strings(labels: NDArray[Any]) -> bool:
-    return labels.dtype.kind in "US" or (
+    return labels.dtype.kind in "UST" or (
         labels.dtype.kind == "O" and any(isinstance(label, (str, bytes)) for label in labels)
     )
 

@@ -20,12 +20,13 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import BaseZeroShotClassifier, check_choice, check_number
 from ._callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
 from ._centroids import CENTROIDS
-from ._inference import TEST_RULES, TestRule
-from ._learning import History, Plan, learn, search_epochs
+from ._inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, TestRule
+from ._learning import History, Plan, best_epoch, learn, search_epochs
 from ._model import ClasterModel, Scorer
 from ._torch_utils import resolve_device
 
-# The paper's own values: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU.
+# The paper's own values and sentences: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU. What the
+# paper does not say (temperature, batch size, warm-up, the neighbours of Eq. 6) keeps its default.
 PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
     {
         "n_clusters": 6,
@@ -103,16 +104,17 @@ default="combined"
     batch_size : int or "auto", default="auto"
         Rows per step. "auto" is a 32nd of the samples, but at least 8 and at most 256.
     max_epochs : int, default=10
-        Passes over the data that V trains for; the first half is a warm-up with fixed
-        centroids. The two other networks have budgets of their own: 300 steps over all
+        Passes over the data that V trains for; the first half of the steps is a warm-up with
+        fixed centroids. The two other networks have budgets of their own: 300 steps over all
         classes for a', 10 epochs for phi.
     reinforce_steps : int or "auto", default="auto"
         Steps after the warm-up, in which rewards move the centroids (other `centroids`
         train V for as many). "auto" is the second half of `max_epochs`; a number replaces it.
     early_stopping : bool, default=False
         Whether to choose the number of epochs: a quarter of the seen classes is held out,
-        the epoch with their best zero-shot accuracy is found, and the model is refitted on
-        all classes for as many. It needs four seen classes and a class table.
+        the epoch with their best zero-shot accuracy is found (the last of equals), and the
+        model is refitted on all classes for as many, with warm-up and REINFORCE in their
+        usual shares. It needs four seen classes and a class table.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, "stacking" or outlier detector, default=None
@@ -130,7 +132,8 @@ default="combined"
         Where to compute. "auto" picks CUDA, then MPS, then CPU.
     random_state : int, RandomState instance or None, default=None
         Seed of first weights, clusters and order of samples. The same int gives the same
-        model bit for bit on the CPU. Torch's global generator is never touched.
+        model bit for bit on the CPU, with the same versions and number of threads. Torch's
+        global generator is never touched.
     verbose : int, default=0
         With 1 or more, one line per epoch.
 
@@ -280,10 +283,11 @@ default="combined"
     ) -> None:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         plan = Plan.of(self, len(X))
-        hooks = EpochHooks(self, X, self.classes_[y], plan.n_epochs)
         validation = None
         if self.early_stopping and self._can_hold_out_classes():
-            plan, validation = search_epochs(self, X, y, embeddings, seed, plan)
+            validation = search_epochs(self, X, y, embeddings, seed, self._report)
+            plan = plan.shortened(min(best_epoch(validation), plan.n_epochs))
+        hooks = EpochHooks(self, X, self.classes_[y], plan.n_epochs)
 
         def on_epoch(model: ClasterModel, history: History) -> bool:
             self._report(history)
@@ -345,7 +349,8 @@ default="combined"
     def _warn_of_empty_clusters(self) -> None:
         counts = self.history_["cluster_counts"][-1]
         if counts and min(counts) == 0:
-            knobs = "n_clusters or alpha" if self.centroids == "reinforce" else "n_clusters"
+            moved_away = self.centroids == "reinforce" and min(self.history_["cluster_counts"][0])
+            knobs = "n_clusters or alpha" if moved_away else "n_clusters"
             warnings.warn(
                 f"{counts.count(0)} of {len(counts)} clusters hold no training sample. Lower "
                 f"{knobs}.",
@@ -366,7 +371,7 @@ default="combined"
         check_number(self, "max_epochs", Integral, 1)
         check_number(self, "reinforce_steps", Integral, 0, also=("auto",))
         check_choice(self, "early_stopping", (True, False))
-        check_number(self, "verbose", Integral, 0)
+        check_number(self, "verbose", Integral, 0, also=(False, True))
         sizes = self.hidden_layer_sizes
         if isinstance(sizes, (str, bytes)) or not (
             isinstance(sizes, Sequence) or (isinstance(sizes, np.ndarray) and sizes.ndim == 1)
@@ -381,6 +386,8 @@ default="combined"
                 "expected for example (512,), or () for linear maps."
             )
         self._check_test_rule()
+        if self.inference == "visual" and not self.use_semantics:
+            raise ValueError(VISUAL_NEEDS_SEMANTICS)
         resolve_device(self.device)
 
     def _check_test_rule(self) -> None:
@@ -389,11 +396,6 @@ default="combined"
         check_number(self, "visual_weight", Real, 0, 1)
         check_number(self, "n_neighbors", Integral, 0)
         check_number(self, "temperature", Real, 0, low_allowed=False)
-        if self.inference == "visual" and not self.use_semantics:
-            raise ValueError(
-                "inference='visual' compares the semantic half of the points, which "
-                "use_semantics=False leaves out. Use inference='compatibility'."
-            )
 
     @property
     def _n_features_out(self) -> int:

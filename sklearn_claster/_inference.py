@@ -13,6 +13,11 @@ from torch.nn import functional as F
 from ._equations import compatibility, rectify
 from ._networks import ClasterNet
 
+VISUAL_NEEDS_SEMANTICS = (
+    "inference='visual' compares the semantic half of the points, which use_semantics=False "
+    "leaves out. Use inference='compatibility'."
+)
+
 
 @dataclass(frozen=True)
 class TestRule:
@@ -65,10 +70,7 @@ def _compatibility(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRu
 
 def _visual(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
     if to.visual is None:
-        raise ValueError(
-            "inference='visual' compares the semantic half of the points, which "
-            "use_semantics=False leaves out. Use inference='compatibility'."
-        )
+        raise ValueError(VISUAL_NEEDS_SEMANTICS)
     return net.visual_scores(points, to.visual)
 
 

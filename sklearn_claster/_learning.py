@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,20 @@ class Plan:
         if batch_size == "auto":
             batch_size = max(8, min(256, n_samples // 32))
         per_epoch = math.ceil(n_samples / batch_size)
-        n_warm_up_steps = math.ceil(parameters.max_epochs / 2) * per_epoch
-        if parameters.reinforce_steps == "auto":
-            n_steps = parameters.max_epochs * per_epoch
-        else:
+        n_steps = parameters.max_epochs * per_epoch
+        n_warm_up_steps = math.ceil(n_steps / 2)
+        if parameters.reinforce_steps != "auto":
             n_steps = n_warm_up_steps + parameters.reinforce_steps
         return cls(batch_size, n_warm_up_steps, n_steps, math.ceil(n_steps / per_epoch))
+
+    def shortened(self, n_epochs: int) -> Plan:
+        """The same plan in fewer epochs: warm-up and REINFORCE keep their shares."""
+        return Plan(
+            self.batch_size,
+            math.ceil(self.n_warm_up_steps * n_epochs / self.n_epochs),
+            math.ceil(self.n_steps * n_epochs / self.n_epochs),
+            n_epochs,
+        )
 
 
 def learn(
@@ -107,19 +115,22 @@ def learn(
     net.aggregation = make_aggregation(  # psi -> omega
         parameters.centroids, clustered, n_clusters, parameters.centroid_weight, seed
     ).to(device)
+    del clustered
     refine = None
     if parameters.centroids == "reinforce" and isinstance(net.aggregation, CentroidSum):
         n_reinforce_steps = plan.n_steps - plan.n_warm_up_steps
         refine = Reinforcement(net.aggregation, points, parameters.alpha, n_reinforce_steps)
 
-    model = ClasterModel(net, feature_mean, embedding_mean, to_numpy(a))
     history: History = {}
+
+    def model() -> ClasterModel:  # a new one each time: it may keep copies of the weights
+        return ClasterModel(net, feature_mean, embedding_mean, to_numpy(a))
 
     def record_epoch(record: EpochRecord) -> bool:
         _check_finite("the loss", record.loss, parameters)
         for name, value in vars(record).items():
             history.setdefault(name, []).append(value)
-        return on_epoch(model, history) or len(history["loss"]) == plan.n_epochs
+        return on_epoch(model(), history) or len(history["loss"]) == plan.n_epochs
 
     train_classifier(  # omega -> V(omega), and rewards that move the centroids
         net,
@@ -133,7 +144,7 @@ def learn(
         refine,
         record_epoch,
     )
-    return model, history
+    return model(), history
 
 
 def search_epochs(
@@ -142,12 +153,9 @@ def search_epochs(
     y: NDArray[np.intp],
     embeddings: NDArray[np.float64],
     seed: int,
-    plan: Plan,
-) -> tuple[Plan, list[float]]:
-    """Hold out whole seen classes; plan for the epoch with their best zero-shot accuracy.
-
-    Returns the plan, cut after that epoch, and the accuracy after every epoch.
-    """
+    report: Callable[[History], None],
+) -> list[float]:
+    """Zero-shot accuracy on held-out seen classes after every epoch of learning the others."""
     n_classes = len(embeddings)
     n_held_out = min(max(2, round(HELD_OUT_SHARE * n_classes)), n_classes - 2)
     order = np.random.RandomState(seed).permutation(n_classes)
@@ -163,20 +171,26 @@ def search_epochs(
             score(X_held_out[rows]).argmax(axis=1) for rows in gen_batches(len(X_held_out), 4096)
         ]
         accuracies.append(float(balanced_accuracy_score(y_held_out, np.concatenate(best))))
+        report(history)
         return False
 
     y_kept = np.searchsorted(kept, y[inside])
-    inner_plan = Plan.of(parameters, len(y_kept))
-    learn(parameters, X[inside], y_kept, embeddings[kept], seed, inner_plan, validate)
-    n_epochs = int(np.argmax(accuracies)) + 1
-    if 1 < n_epochs == len(accuracies):
+    plan = Plan.of(parameters, len(y_kept))
+    learn(parameters, X[inside], y_kept, embeddings[kept], seed, plan, validate)
+    return accuracies
+
+
+def best_epoch(accuracies: list[float]) -> int:
+    """The epoch with the highest accuracy, the last of equals; warns if it is the last of all."""
+    n_epochs = len(accuracies) - int(np.argmax(accuracies[::-1]))
+    if 1 < n_epochs == len(accuracies) and max(accuracies[:-1]) < accuracies[-1]:
         warnings.warn(
             f"early_stopping found the best zero-shot accuracy in the last of {n_epochs} epochs; "
             "more might be better: increase max_epochs.",
             ConvergenceWarning,
             stacklevel=2,
         )
-    return replace(plan, n_epochs=min(n_epochs, plan.n_epochs)), accuracies
+    return n_epochs
 
 
 def _class_means(

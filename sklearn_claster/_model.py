@@ -43,6 +43,15 @@ class ClasterModel:
         self.feature_mean = feature_mean
         self.embedding_mean = embedding_mean
         self.seen = seen
+        self._double_net: ClasterNet | None = None
+
+    def net_in(self, dtype: type) -> ClasterNet:
+        """The network in float32, or its float64 copy, which is made once."""
+        if dtype is np.float32:
+            return self.net
+        if self._double_net is None:
+            self._double_net = copy.deepcopy(self.net).double()
+        return self._double_net
 
     @property
     def device(self) -> torch.device:
@@ -72,7 +81,9 @@ class ClasterModel:
     def __getstate__(self) -> dict[str, Any]:
         aggregation = self.net.aggregation
         return {
-            **vars(self),
+            "feature_mean": self.feature_mean,
+            "embedding_mean": self.embedding_mean,
+            "seen": self.seen,
             "net": {name: to_numpy(tensor) for name, tensor in self.net.state_dict().items()},
             "sizes": self.net.sizes,
             "aggregation": type(aggregation).__name__,
@@ -144,9 +155,7 @@ class Scorer:
         return to_numpy(cosines / self.rule.temperature)
 
     def _prepare(self, dtype: type) -> tuple[ClasterNet, Candidates]:
-        net, device = self.model.net, self.model.device
-        if dtype is np.float64:
-            net = copy.deepcopy(net).double()
+        net, device = self.model.net_in(dtype), self.model.device
         candidates = make_candidates(
             net,
             self._unit_rows(self.vectors, self.model.embedding_mean, dtype),

@@ -29,14 +29,16 @@ class Optimization:
     order: torch.Generator  # of the rows, on the CPU
     noise: torch.Generator  # of dropout, on the device
 
-    def adam(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> torch.optim.Adam:
-        parameters = list(parameters)
-        return torch.optim.Adam(
-            parameters,
-            lr=self.learning_rate,
-            weight_decay=weight_decay,
-            fused=parameters[0].device.type in {"cpu", "cuda"},
-        )
+    def adam(
+        self, network: nn.Module, weight_decay: float, free: Iterable[nn.Parameter] = ()
+    ) -> torch.optim.Adam:
+        """Adam for a network, and for `free` parameters that no penalty shrinks."""
+        penalised = list(network.parameters())
+        groups = [{"params": penalised, "weight_decay": weight_decay}]
+        if free := list(free):
+            groups.append({"params": free, "weight_decay": 0.0})
+        fused = penalised[0].device.type in {"cpu", "cuda"}
+        return torch.optim.Adam(groups, lr=self.learning_rate, fused=fused)
 
 
 def fit_projector(
@@ -53,7 +55,7 @@ def fit_projector(
     squared error is the same, and the cost does not depend on the number of samples.
     Afterwards a' is scaled to a root mean square row norm of one.
     """
-    adam = optimization.adam(net.projector.parameters(), PROJECTOR_WEIGHT_DECAY)
+    adam = optimization.adam(net.projector, PROJECTOR_WEIGHT_DECAY)
     for _ in range(n_steps):
         loss = (class_weights[:, None] * (net.projector(embeddings) - class_means) ** 2).sum()
         _step(adam, loss)
@@ -72,7 +74,7 @@ def fit_estimator(
     n_epochs: int,
 ) -> None:
     """Section 3.3, x -> phi: least squares to a'(y), so that a' need not be known."""
-    adam = optimization.adam(net.estimator.parameters(), 0.0)
+    adam = optimization.adam(net.estimator, 0.0)
     for _ in range(n_epochs):
         for rows in shuffled_batches(len(x), optimization.batch_size, optimization.order, x.device):
             phi = net.estimator(x[rows], optimization.noise)
@@ -113,7 +115,7 @@ def train_classifier(
     Accumulates on the device and reads back once an epoch.
     """
     adam = optimization.adam(
-        [*net.classifier.parameters(), *net.aggregation.parameters()], optimization.weight_decay
+        net.classifier, optimization.weight_decay, free=net.aggregation.parameters()
     )
     centroids = net.aggregation.centroids
     start = None if centroids is None else centroids.detach().clone()

@@ -311,7 +311,8 @@ def test_score_warns_if_no_label_can_be_named(make):
     model = fitted(make)
     with pytest.warns(UserWarning, match="None of the labels in y .*space='zsl'.*ZeroShotKFold"):
         assert model.score(X, Y) == 0.0
-    assert model.score(ALL_X, ALL_Y) > 0.0  # one label is enough for silence
+    with pytest.warns(UserWarning, match=r"Only \d+% of the labels in y .*space='zsl'"):
+        assert model.score(ALL_X, ALL_Y) > 0.0
     model.set_params(space="seen")
     with pytest.warns(UserWarning, match="None of the labels in y .*space='seen'"):
         assert model.score(NEW_X, NEW_Y) == 0.0
@@ -1035,7 +1036,7 @@ BAD_PARAMETERS = {
         *number("max_epochs", ">0", whole=True),
         *number("reinforce_steps", "0", whole=True, also="auto"),
         *choice("early_stopping", None, 0, 1, "auto", 0.25),
-        *number("verbose", "0", whole=True),
+        *(case for case in number("verbose", "0", whole=True) if case[1] is not True),
         *[
             ("hidden_layer_sizes", value, TypeError, f"{KIND} a sequence of widths")
             for value in (16, 16.0, None, "16", True, {16}, {16: 16}, np.int64(16))
