@@ -89,6 +89,20 @@ def test_example(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_gate_example_beats_no_gate(tmp_path):
+    picture = tmp_path / "gate.png"
+    done = run("examples/plot_seen_and_unseen.py", "--output", picture, "--random-state", 1)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(
+        r"^(.{22}) +(?:[01]\.\d{3} +){2}([01]\.\d{3}) +[01]\.\d{3}$", done.stdout, re.M
+    )
+    means = {name.strip(): float(mean) for name, mean in rows}
+    assert list(means) == ["no gate", "calibrated stacking", "BiasDetector"]
+    assert means["BiasDetector"] > means["no gate"]
+    assert plt.imread(picture)[..., :3].std() > 0.1  # not blank
+
+
+@pytest.mark.slow
 def test_rows_are_resumable_and_reproducible(tiny, tmp_path, benchmark_module):
     output = tmp_path / "new" / "rows.jsonl"
     arguments = ["--datasets", "tiny", "--data", tiny, "--output", output]
