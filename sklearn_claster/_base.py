@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_embeddings import ClassEmbeddings, check_comparable, preview
 from ._gated import GatedMixin
+from ._parameters import check_choice
 from ._torch_utils import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
@@ -388,42 +388,3 @@ def _warn_of_one_feature(name: str) -> None:
         UserWarning,
         stacklevel=4,
     )
-
-
-def check_choice(estimator: Any, name: str, choices: tuple[Any, ...]) -> None:
-    """Raise unless the parameter is one of `choices`."""
-    value = getattr(estimator, name)
-    plain = bool(value) if isinstance(value, np.bool_) else value
-    if not any(
-        plain is choice or (isinstance(plain, str) and plain == choice) for choice in choices
-    ):
-        raise ValueError(
-            f"{name}={value!r} is not a valid choice; expected one of "
-            f"{', '.join(repr(choice) for choice in choices)}."
-        )
-
-
-def check_number(
-    estimator: Any,
-    name: str,
-    kind: type[Integral] | type[Real],
-    low: float,
-    high: float = np.inf,
-    *,
-    low_allowed: bool = True,
-    also: tuple[Any, ...] = (),
-) -> None:
-    """Raise unless the parameter is such a number between `low` and `high`, or in `also`."""
-    value = getattr(estimator, name)
-    if any(value is choice or (isinstance(value, str) and value == choice) for choice in also):
-        return
-    word = "an integer" if kind is Integral else "a number"
-    opening = "[" if low_allowed else "("
-    closing = "]" if np.isfinite(high) else ")"
-    alternatives = "".join(f", or {choice!r}" for choice in also)
-    expected = f"expected {word} in {opening}{low}, {high}{closing}{alternatives}"
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name}={value!r} has the wrong type; {expected}.")
-    number: Any = value
-    if not low <= number <= high or (number == low and not low_allowed) or number == np.inf:
-        raise ValueError(f"{name}={value!r} is out of range; {expected}.")

@@ -19,7 +19,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._base import FLOATS, BaseZeroShotClassifier, check_choice, check_number
+from ._base import FLOATS, BaseZeroShotClassifier
 from ._detection import (
     Confidence,
     Learned,
@@ -32,6 +32,7 @@ from ._detection import (
 )
 from ._gate_fitting import can_hold_out, fit_gate
 from ._gating import Gate
+from ._parameters import check_choice, check_number
 from ._torch_utils import as_host_array
 from .baselines import ESZSL
 

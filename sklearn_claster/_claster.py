@@ -17,12 +17,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import BaseZeroShotClassifier, check_choice, check_number
+from ._base import BaseZeroShotClassifier
 from ._callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
 from ._centroids import CENTROIDS
 from ._inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, TestRule
 from ._learning import History, Plan, best_epoch, learn, search_epochs
 from ._model import ClasterModel, Scorer
+from ._parameters import check_choice, check_number
 from ._torch_utils import resolve_device
 
 # The paper's own values and sentences: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU. What the

@@ -5,6 +5,7 @@ A rule learns from the rows of seen classes and turns rows into columns of evide
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,18 +34,18 @@ class Evidence:
         return Evidence(self.x[rows], seen, unseen)
 
 
-class Rule:
+class Rule(ABC):
     """A rule of evidence. The base of them all learns nothing."""
 
     reads_seen = False  # whether it needs the scores of the seen classes
     reads_unseen = False  # whether it needs those of unseen ones, too
 
-    def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:
+    def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:  # noqa: B027, optional
         """Learn from rows of seen classes and their class codes."""
 
+    @abstractmethod
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
         """Evidence that rows are of seen classes, (n, 1) or wider."""
-        raise NotImplementedError
 
 
 def max_softmax(scores: NDArray[Any]) -> NDArray[Any]:
@@ -82,7 +83,8 @@ class Stacking(Rule):
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
         """The difference, (n, 1)."""
-        return _tops(evidence)[:, :1] - _tops(evidence)[:, 1:]
+        tops = _tops(evidence)
+        return tops[:, :1] - tops[:, 1:]
 
 
 class Mahalanobis(Rule):

@@ -22,6 +22,7 @@ from ._gate_fitting import (
     rule_maker,
 )
 from ._gating import MODES, Gate, best_allowed, gated_scores, hard_log_proba, soft_log_proba
+from ._parameters import check_choice
 from ._preprocessing import row_mean
 
 
@@ -93,11 +94,7 @@ class GatedMixin:
 
     def _check_gate(self) -> None:
         check_bias_detector(self.bias_detector)
-        if not any(isinstance(self.gate, str) and self.gate == mode for mode in MODES):
-            raise ValueError(
-                f"gate={self.gate!r} is not a valid choice; expected one of "
-                f"{', '.join(map(repr, MODES))}."
-            )
+        check_choice(self, "gate", MODES)
 
     def _forget_gate(self) -> None:
         for name in ("_gate", "bias_detector_", "gate_threshold_"):

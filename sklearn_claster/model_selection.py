@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
@@ -112,9 +113,9 @@ class _ClassSplitter(BaseCrossValidator):
             )
         return self._folds(codes, held_out, rng)
 
+    @abstractmethod
     def _held_out(self, n_classes: int, rng: np.random.RandomState) -> list[NDArray[np.intp]]:
         """The classes that each fold holds out, as positions among the sorted classes."""
-        raise NotImplementedError
 
     def _folds(
         self,

@@ -1098,3 +1098,20 @@ def test_the_paper_parameters_plan_its_steps_and_fit():
     zsl = ClasterZSL(**{**PAPER_PARAMETERS, **small}).fit(X, Y, TABLE)
     assert zsl.history_["centroid_movement"][-1] > 0.0
     assert np.isin(zsl.predict(X), zsl.unseen_classes_).all()
+
+
+@pytest.mark.parametrize("centroids", ["gradient", "netvlad"])
+def test_no_penalty_shrinks_learnt_centroids(centroids, monkeypatch):
+    groups = []
+    adam = torch.optim.Adam
+
+    def recorded(parameters, **options):
+        groups.append(parameters)
+        return adam(parameters, **options)
+
+    monkeypatch.setattr(torch.optim, "Adam", recorded)
+    zsl = fitted(centroids=centroids, weight_decay=0.25)
+    network, clusters = groups[-1]  # of V, the last to be trained
+    assert (network["weight_decay"], clusters["weight_decay"]) == (0.25, 0.0)
+    learnt = {id(parameter) for parameter in zsl._model.net.aggregation.parameters()}
+    assert learnt == {id(parameter) for parameter in clusters["params"]}

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from .._base import BaseZeroShotClassifier, check_number
+from .._base import BaseZeroShotClassifier
+from .._parameters import check_number
 from .._preprocessing import row_mean, unit_rows
 
 
