@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeGuard
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,12 +12,24 @@ from torch import Tensor
 
 from ._equations import pairwise_distances, reinforce_update, reward, selection_scale
 from ._networks import CentroidSum, NetVLAD, NoClusters
-from ._torch_utils import to_numpy
+from ._torch_utils import to_numpy, to_tensor
 
 CENTROIDS = ("reinforce", "kmeans", "gradient", "netvlad", "random", None)
+# Readings of p_j, which the paper does not define.
+SELECTION_PROBABILITIES = ("scaled", "likas", "zero")
 
 # Above this many numbers K-means sees mini-batches.
 _FULL_KMEANS_SIZE = 50_000_000
+
+
+def is_given(centroids: Any) -> TypeGuard[NDArray[Any]]:
+    """Whether the parameter `centroids` is a matrix of centroids and not a word or None."""
+    return isinstance(centroids, np.ndarray)
+
+
+def is_refined(centroids: Any) -> bool:
+    """Whether rewards move the centroids."""
+    return isinstance(centroids, str) and centroids == "reinforce"
 
 
 def kmeans_centroids(
@@ -36,7 +50,11 @@ def random_centroids(
 
 
 def make_aggregation(
-    centroids: str | None, points: Tensor, n_clusters: int, weight: float | str, random_state: int
+    centroids: str | NDArray[Any] | None,
+    points: Tensor,
+    n_clusters: int,
+    weight: float | str,
+    random_state: int,
 ) -> NoClusters | CentroidSum | NetVLAD:
     """The map psi -> omega that the parameter `centroids` names, with its start.
 
@@ -44,13 +62,15 @@ def make_aggregation(
     """
     if centroids is None:
         return NoClusters()
+    factor = 1.0 / n_clusters if weight == "mean" else float(weight)
+    if is_given(centroids):
+        return CentroidSum(to_tensor(centroids, points.device), factor)
     start_at = random_centroids if centroids == "random" else kmeans_centroids
     start = torch.as_tensor(
         start_at(to_numpy(points), n_clusters, random_state), device=points.device
     )
     if centroids == "netvlad":  # its soft assignment sums to one: a mean already
         return NetVLAD(start, 1.0 if weight == "mean" else float(weight))
-    factor = 1.0 / n_clusters if weight == "mean" else float(weight)
     return CentroidSum(start, factor, learnt=centroids == "gradient")
 
 
@@ -75,13 +95,26 @@ class Reinforcement:
         First step size.
     n_steps : int
         Number of calls to come, for the schedule.
+    selection_probability : {"scaled", "likas", "zero"}
+        The reading of p_j.
     """
 
-    def __init__(self, clusters: CentroidSum, points: Tensor, alpha: float, n_steps: int) -> None:
+    def __init__(
+        self,
+        clusters: CentroidSum,
+        points: Tensor,
+        alpha: float,
+        n_steps: int,
+        selection_probability: str = "scaled",
+    ) -> None:
         self.clusters = clusters
         self.alpha = alpha
         self.n_steps = n_steps
         self.step = 0
+        self.clip = selection_probability != "likas"
+        if selection_probability != "scaled":
+            self.scale = 1.0 if selection_probability == "likas" else 0.0
+            return
         nearest = [
             pairwise_distances(part, clusters.centroids).min(dim=1).values
             for part in points.split(8192)
@@ -94,7 +127,13 @@ class Reinforcement:
         alpha = step_size(self.alpha, self.step, self.n_steps)
         self.clusters.centroids.copy_(
             reinforce_update(
-                self.clusters.centroids, points, z, reward(probabilities, y), alpha, self.scale
+                self.clusters.centroids,
+                points,
+                z,
+                reward(probabilities, y),
+                alpha,
+                self.scale,
+                self.clip,
             )
         )
         self.step += 1

@@ -14,15 +14,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseZeroShotClassifier
 from ._callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
-from ._centroids import CENTROIDS
+from ._centroids import CENTROIDS, SELECTION_PROBABILITIES, is_given, is_refined
 from ._inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, TestRule
 from ._learning import History, Plan, best_epoch, learn, search_epochs
 from ._model import ClasterModel, Scorer
+from ._networks import FUSIONS
 from ._parameters import check_choice, check_number
 from ._torch_utils import resolve_device
 
@@ -67,18 +68,27 @@ class ClasterZSL(
         Step size of the REINFORCE update, between 0 and 1: `alpha` for the first 10 %
         of the steps, a tenth of it for the next 10 %, a hundredth for the rest. With 0
         the centroids stay where K-means put them.
-    centroids : {"reinforce", "kmeans", "gradient", "netvlad", "random"} or None, \
+    centroids : {"reinforce", "kmeans", "gradient", "netvlad", "random"}, ndarray or None, \
 default="reinforce"
         What the clusters are: moved by rewards (the paper); fixed where K-means put them;
         moved by the gradient of the loss ("CLASTER w/o RL"); soft clusters learnt by the
         gradient (NetVLAD); means of a random partition; or ``None``: no clusters,
-        omega = psi.
+        omega = psi. An ndarray of shape (n_clusters, n_points), such as the
+        `cluster_centers_` of another fit, is taken as it is and stays fixed; `n_clusters`
+        is then its length.
     centroid_weight : float or "mean", default="mean"
         Factor of the centroid term of Eq. 1. 1.0 is the paper; "mean" is 1/K, so that the
         term does not grow with the number of clusters.
+    selection_probability : {"scaled", "likas", "zero"}, default="scaled"
+        p_j of the REINFORCE update, which the paper leaves undefined. "scaled": the chance
+        2 (1 - sigmoid(d_j / s)) of Likas (1999), s such that it is 0.05 at the median
+        distance, and z - p_j at least zero, so that the reward alone sets the direction.
+        "likas": s = 1, and z - p_j may be negative. "zero": p_j = 0.
     use_semantics : bool, default=True
         Whether points hold a visual and a semantic half. With False psi = x ("CLASTER
         w/o SE"); then `inference="combined"` is "compatibility", and "visual" is refused.
+    fusion : {"concatenate", "sum", "product"}, default="concatenate"
+        How a point is made of its halves: [x, phi] (the paper), x + phi or x * phi.
     inference : {"combined", "compatibility", "visual", "seen_class", "conse"}, \
 default="combined"
         The test rule. "compatibility": cosine of V(omega) and the candidate's embedding.
@@ -204,9 +214,11 @@ default="combined"
         n_clusters: int = 6,
         *,
         alpha: float = 0.1,
-        centroids: str | None = "reinforce",
+        centroids: str | NDArray[Any] | None = "reinforce",
         centroid_weight: float | str = "mean",
+        selection_probability: str = "scaled",
         use_semantics: bool = True,
+        fusion: str = "concatenate",
         inference: str = "combined",
         visual_weight: float = 0.7,
         n_neighbors: int = 3,
@@ -230,7 +242,9 @@ default="combined"
         self.alpha = alpha
         self.centroids = centroids
         self.centroid_weight = centroid_weight
+        self.selection_probability = selection_probability
         self.use_semantics = use_semantics
+        self.fusion = fusion
         self.inference = inference
         self.visual_weight = visual_weight
         self.n_neighbors = n_neighbors
@@ -283,6 +297,7 @@ default="combined"
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        self._check_given_centroids(X.shape[1])
         plan = Plan.of(self, len(X))
         validation = None
         if self.early_stopping and self._can_hold_out_classes():
@@ -350,7 +365,7 @@ default="combined"
     def _warn_of_empty_clusters(self) -> None:
         counts = self.history_["cluster_counts"][-1]
         if counts and min(counts) == 0:
-            moved_away = self.centroids == "reinforce" and min(self.history_["cluster_counts"][0])
+            moved_away = is_refined(self.centroids) and min(self.history_["cluster_counts"][0])
             knobs = "n_clusters or alpha" if moved_away else "n_clusters"
             warnings.warn(
                 f"{counts.count(0)} of {len(counts)} clusters hold no training sample. Lower "
@@ -362,7 +377,12 @@ default="combined"
     def _check_parameters(self) -> None:
         check_number(self, "n_clusters", Integral, 1)
         check_number(self, "alpha", Real, 0, 1)
-        check_choice(self, "centroids", CENTROIDS)
+        if is_given(self.centroids):
+            check_array(self.centroids, input_name="centroids")
+        else:
+            check_choice(self, "centroids", CENTROIDS)
+        check_choice(self, "selection_probability", SELECTION_PROBABILITIES)
+        check_choice(self, "fusion", tuple(FUSIONS))
         check_number(self, "centroid_weight", Real, 0, also=("mean",))
         check_choice(self, "use_semantics", (True, False))
         check_number(self, "dropout", Real, 0, 0.99)
@@ -391,6 +411,16 @@ default="combined"
             raise ValueError(VISUAL_NEEDS_SEMANTICS)
         resolve_device(self.device)
 
+    def _check_given_centroids(self, n_features: int) -> None:
+        concatenated = self.use_semantics and self.fusion == "concatenate"
+        n_points = 2 * n_features if concatenated else n_features
+        if is_given(self.centroids) and self.centroids.shape[1] != n_points:
+            raise ValueError(
+                f"centroids has {self.centroids.shape[1]} columns; expected {n_points}, the width "
+                f"of a point for X with {n_features} features, use_semantics={self.use_semantics} "
+                f"and fusion={self.fusion!r}."
+            )
+
     def _check_test_rule(self) -> None:
         """Raise for a wrong parameter of the test rule; these may be set after `fit` too."""
         check_choice(self, "inference", tuple(TEST_RULES))
@@ -400,7 +430,7 @@ default="combined"
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_features_in_ * (2 if self._model.net.use_semantics else 1)
+        return self._model.net.n_points
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -89,8 +89,10 @@ def selection_probability(distances: Tensor, scale: float = 1.0) -> Tensor:
 
     The paper leaves p_j undefined; this is Likas (1999), "A reinforcement learning
     approach to online clustering", with a scale s so that units do not matter
-    (s = 1 is Likas to the letter).
+    (s = 1 is Likas to the letter). With s = 0, the limit, no unit fires: p_j = 0.
     """
+    if scale == 0.0:
+        return torch.zeros_like(distances)
     return 2.0 * torch.sigmoid(-distances / scale)  # = 2 (1 - sigmoid(d / s)), without cancellation
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ._equations import compatibility, rectify
-from ._networks import ClasterNet
+from ._networks import ClasterNet, Points
 
 VISUAL_NEEDS_SEMANTICS = (
     "inference='visual' compares the semantic half of the points, which use_semantics=False "
@@ -64,17 +64,17 @@ def make_candidates(
     )
 
 
-def _compatibility(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
-    return net.semantic_scores(points, to.semantic)
+def _compatibility(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
+    return net.semantic_scores(points.psi, to.semantic)
 
 
-def _visual(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
-    if to.visual is None:
+def _visual(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
+    if points.phi is None or to.visual is None:
         raise ValueError(VISUAL_NEEDS_SEMANTICS)
-    return net.visual_scores(points, to.visual)
+    return compatibility(points.phi, to.visual)
 
 
-def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+def _combined(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
     if to.visual is None:
         return _compatibility(net, points, to, rule)
     w = rule.visual_weight
@@ -82,18 +82,18 @@ def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -
     return (1.0 - w) * semantic + w * visual
 
 
-def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
-    best = net.semantic_scores(points, to.seen).argmax(dim=1)
+def _seen_class(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
+    best = net.semantic_scores(points.psi, to.seen).argmax(dim=1)
     return compatibility(to.seen[best], to.semantic)
 
 
-def _conse(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
-    z = torch.softmax(net.semantic_scores(points, to.seen) / rule.temperature, dim=1)
+def _conse(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
+    z = torch.softmax(net.semantic_scores(points.psi, to.seen) / rule.temperature, dim=1)
     return compatibility(z @ F.normalize(to.seen, dim=1), to.semantic)
 
 
-# Each maps points (n, p) to cosines (n, C).
-TEST_RULES: dict[str, Callable[[ClasterNet, Tensor, Candidates, TestRule], Tensor]] = {
+# Each maps n points to cosines (n, C).
+TEST_RULES: dict[str, Callable[[ClasterNet, Points, Candidates, TestRule], Tensor]] = {
     "combined": _combined,
     "compatibility": _compatibility,
     "visual": _visual,

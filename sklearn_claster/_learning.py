@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils import gen_batches
 
-from ._centroids import Reinforcement, make_aggregation
+from ._centroids import Reinforcement, is_given, is_refined, make_aggregation
 from ._inference import TestRule
 from ._model import ClasterModel
 from ._networks import CentroidSum, ClasterNet
@@ -87,7 +87,7 @@ def learn(
         x.shape[1],
         a.shape[1],
         parameters.hidden_layer_sizes,
-        parameters.use_semantics,
+        parameters.fusion if parameters.use_semantics else None,
         seeded_generator(seed),
         parameters.dropout,
     ).to(device)
@@ -106,9 +106,9 @@ def learn(
         with torch.no_grad():
             projected = net.project(a)  # (S, f)
         fit_estimator(net, x, labels, projected, optimization, ESTIMATOR_EPOCHS)  # x -> phi
-        clustered = torch.cat([x, projected[labels]], dim=1)  # [x_i, a'(y_i)]
+        clustered = net.fuse(x, projected[labels])  # [x_i, a'(y_i)]
     with torch.no_grad():
-        points = torch.cat([net.points(part) for part in x.split(8192)])  # psi, (n, p)
+        points = torch.cat([net.points(part).psi for part in x.split(8192)])  # psi, (n, p)
     _check_finite("a point", float(points.abs().max() + clustered.abs().max()), parameters)
 
     n_clusters = _usable_clusters(parameters, len(x))
@@ -117,9 +117,14 @@ def learn(
     ).to(device)
     del clustered
     refine = None
-    if parameters.centroids == "reinforce" and isinstance(net.aggregation, CentroidSum):
-        n_reinforce_steps = plan.n_steps - plan.n_warm_up_steps
-        refine = Reinforcement(net.aggregation, points, parameters.alpha, n_reinforce_steps)
+    if is_refined(parameters.centroids) and isinstance(net.aggregation, CentroidSum):
+        refine = Reinforcement(
+            net.aggregation,
+            points,
+            parameters.alpha,
+            plan.n_steps - plan.n_warm_up_steps,
+            parameters.selection_probability,
+        )
 
     history: History = {}
 
@@ -203,6 +208,8 @@ def _class_means(
 
 
 def _usable_clusters(parameters: Any, n_samples: int) -> int:
+    if is_given(parameters.centroids):
+        return len(parameters.centroids)
     if parameters.centroids is not None and parameters.n_clusters > n_samples:
         warnings.warn(
             f"n_clusters={parameters.n_clusters} is more than the {n_samples} training samples; "

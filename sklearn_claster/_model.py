@@ -67,16 +67,14 @@ class ClasterModel:
     @torch.inference_mode()
     def represent(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """The representations omega of feature rows, (n, f) -> (n, p)."""
-        return to_numpy(self.net.represent(self._points(X)))
+        x = to_tensor(unit_rows(X, self.feature_mean), self.device)
+        return to_numpy(self.net.represent(self.net.points(x).psi))
 
     def scorer(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: TestRule
     ) -> Scorer:
         """What scores feature rows for these candidates (C, s)."""
         return Scorer(self, vectors, is_seen, rule)
-
-    def _points(self, X: NDArray[Any]) -> torch.Tensor:
-        return self.net.points(to_tensor(unit_rows(X, self.feature_mean), self.device))
 
     def __getstate__(self) -> dict[str, Any]:
         aggregation = self.net.aggregation

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +111,22 @@ class NetVLAD(nn.Module):
         return self._logits(points).argmax(dim=1)
 
 
+# How the visual and the semantic half of a point are put together: the paper, and the two other
+# ways that its supplement compares.
+FUSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "concatenate": lambda visual, semantic: torch.cat([visual, semantic], dim=1),
+    "sum": torch.add,
+    "product": torch.mul,
+}
+
+
+class Points(NamedTuple):
+    """Visual-semantic points psi (n, p), and their semantic half phi (n, f) if there is one."""
+
+    psi: Tensor
+    phi: Tensor | None
+
+
 class ClasterNet(nn.Module):
     """The learned maps between visual space, semantic space and clusters.
 
@@ -119,8 +136,8 @@ class ClasterNet(nn.Module):
         f and s: widths of a feature vector and of a class embedding.
     hidden_layer_sizes : sequence of int
         Hidden widths of all three networks.
-    use_semantics : bool
-        Whether psi = [x, phi]; otherwise psi = x, and there is neither a' nor phi.
+    fusion : {"concatenate", "sum", "product"} or None
+        How psi is made of x and phi; with None psi = x, and there is neither a' nor phi.
     generator : torch.Generator
         Where the first weights come from (CPU).
     dropout : float
@@ -134,7 +151,7 @@ class ClasterNet(nn.Module):
         n_features: int,
         n_embedding_features: int,
         hidden_layer_sizes: Sequence[int],
-        use_semantics: bool,
+        fusion: str | None,
         generator: torch.Generator,
         dropout: float = 0.0,
     ) -> None:
@@ -144,35 +161,42 @@ class ClasterNet(nn.Module):
             "n_features": f,
             "n_embedding_features": s,
             "hidden_layer_sizes": hidden,
-            "use_semantics": use_semantics,
+            "fusion": fusion,
             "dropout": dropout,
         }
-        self.use_semantics = use_semantics
-        if use_semantics:
+        self.fusion = fusion
+        self.n_points = 2 * f if fusion == "concatenate" else f
+        if self.use_semantics:
             self.projector = MLP(s, hidden, f, generator)
             self.estimator = MLP(f, hidden, f, generator, dropout)
             self.register_buffer("projection_scale", torch.ones(()))
-        n_points = 2 * f if use_semantics else f
-        self.classifier = MLP(n_points, hidden, s, generator, dropout)
+        self.classifier = MLP(self.n_points, hidden, s, generator, dropout)
         self.aggregation: NoClusters | CentroidSum | NetVLAD = NoClusters()
+
+    @property
+    def use_semantics(self) -> bool:
+        """Whether points have a semantic half."""
+        return self.fusion is not None
 
     def project(self, embeddings: Tensor) -> Tensor:
         """Map a to a', class embeddings in the visual space, (C, s) -> (C, f)."""
         return self.projector(embeddings) / self.projection_scale
 
-    def points(self, x: Tensor) -> Tensor:
-        """The visual-semantic points psi = [x, phi(x)], (n, f) -> (n, p)."""
-        return torch.cat([x, self.estimator(x)], dim=1) if self.use_semantics else x
+    def fuse(self, visual: Tensor, semantic: Tensor) -> Tensor:
+        """Both halves as one, [x, phi], (n, f), (n, f) -> (n, p)."""
+        return FUSIONS[str(self.fusion)](visual, semantic)
 
-    def represent(self, points: Tensor) -> Tensor:
+    def points(self, x: Tensor) -> Points:
+        """The visual-semantic points psi = [x, phi(x)] of rows (n, f)."""
+        if not self.use_semantics:
+            return Points(x, None)
+        phi = self.estimator(x)
+        return Points(self.fuse(x, phi), phi)
+
+    def represent(self, psi: Tensor) -> Tensor:
         """The CLASTER representation omega of points, (n, p) -> (n, p)."""
-        return self.aggregation(points)
+        return self.aggregation(psi)
 
-    def semantic_scores(self, points: Tensor, embeddings: Tensor) -> Tensor:
+    def semantic_scores(self, psi: Tensor, embeddings: Tensor) -> Tensor:
         """cos(V(omega), a) for every candidate, (n, p), (C, s) -> (n, C)."""
-        return compatibility(self.classifier(self.represent(points)), embeddings)
-
-    def visual_scores(self, points: Tensor, projected: Tensor) -> Tensor:
-        """cos(phi, a') for every candidate, (n, p), (C, f) -> (n, C)."""
-        n_features = projected.shape[1]
-        return compatibility(points[:, n_features:], projected)
+        return compatibility(self.classifier(self.represent(psi)), embeddings)
