@@ -63,7 +63,8 @@ def read_features(path: Path, dtype: DTypeLike) -> FeatureFile:
             f"labels; got the shape {features.shape}. "
             + ("Save it transposed." if turned else "The two are not of one data set.")
         )
-    data = np.ascontiguousarray(features.T, dtype=dtype)
+    with np.errstate(over="ignore"):  # what overflows is reported below
+        data = np.ascontiguousarray(features.T, dtype=dtype)
     bad = np.flatnonzero(~np.isfinite(data).all(axis=1))
     if len(bad):
         raise ValueError(
@@ -259,11 +260,11 @@ def _whole_numbers(values: NDArray[Any], name: str, path: Path) -> NDArray[np.in
             f"{path.name}: {name} has to be a vector of whole numbers; got the shape "
             f"{values.shape} and the type {values.dtype}. Is it another file?"
         )
-    flat = values.ravel()
-    if not np.array_equal(flat, np.round(flat)):
-        wrong = flat[~(flat == np.round(flat))][0]
+    flat = values.ravel().astype(np.float64)
+    wrong = flat[~(np.isfinite(flat) & (flat == np.round(flat)))]
+    if len(wrong):
         raise ValueError(
-            f"{path.name}: {name} has to be a vector of whole numbers; got {wrong}. "
+            f"{path.name}: {name} has to be a vector of whole numbers; got {wrong[0]}. "
             "Take the file from its source again."
         )
     return flat.astype(np.intp)

@@ -145,7 +145,7 @@ def match_class_names(
     ['ride_bike', 'pullup']
     """
     known: dict[str, str] = {}
-    for name in reference:
+    for name in map(str, reference):
         if known.setdefault(_key(name), name) != name:
             raise ValueError(
                 f"The reference names {known[_key(name)]!r} and {name!r} have the same letters "
@@ -153,7 +153,7 @@ def match_class_names(
             )
     spellings = {**(aliases or {}), **known}  # a class's own name goes before an alias
     matched: dict[str, str] = {}
-    for name in names:
+    for name in map(str, names):
         found = spellings.get(_key(name))
         if found is None:
             close = get_close_matches(_key(name), spellings, n=3)
@@ -285,7 +285,7 @@ def _read_xu(path: Path, place: int) -> tuple[NDArray[np.intp], NDArray[np.intp]
 
 def _key(name: str) -> str:
     """What is left of a name whatever its spelling."""
-    return "".join(letter for letter in str(name).casefold() if letter.isalnum())
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _either(names: Iterable[str]) -> str:

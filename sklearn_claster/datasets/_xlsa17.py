@@ -103,14 +103,14 @@ def load_xlsa17(
     Notes
     -----
     **Versions of the split.** There are two Proposed Splits, and figures on one do
-    not compare with figures on the other: version 2.0 was published to repair a
-    leak of test data. The files carry no version number. What can be verified is
-    the mark of the first version: its `train_loc` and `val_loc`, meant for tuning,
-    hold all rows of `test_seen_loc` (in CUB 1173 and 591 of the 1764), so that
-    whoever tuned with them tuned on the test. Files with that mark are called "PS
-    v1"; all others are "unknown" unless `split_version` says what they are, since
-    copies of the first version without these two variables are in use as well. To
-    make sure that two results are on the same split, compare `split_fingerprint`.
+    not compare with figures on the other: users report about two points between
+    them [2]_. Version 2.0 is said to repair a leak of test data. The files carry no
+    version number. What can be verified is a mark of the first version: its
+    `train_loc` and `val_loc`, meant for tuning, hold all rows of `test_seen_loc` (in
+    CUB 1173 and 591 of the 1764), so that whoever tuned with them tuned on the
+    test. Files with that mark are called "PS v1"; all others are "unknown" unless
+    `split_version` says what they are, because no mark of version 2.0 is documented.
+    To make sure that two results are on the same split, compare `split_fingerprint`.
 
     To tune, hold out classes of `train` with
     :class:`~sklearn_claster.model_selection.ZeroShotKFold`.
@@ -120,6 +120,7 @@ def load_xlsa17(
     .. [1] Y. Xian, C. H. Lampert, B. Schiele and Z. Akata, "Zero-Shot Learning - A
        Comprehensive Evaluation of the Good, the Bad and the Ugly", IEEE TPAMI 41(9),
        2019, https://arxiv.org/abs/1707.00600
+    .. [2] https://github.com/akshitac8/tfvaegan/issues/24
 
     Examples
     --------
@@ -163,7 +164,7 @@ def load_i3d(
 
     This is the form in which Mandal et al. [1]_ distribute UCF101 and HMDB51: 8192
     features, those of the RGB stream followed by those of the flow stream, and
-    thirty class splits in folders of their own. Nothing is downloaded.
+    class splits in folders of their own. Nothing is downloaded.
 
     Parameters
     ----------
