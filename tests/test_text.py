@@ -363,6 +363,7 @@ def test_combinations_refuse():
             combine_embeddings(table, table, weights=weights)
 
 
+@pytest.mark.slow
 def test_the_extras_are_not_loaded_with_the_package():
     code = (
         "import sys, sklearn_claster.text, sklearn_claster.datasets\n"
