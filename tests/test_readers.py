@@ -321,6 +321,22 @@ def test_version_73_without_h5py_names_the_extra(tmp_path, monkeypatch):
         load_xlsa17(tmp_path)
 
 
+@pytest.mark.parametrize("strings", [NAMES, np.array(NAMES, dtype=bytes)], ids=["str", "bytes"])
+def test_hdf5_files_of_other_writers(tmp_path, strings):
+    """Without MATLAB's marks axes are taken as they are, and strings are strings."""
+    h5py = pytest.importorskip("h5py", reason="needs the extra hdf5")
+
+    def writer(path, variables):
+        with h5py.File(path, "w") as file:
+            for name, value in variables.items():
+                file[name] = strings if name == "allclasses_names" else value
+
+    data = content()
+    bunch = load_xlsa17(write(tmp_path, data, writer=writer))
+    assert_array_equal(bunch.data, data["features"].T.astype(np.float32))
+    assert_array_equal(bunch.target, np.array(NAMES)[data["labels"].ravel() - 1])
+
+
 def test_version_73_structs_are_refused(tmp_path):
     h5py = pytest.importorskip("h5py", reason="needs the extra hdf5")
     write(tmp_path, writer=save_hdf5)

@@ -214,6 +214,8 @@ def test_unknown_words_are_named():
     assert_array_equal(table.select(["RideUnicorn"]).vectors[0], WORDS["ride"])
     with pytest.raises(ValueError, match=r"none is for 'BlueUnicorn' \(blue unicorn\)\. Pass"):
         embed_words(["RideUnicorn", "BlueUnicorn"], WORDS)
+    with pytest.raises(TypeError, match=r"is a list of words; got the string 'the'"):
+        embed_words(["bike"], WORDS, stop_words="the")
     with pytest.raises(ValueError, match=r"none is for 'The'"):
         embed_words(["The"], {"the": [1]}, stop_words=["the"])
     with pytest.raises(ValueError, match=r"have one length; got the shapes \[\(1,\), \(2,\)\]"):

@@ -103,12 +103,14 @@ def _read_hdf5(path: Path, wanted: list[str]) -> tuple[dict[str, NDArray[Any]], 
 
 
 def _from_hdf5(file: Any, name: str) -> NDArray[Any]:
-    """One variable; MATLAB stores its axes in reverse, other writers say nothing and do not."""
+    """One variable. MATLAB marks what it stores, axes reversed; other writers keep the axes."""
     node = file[name]
     if not hasattr(node, "shape"):
         raise TypeError(f"{name} is a struct; save the file in MATLAB with the option -v7")
     if node.attrs.get("MATLAB_empty"):  # what is stored then is the shape
         return np.empty(0)
+    if "ref" not in (node.dtype.metadata or {}) and node.dtype.kind in "OS":  # h5py's strings
+        return np.asarray(node.asstr()[...], dtype=str).ravel()
     if node.dtype.kind == "O":  # a cell array: references to character codes
         return np.array([_text(file[cell]) for cell in np.asarray(node).ravel()])
     if node.attrs.get("MATLAB_class") == b"char":

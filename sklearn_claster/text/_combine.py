@@ -21,8 +21,8 @@ def combine_embeddings(*tables: Any, weights: Sequence[float] | None = None) -> 
 
     .. math:: \cos(u, v) = \sum_b w_b \cos(u_b, v_b), \quad \sum_b w_b = 1
 
-    CLASTER's best results on actions are with such combinations, of attributes,
-    word vectors and sentence embeddings ("C" in its tables).
+    CLASTER's paper calls such combinations, of attributes, word vectors and sentence
+    embeddings, "C".
 
     Parameters
     ----------

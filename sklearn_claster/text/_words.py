@@ -45,7 +45,8 @@ def embed_words(
     ValueError
         If no word of a class is known, or word vectors differ in length.
     TypeError
-        If the classes are no names and no mapping to texts.
+        If the classes are no names and no mapping to texts, or `stop_words` is one
+        string.
 
     Warns
     -----
@@ -73,6 +74,8 @@ def embed_words(
     array([[0.5, 0.5],
            [0.5, 1.5]])
     """
+    if isinstance(stop_words, str):
+        raise TypeError(f"stop_words is a list of words; got the string {stop_words!r}.")
     left_out = {word.lower() for word in stop_words}
     words = {
         label: [
