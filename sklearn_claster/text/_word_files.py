@@ -1,0 +1,184 @@
+"""Word vectors out of files, keeping only the words that are needed."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")  # of fastText's own .bin models
+_LONGEST_LINE = 1 << 20  # bytes; no text file of word vectors comes near
+
+Vectors = dict[str, NDArray[np.float32]]
+
+
+def read_word_vectors(path: str | Path, words: Iterable[str], *, form: str = "auto") -> Vectors:
+    r"""Read the vectors of some words from a file of word2vec, fastText or GloVe.
+
+    The file is read once from beginning to end, and only the vectors asked for are
+    kept: the 3.6 GB of GoogleNews need no more memory than the words that are wanted.
+    Reading stops when all are found.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, which may be compressed with gzip.
+    words : iterable of str
+        The words, in the spelling of the file.
+    form : {"auto", "word2vec-binary", "text"}, default="auto"
+        "text" is one word a line, with the numbers behind it, as in word2vec's text
+        files and fastText's .vec files (whose first line says how many words of how
+        many numbers follow) and in GloVe's .txt files (which have no such line).
+        "auto" looks at the beginning of the file.
+
+    Returns
+    -------
+    dict from str to ndarray of shape (n_features,), float32
+        The words that the file has.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is of no such form, or ends or breaks in the middle.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_claster.text import read_word_vectors
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "vectors.txt"
+    ...     _ = file.write_text("bike 0.5 1.0\nhorse 0.0 2.0\n")
+    ...     read_word_vectors(file, ["horse", "unicorn"])
+    {'horse': array([0., 2.], dtype=float32)}
+    """
+    if form not in ("auto", "word2vec-binary", "text"):
+        raise ValueError(f'form has to be "auto", "word2vec-binary" or "text"; got {form!r}.')
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a file of word vectors at {path}; there is none.")
+    wanted = set(words)
+    try:
+        with _open(path) as file:
+            head = file.read(_LONGEST_LINE)
+        if head.startswith(_FASTTEXT_MAGIC):
+            raise ValueError("it is a model of fastText (.bin). Take the .vec file instead")
+        sizes = _sizes(head.split(b"\n", 1)[0])
+        binary = form == "word2vec-binary" or (form == "auto" and _is_binary(head, sizes))
+        with _open(path) as file:
+            if binary:
+                if sizes is None:
+                    raise ValueError("its first line is not the two sizes of a word2vec file")
+                file.readline()
+                records = _binary_records(file, *sizes, wanted)
+            else:
+                records = _text_records(file, sizes, wanted)
+            return _collect(records, wanted)
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f"Expected word vectors of word2vec, fastText (.vec) or GloVe in {path.name}; {error}. "
+            "If the file should be right, download it again, or say its form."
+        ) from error
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        compressed = file.read(2) == _GZIP_MAGIC
+    return cast(BinaryIO, gzip.open(path, "rb")) if compressed else path.open("rb")
+
+
+def _sizes(line: bytes) -> tuple[int, int] | None:
+    """The numbers of words and features, if that is what the first line says."""
+    parts = line.split()
+    if len(parts) == 2 and all(part.isdigit() for part in parts) and int(parts[1]) > 0:
+        return int(parts[0]), int(parts[1])
+    return None
+
+
+def _is_binary(head: bytes, sizes: tuple[int, int] | None) -> bool:
+    """Whether what follows a line of sizes is anything but a word and its numbers."""
+    if sizes is None:
+        return False
+    lines = head.split(b"\n", 2)
+    values = lines[1].split()[1:] if len(lines) > 1 else []
+    return len(values) < sizes[1] or not all(map(_is_number, values[-sizes[1] :]))
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _collect(records: Iterator[tuple[str, NDArray[np.float32]]], wanted: set[str]) -> Vectors:
+    found: Vectors = {}
+    for word, vector in records:
+        if not np.isfinite(vector).all():
+            raise ValueError(f"the vector of {word!r} is not finite")
+        found.setdefault(word, vector)  # the first is the one of the more frequent word
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _text_records(
+    file: BinaryIO, sizes: tuple[int, int] | None, wanted: set[str]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Wanted words of a text file. Some words of GloVe hold spaces: numbers are counted back."""
+    if sizes:
+        file.readline()
+    n_features = sizes[1] if sizes else None
+    keys = {word.encode(): word for word in wanted}
+    n_lines = 0
+    for number, line in enumerate(file, start=2 if sizes else 1):
+        if not line.strip():
+            continue
+        if n_features is None:
+            values = line.split()[1:]
+            if not values or not all(_is_number(value) for value in values):
+                raise ValueError(f"line {number} is not a word and its numbers")
+            n_features = len(values)
+        n_lines += 1
+        if line.split(b" ", 1)[0].split(b"\t", 1)[0] not in keys:
+            continue
+        word, *values = line.rstrip().rsplit(maxsplit=n_features)
+        if word not in keys:  # the first part of a word with spaces
+            continue
+        if len(values) != n_features or not all(map(_is_number, values)):
+            raise ValueError(f"line {number} is not a word and {n_features} finite numbers")
+        yield keys[word], np.array(values, dtype=np.float64).astype(np.float32)
+    if n_features is None:
+        raise ValueError("it is empty")
+    if sizes and n_lines < sizes[0]:
+        raise ValueError(f"it ends after {n_lines} of {sizes[0]} words")
+
+
+def _binary_records(
+    file: BinaryIO, n_words: int, n_features: int, wanted: set[str]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Wanted words of word2vec's binary form: word, space, float32 numbers, perhaps a new line."""
+    keys = {word.encode(): word for word in wanted}
+    width = 4 * n_features
+    buffer, start = b"", 0
+    for number in range(n_words):
+        space = buffer.find(b" ", start)
+        while space < 0 or len(buffer) < space + 1 + width:
+            more = file.read(1 << 20)
+            if not more:
+                raise ValueError(f"it ends after {number} of {n_words} words")
+            buffer, start = buffer[start:] + more, 0
+            space = buffer.find(b" ")
+        word = buffer[start:space].lstrip(b"\n")
+        if word in keys:
+            vector = np.frombuffer(buffer, dtype="<f4", count=n_features, offset=space + 1)
+            yield keys[word], vector.astype(np.float32)
+        start = space + 1 + width

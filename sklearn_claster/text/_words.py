@@ -1,0 +1,137 @@
+"""Class vectors from word vectors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._class_embeddings import ClassEmbeddings
+from ._names import as_texts, split_class_name
+from ._word_files import read_word_vectors
+
+
+def embed_words(
+    classes: Iterable[str] | Mapping[Any, str | list[str]],
+    vectors: str | Path | Any,
+    *,
+    stop_words: Iterable[str] = (),
+) -> ClassEmbeddings:
+    """Class vectors as means of the word vectors of class names.
+
+    Parameters
+    ----------
+    classes : iterable of str, or mapping from label to str or list of str
+        The class names, which are the labels as well; or what each label means,
+        as a name, a description or several of them.
+    vectors : path, mapping from word to vector, or gensim's KeyedVectors
+        Where the word vectors are: a file (see :func:`read_word_vectors`, which
+        keeps of it the words that are needed), or anything with ``word in vectors``
+        and ``vectors[word]``.
+    stop_words : iterable of str, default=()
+        Words to leave out, such as "and" and "with".
+
+    Returns
+    -------
+    ClassEmbeddings
+        One vector a class: the mean over its words, each occurrence counted.
+
+    Raises
+    ------
+    ValueError
+        If no word of a class is known, or word vectors differ in length.
+    TypeError
+        If the classes are no names and no mapping to texts, or `stop_words` is one
+        string.
+
+    Warns
+    -----
+    UserWarning
+        If words are not known; it names them with their classes.
+
+    See Also
+    --------
+    split_class_name : How names become words.
+    embed_sentences : Vectors of whole names and descriptions.
+
+    Notes
+    -----
+    Words are looked up in lower case first, then with a capital, then in capitals,
+    since some models keep case ("Kayaking", "TV").
+
+    Examples
+    --------
+    >>> from sklearn_claster.text import embed_words
+    >>> table = embed_words(["RideBike", "ride_horse"], {"ride": [1, 0], "bike": [0, 1],
+    ...                                                  "horse": [0, 3]})
+    >>> table.labels.tolist()
+    ['RideBike', 'ride_horse']
+    >>> table.vectors
+    array([[0.5, 0.5],
+           [0.5, 1.5]])
+    """
+    if isinstance(stop_words, str):
+        raise TypeError(f"stop_words is a list of words; got the string {stop_words!r}.")
+    left_out = {word.lower() for word in stop_words}
+    words = {
+        label: [
+            word
+            for line in lines
+            for word in split_class_name(line).split()
+            if word not in left_out
+        ]
+        for label, lines in as_texts(classes).items()
+    }
+    wanted = {spelling for known in words.values() for word in known for spelling in _cases(word)}
+    if isinstance(vectors, (str, Path)):
+        vectors = read_word_vectors(vectors, wanted)
+    found = {label: [_look_up(word, vectors) for word in known] for label, known in words.items()}
+    known_words = {label: [v for v in rows if v is not None] for label, rows in found.items()}
+    _report_unknown(words, found)
+    lengths = {vector.shape for rows in known_words.values() for vector in rows}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"Word vectors have one length; got the shapes {sorted(lengths)}. Take them from one "
+            "model."
+        )
+    return ClassEmbeddings(
+        list(known_words), np.array([np.mean(rows, axis=0) for rows in known_words.values()])
+    )
+
+
+def _cases(word: str) -> tuple[str, ...]:
+    """The spellings of a lower-case word, in the order of preference."""
+    return (word, word.capitalize(), word.upper())
+
+
+def _look_up(word: str, vectors: Any) -> NDArray[np.float64] | None:
+    for spelling in _cases(word):
+        if spelling in vectors:
+            return np.asarray(vectors[spelling], dtype=np.float64)
+    return None
+
+
+def _report_unknown(words: dict[Any, list[str]], found: dict[Any, list[Any]]) -> None:
+    """Raise for classes without a known word, warn of other unknown words."""
+    unknown = {
+        label: [word for word, vector in zip(words[label], rows, strict=True) if vector is None]
+        for label, rows in found.items()
+    }
+    lost = [label for label, rows in found.items() if all(vector is None for vector in rows)]
+    if lost:
+        listed = "; ".join(f"{label!r} ({' '.join(words[label])})" for label in lost)
+        raise ValueError(
+            f"Each class needs a word that is known; none is for {listed}. Pass a mapping from "
+            "label to other words, or larger word vectors."
+        )
+    some = "; ".join(f"{', '.join(rows)} of {label!r}" for label, rows in unknown.items() if rows)
+    if some:
+        warnings.warn(
+            f"Some words have no vector and were left out: {some}. Pass a mapping from label to "
+            "other words to say it differently.",
+            stacklevel=3,
+        )

