@@ -1,6 +1,8 @@
 """Zero-shot baselines with the interface of ClasterZSL."""
 
+from ._attributes import DAP, IAP
 from ._conse import ConSE
+from ._dem import DEM
 from ._eszsl import ESZSL
 from ._prototypes import PrototypeRegression
 from ._ranking import ALE, SJE, DeViSE
@@ -8,7 +10,10 @@ from ._sae import SAE
 
 __all__ = [
     "ALE",
+    "DAP",
+    "DEM",
     "ESZSL",
+    "IAP",
     "SAE",
     "SJE",
     "ConSE",
