@@ -4,6 +4,7 @@ from ._attributes import DAP, IAP
 from ._conse import ConSE
 from ._dem import DEM
 from ._eszsl import ESZSL
+from ._fclswgan import FCLSWGAN
 from ._prototypes import PrototypeRegression
 from ._ranking import ALE, SJE, DeViSE
 from ._sae import SAE
@@ -13,6 +14,7 @@ __all__ = [
     "DAP",
     "DEM",
     "ESZSL",
+    "FCLSWGAN",
     "IAP",
     "SAE",
     "SJE",
