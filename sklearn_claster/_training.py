@@ -1,4 +1,4 @@
-"""The gradient loops: the only place with an optimiser.
+"""The gradient loops, and the only place that makes an optimiser.
 
 It is Adam throughout; the penalty of Eq. 3 is its weight decay.
 """

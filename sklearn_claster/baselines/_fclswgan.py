@@ -40,7 +40,7 @@ class FCLSWGAN(CentredClassifier):
 
     Parameters
     ----------
-    n_generated : int, default=50
+    n_generated : int, default=100
         Features generated for each unseen candidate.
     hidden_layer_sizes : sequence of int, default=(256,)
         Widths of the hidden layers of G and D.
@@ -119,7 +119,7 @@ class FCLSWGAN(CentredClassifier):
 
     def __init__(
         self,
-        n_generated: int = 50,
+        n_generated: int = 100,
         *,
         hidden_layer_sizes: Sequence[int] = (256,),
         n_noise: int = 16,
@@ -196,9 +196,7 @@ class FCLSWGAN(CentredClassifier):
         """Features of class embeddings, `n_generated` of each, one class after the other."""
         n_noise = len(self.coefs_[0]) - a.shape[1]
         noise = np.random.RandomState(self._seed).normal(size=(self.n_generated, n_noise))
-        rows = np.hstack(
-            [np.tile(noise, (len(a), 1)), np.repeat(a, self.n_generated, axis=0)]
-        )
+        rows = np.hstack([np.tile(noise, (len(a), 1)), np.repeat(a, self.n_generated, axis=0)])
         return directions(forward(rows, self.coefs_, self.intercepts_))
 
     def _prepare_candidates(
