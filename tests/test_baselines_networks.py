@@ -50,6 +50,14 @@ def test_numpy_and_torch_agree_on_a_network(hidden):
     assert_allclose(forward(rows, coefs, intercepts), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("baseline", [DEM(n_steps=5), FCLSWGAN(n_steps=5)])
+def test_a_training_that_diverges_is_reported_with_the_cure(baseline):
+    X, y, table = make_data()
+    with pytest.raises(ValueError, match=r"has diverged.*Lower learning_rate"):
+        baseline.set_params(learning_rate=1e30, random_state=0).fit(X, y, table)
+    assert not hasattr(baseline, "classes_")
+
+
 # DEM
 
 

@@ -75,9 +75,9 @@ class _AttributeClassifier(CentredClassifier):
         present = self._binary(vectors)[:, differs]
         prior = self.attribute_prior_[differs]
         log_prior = np.where(present, np.log(prior), np.log1p(-prior)).sum(axis=1)
-        with_all = np.zeros((2, *vectors.shape))
-        with_all[:, :, differs] = present, ~present
-        return with_all[0].T, with_all[1].T, log_prior  # (M, C), (M, C), (C,)
+        counted = np.zeros((2, *vectors.shape))
+        counted[:, :, differs] = present, ~present
+        return counted[0].T, counted[1].T, log_prior  # (M, C), (M, C), (C,)
 
     def _score_rows(self, X: NDArray[Any], candidates: Any) -> Rows:
         present, absent, log_prior = candidates

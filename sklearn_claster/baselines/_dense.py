@@ -14,8 +14,19 @@ Layers = list[NDArray[Any]]
 
 
 def layers_of(network: MLP) -> tuple[Layers, Layers]:
-    """Weights (n_in, n_out) and biases (n_out,) of every layer."""
+    """Weights (n_in, n_out) and biases (n_out,) of every layer.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite.
+    """
     arrays = [to_numpy(parameter) for parameter in network.parameters()]  # weight, bias, ...
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(
+            "The training has diverged: expected finite weights, got infinite ones or NaN. Lower "
+            "learning_rate."
+        )
     return [weight.T.copy() for weight in arrays[::2]], [bias.copy() for bias in arrays[1::2]]
 
 
