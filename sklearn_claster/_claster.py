@@ -24,7 +24,7 @@ from ._inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, TestRule
 from ._learning import History, Plan, best_epoch, learn, search_epochs
 from ._model import ClasterModel, Scorer
 from ._networks import FUSIONS
-from ._parameters import check_choice, check_number
+from ._parameters import check_choice, check_number, check_widths
 from ._torch_utils import resolve_device
 
 # The paper's own values and sentences: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU. What the
@@ -393,19 +393,7 @@ default="combined"
         check_number(self, "reinforce_steps", Integral, 0, also=("auto",))
         check_choice(self, "early_stopping", (True, False))
         check_number(self, "verbose", Integral, 0, also=(False, True))
-        sizes = self.hidden_layer_sizes
-        if isinstance(sizes, (str, bytes)) or not (
-            isinstance(sizes, Sequence) or (isinstance(sizes, np.ndarray) and sizes.ndim == 1)
-        ):
-            raise TypeError(
-                f"hidden_layer_sizes={sizes!r} has the wrong type; expected a sequence of widths, "
-                "for example (512,)."
-            )
-        if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes={sizes!r} holds something else than positive integers; "
-                "expected for example (512,), or () for linear maps."
-            )
+        check_widths(self, "hidden_layer_sizes")
         self._check_test_rule()
         if self.inference == "visual" and not self.use_semantics:
             raise ValueError(VISUAL_NEEDS_SEMANTICS)

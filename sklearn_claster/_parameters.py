@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -45,3 +46,20 @@ def check_number(
     number: Any = value
     if not low <= number <= high or (number == low and not low_allowed) or number == np.inf:
         raise ValueError(f"{name}={value!r} is out of range; {expected}.")
+
+
+def check_widths(estimator: Any, name: str) -> None:
+    """Raise unless the parameter is a sequence of layer widths; an empty one will do."""
+    widths = getattr(estimator, name)
+    if isinstance(widths, (str, bytes)) or not (
+        isinstance(widths, Sequence) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
+    ):
+        raise TypeError(
+            f"{name}={widths!r} has the wrong type; expected a sequence of widths, "
+            "for example (512,)."
+        )
+    if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in widths):
+        raise ValueError(
+            f"{name}={widths!r} holds something else than positive integers; "
+            "expected for example (512,), or () for linear maps."
+        )

@@ -1,4 +1,4 @@
-"""The gradient loops: the only place with an optimiser.
+"""The gradient loops, and the only place that makes an optimiser.
 
 It is Adam throughout; the penalty of Eq. 3 is its weight decay.
 """
@@ -33,12 +33,23 @@ class Optimization:
         self, network: nn.Module, weight_decay: float, free: Iterable[nn.Parameter] = ()
     ) -> torch.optim.Adam:
         """Adam for a network, and for `free` parameters that no penalty shrinks."""
-        penalised = list(network.parameters())
-        groups = [{"params": penalised, "weight_decay": weight_decay}]
-        if free := list(free):
-            groups.append({"params": free, "weight_decay": 0.0})
-        fused = penalised[0].device.type in {"cpu", "cuda"}
-        return torch.optim.Adam(groups, lr=self.learning_rate, fused=fused)
+        return make_adam(network, self.learning_rate, weight_decay, free)
+
+
+def make_adam(
+    network: nn.Module,
+    learning_rate: float,
+    weight_decay: float,
+    free: Iterable[nn.Parameter] = (),
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> torch.optim.Adam:
+    """Adam for a network, and for `free` parameters that no penalty shrinks."""
+    penalised = list(network.parameters())
+    groups = [{"params": penalised, "weight_decay": weight_decay}]
+    if free := list(free):
+        groups.append({"params": free, "weight_decay": 0.0})
+    fused = penalised[0].device.type in {"cpu", "cuda"}
+    return torch.optim.Adam(groups, lr=learning_rate, betas=betas, fused=fused)
 
 
 def fit_projector(
@@ -51,18 +62,32 @@ def fit_projector(
 ) -> None:
     """Section 3.2, a -> a': least squares against x.
 
-    Trained on class means weighted by class counts: for full batches the gradient of the
-    squared error is the same, and the cost does not depend on the number of samples.
     Afterwards a' is scaled to a root mean square row norm of one.
     """
     adam = optimization.adam(net.projector, PROJECTOR_WEIGHT_DECAY)
-    for _ in range(n_steps):
-        loss = (class_weights[:, None] * (net.projector(embeddings) - class_means) ** 2).sum()
-        _step(adam, loss)
+    fit_class_means(net.projector, embeddings, class_means, class_weights, adam, n_steps)
     with torch.no_grad():
         norms = (net.projector(embeddings) ** 2).sum(dim=1)  # (S,)
         mean_square = (class_weights * norms).sum()
         net.projection_scale.copy_(mean_square.sqrt() if mean_square > 0.0 else mean_square + 1.0)
+
+
+def fit_class_means(
+    network: nn.Module,
+    embeddings: Tensor,  # (S, s)
+    class_means: Tensor,  # (S, f)
+    class_weights: Tensor,  # (S,), sum 1
+    adam: torch.optim.Adam,
+    n_steps: int,
+) -> None:
+    """Least squares from a class' embedding to its samples.
+
+    Trained on class means weighted by class counts: for full batches the gradient of the
+    squared error is the same, and the cost does not depend on the number of samples.
+    """
+    for _ in range(n_steps):
+        loss = (class_weights[:, None] * (network(embeddings) - class_means) ** 2).sum()
+        descend(adam, loss)
 
 
 def fit_estimator(
@@ -78,7 +103,7 @@ def fit_estimator(
     for _ in range(n_epochs):
         for rows in shuffled_batches(len(x), optimization.batch_size, optimization.order, x.device):
             phi = net.estimator(x[rows], optimization.noise)
-            _step(adam, ((phi - projected[y[rows]]) ** 2).sum(dim=1).mean())
+            descend(adam, ((phi - projected[y[rows]]) ** 2).sum(dim=1).mean())
 
 
 @dataclass
@@ -130,7 +155,7 @@ def train_classifier(
             semantic = net.classifier(net.represent(psi), optimization.noise)  # (b, s)
             logits = compatibility(semantic, embeddings) / temperature  # (b, S)
             loss = nn.functional.cross_entropy(logits, target)
-            _step(adam, loss)
+            descend(adam, loss)
             with torch.no_grad():
                 if refine is not None and step >= n_warm_up_steps:
                     refine(psi, torch.softmax(logits, dim=1), target)
@@ -153,7 +178,8 @@ def train_classifier(
             break
 
 
-def _step(adam: torch.optim.Adam, loss: Tensor) -> None:
+def descend(adam: torch.optim.Adam, loss: Tensor) -> None:
+    """One step down the gradient of a loss."""
     adam.zero_grad(set_to_none=True)
     loss.backward()
     adam.step()

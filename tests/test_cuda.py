@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sklearn_claster import ClasterZSL
+from sklearn_claster.baselines import DEM, FCLSWGAN
 from sklearn_claster.datasets import make_zero_shot_classification
 
 pytestmark = pytest.mark.cuda
@@ -73,3 +74,16 @@ def test_a_pickle_from_the_gpu_loads_without_one(problem, monkeypatch):
     np.testing.assert_allclose(
         loaded.decision_function(X_new), model.decision_function(X_new), rtol=0.0, atol=0.01
     )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [DEM, lambda **parameters: FCLSWGAN(n_steps=3, **parameters)],
+    ids=["DEM", "FCLSWGAN"],
+)
+def test_baselines_agree_with_the_cpu_and_need_no_gpu_afterwards(problem, make):
+    X, y, table, X_new = problem
+    cpu, cuda = (make(device=device, random_state=0).fit(X, y, table) for device in ("cpu", "cuda"))
+    assert b"torch" not in pickle.dumps(cuda)
+    expected, scores = cpu.decision_function(X_new), cuda.decision_function(X_new)
+    np.testing.assert_allclose(scores, expected, rtol=0.0, atol=0.05)

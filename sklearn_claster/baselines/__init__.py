@@ -1,5 +1,34 @@
-"""Zero-shot baselines with the interface of ClasterZSL."""
+"""Zero-shot baselines with the interface of ClasterZSL.
 
+| what is learnt | methods |
+|---|---|
+| a compatibility x W a^T, in closed form | `ESZSL` |
+| a compatibility x W a^T, by ranking the own class first | `SJE`, `ALE`, `DeViSE` |
+| visual prototypes from class embeddings | `PrototypeRegression`, `DEM` |
+| both directions at once | `SAE` |
+| a classifier of the seen classes, or of their attributes | `ConSE`, `DAP`, `IAP` |
+| features of the unseen classes | `FCLSWGAN` |
+"""
+
+from ._attributes import DAP, IAP
+from ._conse import ConSE
+from ._dem import DEM
 from ._eszsl import ESZSL
+from ._fclswgan import FCLSWGAN
+from ._prototypes import PrototypeRegression
+from ._ranking import ALE, SJE, DeViSE
+from ._sae import SAE
 
-__all__ = ["ESZSL"]
+__all__ = [
+    "ALE",
+    "DAP",
+    "DEM",
+    "ESZSL",
+    "FCLSWGAN",
+    "IAP",
+    "SAE",
+    "SJE",
+    "ConSE",
+    "DeViSE",
+    "PrototypeRegression",
+]

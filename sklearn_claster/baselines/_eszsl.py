@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from .._base import BaseZeroShotClassifier
 from .._parameters import check_number
-from .._preprocessing import row_mean, unit_rows
+from ._centred import BilinearClassifier, class_sums
 
 
-class ESZSL(BaseZeroShotClassifier):
+class ESZSL(BilinearClassifier):
     """Closed-form bilinear zero-shot classifier.
 
     Finds W that minimises
@@ -95,23 +94,11 @@ class ESZSL(BaseZeroShotClassifier):
     def _fit_seen(
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
-        self.feature_mean_, self.embedding_mean_ = row_mean(X), row_mean(embeddings)
-        x = unit_rows(X, self.feature_mean_, np.float64)
-        a = unit_rows(embeddings, self.embedding_mean_, np.float64)
+        x, a = self._centre(X, embeddings)
         # X^T Y without forming Y: +1 for the own class, -1 for all others
-        class_sums = np.zeros((len(a), x.shape[1]))
-        np.add.at(class_sums, y, x)
-        xty = (2.0 * class_sums - x.sum(axis=0)).T  # (f, S)
+        xty = (2.0 * class_sums(x, y) - x.sum(axis=0)).T  # (f, S)
         left = _ridge_solve(x.T @ x, xty @ a, self.gamma)
         self.coef_ = _ridge_solve(a.T @ a, left.T, self.lam).T
-
-    def _prepare_candidates(
-        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        return self.coef_ @ unit_rows(vectors, self.embedding_mean_, np.float64).T  # (f, C)
-
-    def _score_rows(self, X: NDArray[Any], candidates: NDArray[np.float64]) -> NDArray[np.float64]:
-        return unit_rows(X, self.feature_mean_, np.float64) @ candidates
 
 
 def _ridge_solve(

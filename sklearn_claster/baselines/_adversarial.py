@@ -1,0 +1,108 @@
+"""The losses and the training loop of a conditional Wasserstein GAN of features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .._networks import MLP
+from .._training import descend, make_adam
+
+BETAS = (0.5, 0.9)  # of Adam: adversarial losses move, a long memory does not help
+
+
+def generate(generator: MLP, noise: Tensor, embeddings: Tensor) -> Tensor:
+    """Features of unit length for class embeddings, (n, z), (n, s) -> (n, f)."""
+    return F.normalize(generator(torch.cat([noise, embeddings], dim=1)))
+
+
+def criticise(critic: MLP, x: Tensor, embeddings: Tensor) -> Tensor:
+    """How real features look for their class, (n, f), (n, s) -> (n,)."""
+    return critic(torch.cat([x, embeddings], dim=1))[:, 0]
+
+
+def gradient_penalty(
+    critic: MLP, real: Tensor, fake: Tensor, embeddings: Tensor, mix: Tensor
+) -> Tensor:
+    """Mean of (||d critic / d x|| - 1)^2 at x = mix real + (1 - mix) fake, mix (n, 1)."""
+    between = (mix * real + (1.0 - mix) * fake).detach().requires_grad_()
+    scores = criticise(critic, between, embeddings)
+    (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
+    return ((torch.linalg.vector_norm(gradient, dim=1) - 1.0) ** 2).mean()
+
+
+def critic_loss(
+    critic: MLP, real: Tensor, fake: Tensor, embeddings: Tensor, mix: Tensor, weight: float
+) -> Tensor:
+    """Critic of fake minus critic of real, plus the weighted gradient penalty."""
+    distance = (
+        criticise(critic, fake, embeddings).mean() - criticise(critic, real, embeddings).mean()
+    )
+    return distance + weight * gradient_penalty(critic, real, fake, embeddings, mix)
+
+
+def generator_loss(
+    critic: MLP,
+    fake: Tensor,
+    embeddings: Tensor,
+    y: Tensor,
+    classifier: tuple[Tensor, Tensor],
+    weight: float,
+) -> Tensor:
+    """Minus the critic of fake, plus the weighted cross-entropy of its class.
+
+    The classifier is the weights (f, S) and biases (S,) of a softmax of the seen classes.
+    """
+    coef, intercept = classifier
+    logits = fake @ coef + intercept  # (n, S)
+    return -criticise(critic, fake, embeddings).mean() + weight * F.cross_entropy(logits, y)
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """How the two networks are trained against each other."""
+
+    learning_rate: float
+    batch_size: int
+    n_steps: int  # of the generator
+    n_critic_steps: int  # for each of them
+    penalty_weight: float
+    classification_weight: float
+    draws: torch.Generator  # of rows, mixtures and noise, on the CPU
+
+    def train(
+        self,
+        generator: MLP,
+        critic: MLP,
+        x: Tensor,  # (n, f)
+        y: Tensor,  # (n,)
+        embeddings: Tensor,  # (S, s)
+        n_noise: int,
+        classifier: tuple[Tensor, Tensor],
+    ) -> None:
+        """Alternate between steps of the critic and a step of the generator."""
+        of_generator = make_adam(generator, self.learning_rate, 0.0, betas=BETAS)
+        of_critic = make_adam(critic, self.learning_rate, 0.0, betas=BETAS)
+        for _ in range(self.n_steps):
+            for _ in range(self.n_critic_steps):
+                rows, noise, mix = self._draw(len(x), n_noise, x.device)
+                a = embeddings[y[rows]]
+                with torch.no_grad():
+                    fake = generate(generator, noise, a)
+                loss = critic_loss(critic, x[rows], fake, a, mix, self.penalty_weight)
+                descend(of_critic, loss)
+            rows, noise, _ = self._draw(len(x), n_noise, x.device)
+            a = embeddings[y[rows]]
+            fake = generate(generator, noise, a)
+            loss = generator_loss(critic, fake, a, y[rows], classifier, self.classification_weight)
+            descend(of_generator, loss)
+
+    def _draw(self, n: int, n_noise: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of a batch, noise (b, z) and mixtures (b, 1)."""
+        rows = torch.randint(n, (self.batch_size,), generator=self.draws)
+        noise = torch.randn(self.batch_size, n_noise, generator=self.draws)
+        mix = torch.rand(self.batch_size, 1, generator=self.draws)
+        return rows.to(device), noise.to(device), mix.to(device)

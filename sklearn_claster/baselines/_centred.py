@@ -1,0 +1,65 @@
+"""What the baselines share: the seen data's centre, unit rows, class means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._base import BaseZeroShotClassifier
+from .._preprocessing import row_mean, unit_rows
+
+Rows = NDArray[np.float64]
+
+
+class CentredClassifier(BaseZeroShotClassifier):
+    """Features and class embeddings centred on the seen data, unit rows, float64.
+
+    Scores are products with one vector per candidate, unless a method says otherwise.
+    """
+
+    feature_mean_: NDArray[np.float64]
+    embedding_mean_: NDArray[np.float64]
+
+    def _centre(self, X: NDArray[Any], embeddings: NDArray[np.float64]) -> tuple[Rows, Rows]:
+        """Learn both centres -> samples x (n, f) and class embeddings a (S, s)."""
+        self.feature_mean_, self.embedding_mean_ = row_mean(X), row_mean(embeddings)
+        return self._visual(X), self._semantic(embeddings)
+
+    def _visual(self, X: NDArray[Any]) -> Rows:
+        return unit_rows(X, self.feature_mean_, np.float64)
+
+    def _semantic(self, vectors: NDArray[np.float64]) -> Rows:
+        return unit_rows(vectors, self.embedding_mean_, np.float64)
+
+    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Rows:
+        return self._visual(X) @ candidates  # (n, f) (f, C)
+
+
+class BilinearClassifier(CentredClassifier):
+    """Compatibility x W a^T, with W in `coef_`."""
+
+    coef_: NDArray[np.float64]
+
+    def _prepare_candidates(
+        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        return self.coef_ @ self._semantic(vectors).T  # (f, C)
+
+
+def directions(rows: NDArray[Any]) -> Rows:
+    """Rows of length one; a zero row stays zero."""
+    return unit_rows(rows, np.zeros(rows.shape[1]), np.float64)
+
+
+def class_sums(x: Rows, y: NDArray[np.intp]) -> Rows:
+    """Sum of the rows of every class, (n, f), (n,) -> (S, f)."""
+    sums = np.zeros((y.max() + 1, x.shape[1]))
+    np.add.at(sums, y, x)
+    return sums
+
+
+def class_means(x: Rows, y: NDArray[np.intp]) -> Rows:
+    """Mean of the rows of every class, (n, f), (n,) -> (S, f)."""
+    return class_sums(x, y) / np.bincount(y)[:, None]

@@ -1,0 +1,37 @@
+"""Trained networks as lists of NumPy arrays: no device is needed to use, pickle or load them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._networks import MLP
+from .._torch_utils import to_numpy
+
+Layers = list[NDArray[Any]]
+
+
+def layers_of(network: MLP) -> tuple[Layers, Layers]:
+    """Weights (n_in, n_out) and biases (n_out,) of every layer.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite.
+    """
+    arrays = [to_numpy(parameter) for parameter in network.parameters()]  # weight, bias, ...
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(
+            "The training has diverged: expected finite weights, got infinite ones or NaN. Lower "
+            "learning_rate."
+        )
+    return [weight.T.copy() for weight in arrays[::2]], [bias.copy() for bias in arrays[1::2]]
+
+
+def forward(rows: NDArray[Any], coefs: Layers, intercepts: Layers) -> NDArray[Any]:
+    """What the network makes of rows, (n, n_in) -> (n, n_out): ReLU between layers."""
+    for depth, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
+        rows = (np.maximum(rows, 0.0) if depth else rows) @ coef + intercept
+    return rows

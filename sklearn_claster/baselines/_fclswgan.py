@@ -1,0 +1,226 @@
+"""f-CLSWGAN: features of the candidate classes, generated from their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_random_state
+
+from .._networks import MLP
+from .._parameters import check_number, check_widths
+from .._torch_utils import resolve_device, seeded_generator, to_tensor
+from ._adversarial import Adversary
+from ._centred import CentredClassifier, Rows, directions
+from ._dense import forward, layers_of
+
+
+class FCLSWGAN(CentredClassifier):
+    """Zero-shot classifier on generated features (f-CLSWGAN).
+
+    A generator G(z, a) learns to make features of a class from noise z and the class
+    embedding a; a critic D(x, a) tells real from generated ones. With a mixture x' of a real
+    and a generated sample of a class, the critic maximises
+
+        E[D(x, a)] - E[D(G(z, a), a)] - penalty E[(||grad D(x', a)|| - 1)^2]
+
+    and G maximises E[D(G(z, a), a)] plus `classification_weight` times the log-likelihood
+    that a softmax classifier of the real samples gives to the class of G(z, a). Then
+    features of the unseen candidates are generated, and a softmax classifier is trained on
+    them: with ``space="zsl"`` on generated features alone, with ``space="gzsl"`` on the real
+    samples of the seen classes too, with ``space="seen"`` on these alone.
+
+    Features and class embeddings are centred on the seen data and brought to unit length, as
+    in `ClasterZSL`; so are generated features, whereas those of the paper end in a ReLU.
+
+    Parameters
+    ----------
+    n_generated : int, default=100
+        Features generated for each unseen candidate.
+    hidden_layer_sizes : sequence of int, default=(256,)
+        Widths of the hidden layers of G and D.
+    n_noise : int, default=16
+        Width of z.
+    n_steps : int, default=500
+        Training steps of G.
+    n_critic_steps : int, default=5
+        Steps of D before each of them.
+    batch_size : int, default=64
+        Samples per step, drawn with replacement.
+    learning_rate : float, default=1e-3
+        Step size of Adam.
+    penalty_weight : float, default=10.0
+        Weight of the gradient penalty.
+    classification_weight : float, default=0.1
+        Weight of the classification loss of G.
+    C : float, default=10.0
+        Inverse regularisation of the softmax classifiers (`LogisticRegression`).
+    space : {"zsl", "gzsl", "seen"}, default="zsl"
+        Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
+    bias_detector : None, "stacking" or outlier detector, default=None
+        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+    gate : {"hard", "soft"}, default="hard"
+        How an outlier detector decides, as in `ClasterZSL`.
+    device : str or torch.device, default="auto"
+        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model is of
+        NumPy arrays and needs none.
+    random_state : int, RandomState instance or None, default=None
+        Seed of first weights, batches and noise, that of the predicting methods included.
+        The same int gives the same model bit for bit on the CPU, with the same versions and
+        number of threads. Torch's global generator is never touched.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        Weights of each layer of G, as in scikit-learn's `MLPRegressor`.
+    intercepts_ : list of ndarray of shape (n_out,)
+        Biases of each layer of G.
+    classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
+        As in `ClasterZSL`.
+    feature_mean_ : ndarray of shape (n_features_in_,)
+        Mean of the training samples.
+    embedding_mean_ : ndarray of shape (n_embedding_features,)
+        Mean of the seen classes' embeddings.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+
+    Notes
+    -----
+    The candidates are known when predicting, not before: every call of a predicting method
+    generates features and trains the last classifier, unless ``space="seen"``. Predict many
+    samples in one call. The noise is the same in every call and for every class, so that
+    the same samples and candidates get the same scores.
+
+    The model keeps the training samples, which "gzsl" needs.
+
+    References
+    ----------
+    Y. Xian, T. Lorenz, B. Schiele and Z. Akata, "Feature generating networks for zero-shot
+    learning", CVPR 2018.
+
+    I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin and A. Courville, "Improved training of
+    Wasserstein GANs", NIPS 2017: the gradient penalty.
+
+    Examples
+    --------
+    >>> from sklearn_claster.baselines import FCLSWGAN
+    >>> X = [[0.0, 0.1], [0.1, 0.0], [1.0, 1.1], [1.1, 1.0]]
+    >>> y = ["low", "low", "high", "high"]
+    >>> table = {"low": [0.0, 1.0], "high": [1.0, 0.0], "higher": [3.0, 0.0], "lower": [0.0, 3.0]}
+    >>> gan = FCLSWGAN(n_steps=50, random_state=0).fit(X, y, table)
+    >>> gan.predict([[4.0, 4.0]])
+    array(['higher'], dtype='<U6')
+    """
+
+    def __init__(
+        self,
+        n_generated: int = 100,
+        *,
+        hidden_layer_sizes: Sequence[int] = (256,),
+        n_noise: int = 16,
+        n_steps: int = 500,
+        n_critic_steps: int = 5,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        penalty_weight: float = 10.0,
+        classification_weight: float = 0.1,
+        C: float = 10.0,
+        space: str = "zsl",
+        bias_detector: Any = None,
+        gate: str = "hard",
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_generated = n_generated
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_noise = n_noise
+        self.n_steps = n_steps
+        self.n_critic_steps = n_critic_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.penalty_weight = penalty_weight
+        self.classification_weight = classification_weight
+        self.C = C
+        self.space = space
+        self.bias_detector = bias_detector
+        self.gate = gate
+        self.device = device
+        self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        check_widths(self, "hidden_layer_sizes")
+        for name in ("n_generated", "n_noise", "n_steps", "n_critic_steps", "batch_size"):
+            check_number(self, name, Integral, 1)
+        for name in ("learning_rate", "C"):
+            check_number(self, name, Real, 0, low_allowed=False)
+        for name in ("penalty_weight", "classification_weight"):
+            check_number(self, name, Real, 0)
+        resolve_device(self.device)
+
+    def _fit_seen(
+        self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
+    ) -> None:
+        x, a = self._centre(X, embeddings)
+        f, s, hidden = x.shape[1], a.shape[1], self.hidden_layer_sizes
+        self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        draws, device = seeded_generator(self._seed), resolve_device(self.device)
+        generator = MLP(self.n_noise + s, hidden, f, draws).to(device)
+        critic = MLP(f + s, hidden, 1, draws).to(device)
+        self._x, self._y = x.astype(np.float32), y
+        self._seen_softmax = coef, intercept = self._softmax(x, y)
+        Adversary(
+            self.learning_rate,
+            self.batch_size,
+            self.n_steps,
+            self.n_critic_steps,
+            self.penalty_weight,
+            self.classification_weight,
+            draws,
+        ).train(
+            generator,
+            critic,
+            to_tensor(x, device),
+            torch.as_tensor(y, device=device),
+            to_tensor(a, device),
+            self.n_noise,
+            (to_tensor(coef, device), to_tensor(intercept, device)),
+        )
+        self.coefs_, self.intercepts_ = layers_of(generator)
+
+    def _generate(self, a: Rows) -> Rows:
+        """Features of class embeddings, `n_generated` of each, one class after the other."""
+        n_noise = len(self.coefs_[0]) - a.shape[1]
+        noise = np.random.RandomState(self._seed).normal(size=(self.n_generated, n_noise))
+        rows = np.hstack([np.tile(noise, (len(a), 1)), np.repeat(a, self.n_generated, axis=0)])
+        return directions(forward(rows, self.coefs_, self.intercepts_))
+
+    def _prepare_candidates(
+        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
+    ) -> tuple[Rows, Rows]:
+        if is_seen.all():
+            return self._seen_softmax
+        unseen = np.flatnonzero(~is_seen)
+        x = self._generate(self._semantic(vectors[unseen]))
+        y = np.repeat(unseen, self.n_generated)
+        if is_seen.any():
+            x, y = np.r_[self._x, x], np.r_[np.flatnonzero(is_seen)[self._y], y]
+        return self._softmax(x, y)
+
+    def _score_rows(self, X: NDArray[Any], candidates: tuple[Rows, Rows]) -> Rows:
+        coef, intercept = candidates
+        return self._visual(X) @ coef + intercept
+
+    def _softmax(self, x: NDArray[Any], y: NDArray[np.intp]) -> tuple[Rows, Rows]:
+        """Weights (f, C) and biases (C,) of a softmax classifier."""
+        if y.min() == y.max():  # a single candidate
+            return np.zeros((x.shape[1], 1)), np.zeros(1)
+        model = LogisticRegression(C=self.C, max_iter=1000).fit(x, y)
+        coef, intercept = model.coef_.T, model.intercept_
+        if len(intercept) == 1:  # two classes: the logit of the second
+            return np.c_[-coef, coef] / 2.0, np.r_[-intercept, intercept] / 2.0
+        return coef, intercept
