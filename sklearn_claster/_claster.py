@@ -36,6 +36,8 @@ PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
         "centroids": "reinforce",
         "centroid_weight": 1.0,
         "inference": "seen_class",
+        "whiten": False,
+        "mixup": False,
         "hidden_layer_sizes": (8192, 8192),
         "learning_rate": 1e-4,
         "weight_decay": 5e-4,
@@ -92,18 +94,25 @@ default="reinforce"
     inference : {"combined", "compatibility", "visual", "seen_class", "conse"}, \
 default="combined"
         The test rule. "compatibility": cosine of V(omega) and the candidate's embedding.
-        "visual": cosine of phi(x) and the candidate's projected embedding. "combined":
+        "visual": cosine of the point [x, phi(x)] and the candidate's own point, its
+        projected embedding in both halves. "combined":
         their mean, weighted by `visual_weight`. "seen_class": the paper's sentence to the
         letter, nearest candidate to the embedding of the most probable seen class.
         "conse": nearest candidate to the probability-weighted embeddings of the seen
         classes (Norouzi et al., 2014).
-    visual_weight : float, default=0.7
+    visual_weight : float, default=0.9
         Share of the visual space in "combined".
     n_neighbors : int, default=3
         k of the rectification of unseen candidates by their nearest seen classes (Eq. 6);
         0 turns it off, more than there are seen classes means all of them.
     temperature : float, default=0.1
         Divides the cosines in the semantic softmax and in `predict_proba`.
+    whiten : bool, default=True
+        Whether features are whitened *within* the seen classes: directions in which samples
+        of one class differ count for less. It takes a matrix of n_features x n_features.
+    mixup : bool, default=True
+        Whether phi is trained on mixtures of two samples and of their targets (Zhang et
+        al., 2018).
     hidden_layer_sizes : sequence of int, default=(512, 512)
         Widths of the hidden layers of all three networks (V, phi, a'); () makes linear maps.
     dropout : float, default=0.0
@@ -220,9 +229,11 @@ default="combined"
         use_semantics: bool = True,
         fusion: str = "concatenate",
         inference: str = "combined",
-        visual_weight: float = 0.7,
+        visual_weight: float = 0.9,
         n_neighbors: int = 3,
         temperature: float = 0.1,
+        whiten: bool = True,
+        mixup: bool = True,
         hidden_layer_sizes: Sequence[int] = (512, 512),
         dropout: float = 0.0,
         learning_rate: float = 1e-3,
@@ -249,6 +260,8 @@ default="combined"
         self.visual_weight = visual_weight
         self.n_neighbors = n_neighbors
         self.temperature = temperature
+        self.whiten = whiten
+        self.mixup = mixup
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
         self.learning_rate = learning_rate
@@ -385,6 +398,8 @@ default="combined"
         check_choice(self, "fusion", tuple(FUSIONS))
         check_number(self, "centroid_weight", Real, 0, also=("mean",))
         check_choice(self, "use_semantics", (True, False))
+        check_choice(self, "whiten", (True, False))
+        check_choice(self, "mixup", (True, False))
         check_number(self, "dropout", Real, 0, 0.99)
         check_number(self, "learning_rate", Real, 0, low_allowed=False)
         check_number(self, "weight_decay", Real, 0)

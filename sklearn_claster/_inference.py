@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ._equations import compatibility, rectify
-from ._networks import ClasterNet, Points
+from ._networks import ClasterNet
 
 VISUAL_NEEDS_SEMANTICS = (
-    "inference='visual' compares the semantic half of the points, which use_semantics=False "
-    "leaves out. Use inference='compatibility'."
+    "inference='visual' compares points with projected class embeddings, which "
+    "use_semantics=False leaves out. Use inference='compatibility'."
 )
 
 
@@ -39,7 +39,7 @@ class Candidates:
     """Candidate classes in both spaces, rectified (Eq. 6) where they are unseen."""
 
     semantic: Tensor  # (C, s) unit rows
-    visual: Tensor | None  # (C, f) unit rows; None without semantics
+    visual: Tensor | None  # (C, p), their own points [a', a']; None without semantics
     seen: Tensor  # (S, s), the embeddings of the seen classes
 
 
@@ -55,26 +55,24 @@ def make_candidates(
         rectified = rectify(rows, seen_rows, n_neighbors)
         return torch.where(is_seen[:, None], F.normalize(rows, dim=1), rectified)
 
-    return Candidates(
-        semantic=rectify_unseen(vectors, seen),
-        visual=rectify_unseen(net.project(vectors), net.project(seen))
-        if net.use_semantics
-        else None,
-        seen=seen,
-    )
+    visual = None
+    if net.use_semantics:
+        projected = rectify_unseen(net.project(vectors), net.project(seen))  # (C, f)
+        visual = net.fuse(projected, projected)
+    return Candidates(rectify_unseen(vectors, seen), visual, seen)
 
 
-def _compatibility(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
-    return net.semantic_scores(points.psi, to.semantic)
+def _compatibility(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    return net.semantic_scores(points, to.semantic)
 
 
-def _visual(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
-    if points.phi is None or to.visual is None:
+def _visual(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    if to.visual is None:
         raise ValueError(VISUAL_NEEDS_SEMANTICS)
-    return compatibility(points.phi, to.visual)
+    return compatibility(points, to.visual)
 
 
-def _combined(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
+def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
     if to.visual is None:
         return _compatibility(net, points, to, rule)
     w = rule.visual_weight
@@ -82,18 +80,18 @@ def _combined(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -
     return (1.0 - w) * semantic + w * visual
 
 
-def _seen_class(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
-    best = net.semantic_scores(points.psi, to.seen).argmax(dim=1)
+def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    best = net.semantic_scores(points, to.seen).argmax(dim=1)
     return compatibility(to.seen[best], to.semantic)
 
 
-def _conse(net: ClasterNet, points: Points, to: Candidates, rule: TestRule) -> Tensor:
-    z = torch.softmax(net.semantic_scores(points.psi, to.seen) / rule.temperature, dim=1)
+def _conse(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+    z = torch.softmax(net.semantic_scores(points, to.seen) / rule.temperature, dim=1)
     return compatibility(z @ F.normalize(to.seen, dim=1), to.semantic)
 
 
-# Each maps n points to cosines (n, C).
-TEST_RULES: dict[str, Callable[[ClasterNet, Points, Candidates, TestRule], Tensor]] = {
+# Each maps points (n, p) to cosines (n, C).
+TEST_RULES: dict[str, Callable[[ClasterNet, Tensor, Candidates, TestRule], Tensor]] = {
     "combined": _combined,
     "compatibility": _compatibility,
     "visual": _visual,

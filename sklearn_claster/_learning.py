@@ -19,7 +19,7 @@ from ._centroids import Reinforcement, is_given, is_refined, make_aggregation
 from ._inference import TestRule
 from ._model import ClasterModel
 from ._networks import CentroidSum, ClasterNet
-from ._preprocessing import row_mean, unit_rows
+from ._preprocessing import InputSpace, row_mean, unit_rows
 from ._torch_utils import resolve_device, seeded_generator, to_numpy, to_tensor
 from ._training import EpochRecord, Optimization, fit_estimator, fit_projector, train_classifier
 
@@ -79,8 +79,11 @@ def learn(
     nothing is written to it.
     """
     device = resolve_device(parameters.device)
-    feature_mean, embedding_mean = row_mean(X), row_mean(embeddings)
-    x = to_tensor(unit_rows(X, feature_mean), device)  # (n, f)
+    input_space, embedding_mean = (
+        InputSpace.of(X, y if parameters.whiten else None),
+        row_mean(embeddings),
+    )
+    x = to_tensor(input_space(X), device)  # (n, f)
     a = to_tensor(unit_rows(embeddings, embedding_mean), device)  # (S, s)
     labels = torch.as_tensor(y, device=device)  # (n,)
     net = ClasterNet(
@@ -105,10 +108,12 @@ def learn(
         fit_projector(net, a, class_means, class_shares, optimization, PROJECTOR_STEPS)  # a -> a'
         with torch.no_grad():
             projected = net.project(a)  # (S, f)
-        fit_estimator(net, x, labels, projected, optimization, ESTIMATOR_EPOCHS)  # x -> phi
+        fit_estimator(  # x -> phi
+            net, x, labels, projected, optimization, ESTIMATOR_EPOCHS, parameters.mixup
+        )
         clustered = net.fuse(x, projected[labels])  # [x_i, a'(y_i)]
     with torch.no_grad():
-        points = torch.cat([net.points(part).psi for part in x.split(8192)])  # psi, (n, p)
+        points = torch.cat([net.points(part) for part in x.split(8192)])  # psi, (n, p)
     _check_finite("a point", float(points.abs().max() + clustered.abs().max()), parameters)
 
     n_clusters = _usable_clusters(parameters, len(x))
@@ -129,7 +134,7 @@ def learn(
     history: History = {}
 
     def model() -> ClasterModel:  # a new one each time: it may keep copies of the weights
-        return ClasterModel(net, feature_mean, embedding_mean, to_numpy(a))
+        return ClasterModel(net, input_space, embedding_mean, to_numpy(a))
 
     def record_epoch(record: EpochRecord) -> bool:
         _check_finite("the loss", record.loss, parameters)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ._inference import TEST_RULES, Candidates, TestRule, make_candidates
 from ._networks import CentroidSum, ClasterNet, NetVLAD
-from ._preprocessing import unit_rows
+from ._preprocessing import InputSpace, unit_rows
 from ._torch_utils import device_or_fallback, to_numpy, to_tensor
 
 
@@ -24,8 +24,8 @@ class ClasterModel:
     ----------
     net : ClasterNet
         The network, on its device.
-    feature_mean : ndarray of shape (n_features,)
-        Mean of the training samples.
+    input_space : InputSpace
+        What brings feature rows to the network's scale.
     embedding_mean : ndarray of shape (n_embedding_features,)
         Mean of the seen classes' embeddings.
     seen : ndarray of shape (n_classes, n_embedding_features)
@@ -35,12 +35,12 @@ class ClasterModel:
     def __init__(
         self,
         net: ClasterNet,
-        feature_mean: NDArray[np.float64],
+        input_space: InputSpace,
         embedding_mean: NDArray[np.float64],
         seen: NDArray[np.float32],
     ) -> None:
         self.net = net
-        self.feature_mean = feature_mean
+        self.input_space = input_space
         self.embedding_mean = embedding_mean
         self.seen = seen
         self._double_net: ClasterNet | None = None
@@ -67,8 +67,11 @@ class ClasterModel:
     @torch.inference_mode()
     def represent(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """The representations omega of feature rows, (n, f) -> (n, p)."""
-        x = to_tensor(unit_rows(X, self.feature_mean), self.device)
-        return to_numpy(self.net.represent(self.net.points(x).psi))
+        return to_numpy(self.net.represent(self.points(X)))
+
+    def points(self, X: NDArray[Any]) -> torch.Tensor:
+        """The points psi of feature rows, (n, f) -> (n, p)."""
+        return self.net.points(to_tensor(self.input_space(X), self.device))
 
     def scorer(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: TestRule
@@ -79,7 +82,7 @@ class ClasterModel:
     def __getstate__(self) -> dict[str, Any]:
         aggregation = self.net.aggregation
         return {
-            "feature_mean": self.feature_mean,
+            "input_space": vars(self.input_space),
             "embedding_mean": self.embedding_mean,
             "seen": self.seen,
             "net": {name: to_numpy(tensor) for name, tensor in self.net.state_dict().items()},
@@ -103,7 +106,7 @@ class ClasterModel:
         net.load_state_dict(arrays)
         self.__init__(  # type: ignore[misc]
             net.to(device_or_fallback(state["device"])),
-            state["feature_mean"],
+            InputSpace(**state["input_space"]),
             state["embedding_mean"],
             state["seen"],
         )
@@ -147,8 +150,8 @@ class Scorer:
         dtype: type = np.float64 if double else np.float32
         if dtype not in self._prepared:
             self._prepared[dtype] = self._prepare(dtype)
-        net, candidates = self._prepared[dtype]
-        points = net.points(self._unit_rows(X, self.model.feature_mean, dtype))
+        (net, candidates), device = self._prepared[dtype], self.model.device
+        points = net.points(torch.from_numpy(self.model.input_space(X, dtype)).to(device))
         cosines = TEST_RULES[self.rule.inference](net, points, candidates, self.rule)
         return to_numpy(cosines / self.rule.temperature)
 
@@ -156,14 +159,9 @@ class Scorer:
         net, device = self.model.net_in(dtype), self.model.device
         candidates = make_candidates(
             net,
-            self._unit_rows(self.vectors, self.model.embedding_mean, dtype),
+            torch.from_numpy(unit_rows(self.vectors, self.model.embedding_mean, dtype)).to(device),
             torch.as_tensor(self.is_seen, device=device),
             torch.tensor(self.model.seen.astype(dtype), device=device),
             self.rule.n_neighbors,
         )
         return net, candidates
-
-    def _unit_rows(
-        self, rows: NDArray[Any], mean: NDArray[np.float64], dtype: type
-    ) -> torch.Tensor:
-        return torch.from_numpy(unit_rows(rows, mean, dtype)).to(self.model.device)

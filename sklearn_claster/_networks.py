@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -120,13 +119,6 @@ FUSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-class Points(NamedTuple):
-    """Visual-semantic points psi (n, p), and their semantic half phi (n, f) if there is one."""
-
-    psi: Tensor
-    phi: Tensor | None
-
-
 class ClasterNet(nn.Module):
     """The learned maps between visual space, semantic space and clusters.
 
@@ -186,17 +178,14 @@ class ClasterNet(nn.Module):
         """Both halves as one, [x, phi], (n, f), (n, f) -> (n, p)."""
         return FUSIONS[str(self.fusion)](visual, semantic)
 
-    def points(self, x: Tensor) -> Points:
-        """The visual-semantic points psi = [x, phi(x)] of rows (n, f)."""
-        if not self.use_semantics:
-            return Points(x, None)
-        phi = self.estimator(x)
-        return Points(self.fuse(x, phi), phi)
+    def points(self, x: Tensor) -> Tensor:
+        """The visual-semantic points psi = [x, phi(x)], (n, f) -> (n, p)."""
+        return self.fuse(x, self.estimator(x)) if self.use_semantics else x
 
-    def represent(self, psi: Tensor) -> Tensor:
+    def represent(self, points: Tensor) -> Tensor:
         """The CLASTER representation omega of points, (n, p) -> (n, p)."""
-        return self.aggregation(psi)
+        return self.aggregation(points)
 
-    def semantic_scores(self, psi: Tensor, embeddings: Tensor) -> Tensor:
+    def semantic_scores(self, points: Tensor, embeddings: Tensor) -> Tensor:
         """cos(V(omega), a) for every candidate, (n, p), (C, s) -> (n, C)."""
-        return compatibility(self.classifier(self.represent(psi)), embeddings)
+        return compatibility(self.classifier(self.represent(points)), embeddings)

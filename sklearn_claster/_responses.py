@@ -55,7 +55,7 @@ def cluster_labels(estimator: Any, X: ArrayLike) -> tuple[NDArray[Any], NDArray[
         with torch.inference_mode():
             clusters = np.concatenate(
                 [
-                    to_numpy(model.net.aggregation.assign(model._points(rows)))
+                    to_numpy(model.net.aggregation.assign(model.points(rows)))
                     for rows in host._row_blocks(X)
                 ]
             )

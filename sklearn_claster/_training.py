@@ -97,13 +97,26 @@ def fit_estimator(
     projected: Tensor,  # (S, f)
     optimization: Optimization,
     n_epochs: int,
+    mixup: bool,
 ) -> None:
-    """Section 3.3, x -> phi: least squares to a'(y), so that a' need not be known."""
+    """Section 3.3, x -> phi: least squares to a'(y), so that a' need not be known.
+
+    With `mixup` (Zhang et al., ICLR 2018) it is trained on random points of the lines between two
+    samples and their targets, so that it does not fall back on the seen classes in between.
+    """
     adam = optimization.adam(net.estimator, 0.0)
     for _ in range(n_epochs):
         for rows in shuffled_batches(len(x), optimization.batch_size, optimization.order, x.device):
-            phi = net.estimator(x[rows], optimization.noise)
-            descend(adam, ((phi - projected[y[rows]]) ** 2).sum(dim=1).mean())
+            sample, target = x[rows], projected[y[rows]]
+            if mixup:
+                order = torch.randperm(len(rows), generator=optimization.order).to(x.device)
+                share = torch.rand(
+                    (len(rows), 1), generator=optimization.noise, device=x.device, dtype=x.dtype
+                )
+                sample = torch.lerp(sample[order], sample, share)
+                target = torch.lerp(target[order], target, share)
+            phi = net.estimator(sample, optimization.noise)
+            descend(adam, ((phi - target) ** 2).sum(dim=1).mean())
 
 
 @dataclass

@@ -173,3 +173,20 @@ def class_purity(clusters, y):
     for (_, label), count in _counts(clusters, y).items():
         largest[label] = max(largest.get(label, 0), count)
     return sum(largest.values()) / len(y)
+
+
+def within_class_whitening(rows, labels):
+    """W with W W^T the inverse of the shrunk covariance within classes (Ledoit and Wolf, 2004)."""
+    residuals = np.array(
+        [row - rows[labels == label].mean(axis=0) for row, label in zip(rows, labels, strict=True)]
+    )
+    n_features = rows.shape[1]
+    covariance = sum(np.outer(r, r) for r in residuals) / len(residuals)
+    target = np.trace(covariance) / n_features * np.eye(n_features)
+    if np.allclose(residuals, 0, atol=1e-7):
+        return np.eye(n_features)
+    distance = np.sum((covariance - target) ** 2)
+    error = sum(np.sum((np.outer(r, r) - covariance) ** 2) for r in residuals) / len(residuals) ** 2
+    share = max(0.05, min(error, distance) / distance) if distance > 0 else 1.0
+    shrunk = (1 - share) * covariance + share * target
+    return np.linalg.inv(np.linalg.cholesky(shrunk)).T * np.sqrt(target[0, 0])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 import re
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn_claster import PAPER_PARAMETERS, ClassEmbeddings, ClasterZSL, _clas
 from sklearn_claster._centroids import Reinforcement, random_centroids, step_size
 from sklearn_claster._inference import TEST_RULES
 from sklearn_claster._learning import Plan
-from sklearn_claster._networks import CentroidSum
+from sklearn_claster._networks import MLP, CentroidSum
 from sklearn_claster.datasets import make_zero_shot_classification
 
 # Tiny data: it happens, and a test of its own asks for it.
@@ -81,6 +82,11 @@ class Twin:
         self.state = {name: array.astype(float) for name, array in weights(zsl).items()}
         seen = np.isin(table.labels, y)
         self.feature_mean = X.mean(axis=0)
+        self.whitening = None
+        if zsl.whiten:
+            x = self.unit(X - self.feature_mean)
+            self.whitening = paper_twin.within_class_whitening(x, y)
+            self.whitened_mean = (x @ self.whitening).mean(axis=0)
         self.embedding_mean = table.vectors[seen].mean(axis=0)
         self.seen = self.unit(table.vectors[seen] - self.embedding_mean)
 
@@ -100,8 +106,15 @@ class Twin:
     def project(self, embeddings):
         return self.mlp("projector", embeddings) / self.state["projection_scale"]
 
-    def points(self, X):
+    def input(self, X):
         x = self.unit(X - self.feature_mean)
+        return x if self.whitening is None else self.unit(x @ self.whitening - self.whitened_mean)
+
+    def points(self, X):
+        x = self.input(X)
+        if self.zsl.use_semantics and self.zsl.fusion != "concatenate":
+            phi = self.mlp("estimator", x)
+            return x + phi if self.zsl.fusion == "sum" else x * phi
         return np.hstack([x, self.mlp("estimator", x)]) if self.zsl.use_semantics else x
 
     def represent(self, X):
@@ -141,7 +154,11 @@ class Twin:
         v = self.semantic(X)
         compatibility = v @ semantic.T
         if zsl.use_semantics:
-            likeness = self.unit(self.points(X)[:, X.shape[1] :]) @ visual[0].T
+            own = visual[0]  # a' of every candidate, unit rows; its own point has it as both halves
+            own = {"concatenate": np.hstack([own, own]), "sum": 2 * own, "product": own**2}[
+                zsl.fusion
+            ]
+            likeness = self.unit(self.points(X)) @ self.unit(own).T
         if zsl.inference == "compatibility" or (zsl.inference, zsl.use_semantics) == (
             "combined",
             False,
@@ -282,7 +299,7 @@ def test_it_learns_what_can_be_learnt(monkeypatch):
 def clustered_points(zsl):
     """What the first centroids are made of: [x_i, a'(y_i)], or x_i without semantics."""
     twin = Twin(zsl)
-    x = twin.unit(X - twin.feature_mean)
+    x = twin.input(X)
     if not zsl.use_semantics:
         return x
     return np.hstack([x, twin.project(twin.seen)[np.searchsorted(zsl.classes_, Y)]])
@@ -477,7 +494,7 @@ def test_the_other_networks_have_the_budgets_that_are_documented(monkeypatch):
     monkeypatch.undo()
     budgets = []
     for name in ("fit_projector", "fit_estimator"):
-        monkeypatch.setattr(_learning, name, lambda *args: budgets.append(args[-1]))
+        monkeypatch.setattr(_learning, name, lambda *args: budgets.append(args[5]))
     fitted(max_epochs=1, centroids=None)
     fitted(max_epochs=1, centroids=None, use_semantics=False)
     steps, epochs = budgets
@@ -1115,3 +1132,100 @@ def test_no_penalty_shrinks_learnt_centroids(centroids, monkeypatch):
     assert (network["weight_decay"], clusters["weight_decay"]) == (0.25, 0.0)
     learnt = {id(parameter) for parameter in zsl._model.net.aggregation.parameters()}
     assert learnt == {id(parameter) for parameter in clusters["params"]}
+
+
+# ------------------------------------------------------------------ other readings
+
+
+@pytest.mark.parametrize("inference", ["combined", "visual", "compatibility"])
+@pytest.mark.parametrize("fusion", ["concatenate", "sum", "product"])
+def test_every_fusion_is_the_twin(fusion, inference):
+    zsl = fitted(fusion=fusion, inference=inference)
+    width = 12 if fusion == "concatenate" else 6
+    assert zsl.transform(X).shape == (len(X), width) == (len(X), len(zsl.get_feature_names_out()))
+    assert zsl.cluster_centers_.shape == (4, width)
+    agree(zsl.transform(X), Twin(zsl).represent(X))
+    agree(zsl.decision_function(X_UNSEEN), Twin(zsl).scores(X_UNSEEN, DATA.unseen_classes), 1e-4)
+
+
+def test_without_semantics_there_is_nothing_to_fuse():
+    plain, summed = (fitted(use_semantics=False, fusion=f) for f in ("concatenate", "sum"))
+    assert identical(plain, summed)
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_whitening_is_the_twin(whiten):
+    zsl = fitted(whiten=whiten)
+    agree(zsl.decision_function(X_UNSEEN), Twin(zsl).scores(X_UNSEEN, DATA.unseen_classes), 1e-4)
+    assert (zsl._model.input_space.whitening is not None) == whiten
+
+
+def test_mixup_changes_phi_and_nothing_before_it():
+    one, other = (weights(fitted(centroids=None, mixup=mixup)) for mixup in (True, False))
+    same = {name: np.array_equal(one[name], other[name]) for name in one}
+    assert all(same[name] for name in same if name.startswith("projector"))
+    assert not any(same[name] for name in same if name.startswith("estimator"))
+
+
+def test_mixup_trains_on_points_between_samples(monkeypatch):
+    """With one class all targets agree, and a network that is told so needs no samples."""
+    seen = []
+    real = MLP.forward
+
+    def forward(self, x, noise=None):
+        if noise is not None and x.requires_grad is False and x.shape[1] == 6:
+            seen.append(x.clone())
+        return real(self, x, noise)
+
+    monkeypatch.setattr(MLP, "forward", forward)
+    lengths = {}
+    for mixup in (True, False):
+        seen.clear()
+        fitted(centroids=None, mixup=mixup)
+        lengths[mixup] = torch.cat(seen).norm(dim=1)
+    assert torch.allclose(lengths[False], torch.ones(()), atol=1e-5)  # the samples: unit rows
+    assert (lengths[True] < 0.99).float().mean() > 0.8  # chords lie inside the sphere
+    assert lengths[True].max() < 1.0 + 1e-5
+
+
+@pytest.mark.parametrize("name", ["likas", "zero"])
+def test_selection_probability_is_the_twin(updates, name):
+    zsl = fitted(selection_probability=name, alpha=1.0)
+    assert updates
+    refinement = Reinforcement(
+        CentroidSum(torch.zeros(2, 12), 1.0), torch.rand(5, 12), 0.5, 10, name
+    )
+    assert (refinement.scale, refinement.clip) == {"likas": (1.0, False), "zero": (0.0, True)}[name]
+    assert not np.array_equal(zsl.cluster_centers_, fitted(alpha=1.0).cluster_centers_)
+
+
+def test_selection_probability_plays_no_part_without_rewards():
+    assert identical(
+        fitted(centroids="kmeans", selection_probability="likas"), fitted(centroids="kmeans")
+    )
+
+
+def test_given_centroids_are_taken_as_they_are():
+    first = fitted(centroids="kmeans")
+    given = fitted(centroids=first.cluster_centers_, n_clusters=99)
+    assert identical(first, given)
+    assert given.n_clusters_ == 4
+    assert given.history_["centroid_movement"] == [0.0, 0.0]
+    loaded = pickle.loads(pickle.dumps(given))
+    np.testing.assert_array_equal(loaded.decision_function(X), given.decision_function(X))
+    again = clone(given).fit(X, Y, TABLE)
+    assert identical(again, given)
+
+
+@pytest.mark.parametrize(
+    ("centroids", "use_semantics", "message"),
+    [
+        (np.ones((3, 5)), True, "centroids has 5 columns; expected 12"),
+        (np.ones((3, 12)), False, "centroids has 12 columns; expected 6"),
+        (np.ones(12), True, "Expected 2D array"),
+        (np.full((3, 12), np.nan), True, "centroids contains NaN"),
+    ],
+)
+def test_given_centroids_that_do_not_fit(centroids, use_semantics, message):
+    with pytest.raises(ValueError, match=message):
+        fitted(centroids=centroids, use_semantics=use_semantics)
