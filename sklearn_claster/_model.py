@@ -67,14 +67,16 @@ class ClasterModel:
     @torch.inference_mode()
     def represent(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """The representations omega of feature rows, (n, f) -> (n, p)."""
-        x = to_tensor(unit_rows(X, self.feature_mean), self.device)
-        return to_numpy(self.net.represent(self.net.points(x).psi))
+        return to_numpy(self.net.represent(self._points(X)))
 
     def scorer(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: TestRule
     ) -> Scorer:
         """What scores feature rows for these candidates (C, s)."""
         return Scorer(self, vectors, is_seen, rule)
+
+    def _points(self, X: NDArray[Any]) -> torch.Tensor:
+        return self.net.points(to_tensor(unit_rows(X, self.feature_mean), self.device)).psi
 
     def __getstate__(self) -> dict[str, Any]:
         aggregation = self.net.aggregation
