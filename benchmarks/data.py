@@ -1,85 +1,219 @@
-"""The benchmark's zero-shot problems: digit pairs, and .npz files of features.
+"""The benchmark's zero-shot problems: digit pairs, .npz files, and folders of .mat files.
 
-An .npz file holds X (n, f), y (n,) of positions in class_names, class_names (C,), one or more
-matrices of class vectors (C, s) under names of their own, and optionally split_train and
-split_test: one class split a row.
+An .npz file holds X (n, f), y (n,) of positions in class_names, class_names (C,), and one or more
+matrices of class vectors (C, s) under names of their own. It may bring class splits, one a row, as
+split_train and split_test, the TruZe split as truze_train and truze_test, and a row split of its
+own as trainval_idx, test_seen_idx and test_unseen_idx. A folder with res101.mat and att_splits.mat
+is a data set too. The name of a file or folder is the name of the data set.
 """
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from sklearn_claster import ClassEmbeddings
-from sklearn_claster.datasets import load_digit_pairs
+from sklearn_claster.datasets import (
+    load_digit_pairs,
+    load_i3d,
+    load_truze_split,
+    load_xlsa17,
+)
 from sklearn_claster.model_selection import ZeroShotShuffleSplit
 
 DIGIT_PAIRS = "digit_pairs"
-N_SEEDS = 5  # of the digit pairs
-N_SPLITS = 10  # of a file
+N_SPLITS = 10  # class splits of a data set
 UNSEEN_SHARE = 0.2  # of the classes, where a file brings no splits
+SEEN_TEST_SHARE = 0.2  # of each seen class's rows, in the generalized setting
+TRUZE, OWN = "truze", "own"  # splits with a name
+SEED_OF = {TRUZE: 100, OWN: 101}  # of their held-out rows; a numbered split has its number
 NO_CLASS_VECTORS = {"X", "y", "class_names", "split_train", "split_test"}
+OWN_ROWS = ("trainval_idx", "test_seen_idx", "test_unseen_idx")
+MAT_FILES = ("res101.mat", "att_splits.mat")
+I3D_FILE = "i3d.mat"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """All rows of the seen classes, to learn from, and all rows of the unseen ones."""
+    """Rows of seen classes to learn from, and rows of seen and of unseen classes to test on."""
 
     X_seen: np.ndarray
     y_seen: np.ndarray
+    X_held: np.ndarray  # of seen classes; none in the setting "zsl"
+    y_held: np.ndarray
     X_unseen: np.ndarray
     y_unseen: np.ndarray
     seen: ClassEmbeddings
     unseen: ClassEmbeddings
 
     @classmethod
-    def of(cls, X, y, table, seen_rows, unseen_rows):
-        return cls(
-            X[seen_rows],
-            y[seen_rows],
-            X[unseen_rows],
-            y[unseen_rows],
-            table.select(np.unique(y[seen_rows])),
-            table.select(np.unique(y[unseen_rows])),
-        )
+    def of(cls, X, y, table, learn, held, unseen):
+        parts = [part for rows in (learn, held, unseen) for part in (X[rows], y[rows])]
+        seen, unseen = (table.select(np.unique(y[rows])) for rows in (learn, unseen))
+        return cls(*parts, seen, unseen)
 
 
-def names_of_embeddings(dataset, folder):
+def find_sources(paths):
+    """The data sets by name: digit pairs, and what lies at these files and folders."""
+    sources = {DIGIT_PAIRS: None}
+    for path in map(Path, paths):
+        if path.is_dir() and not _is_mat_folder(path):
+            inside = [p for p in sorted(path.iterdir()) if p.suffix == ".npz" or _is_mat_folder(p)]
+        elif (path.suffix == ".npz" and path.is_file()) or _is_mat_folder(path):
+            inside = [path]
+        else:
+            raise FileNotFoundError(
+                f"There is no data set at {path}. Name .npz files or folders with --data, or the "
+                "folder of data sets in the environment variable CLASTER_DATA; "
+                f"{DIGIT_PAIRS} needs no file."
+            )
+        sources |= {found.stem: found for found in inside}
+    return sources
+
+
+def fingerprint(source):
+    """A short hash of a data set's files, so that rows of other data are not taken for its own."""
+    digest = hashlib.sha256()
+    if source is not None:
+        parts = sorted(source.rglob("*.mat")) if source.is_dir() else [source]
+        for part in parts:
+            digest.update(part.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def names_of_embeddings(source):
     """The kinds of class vectors that a data set has."""
-    return ["one_hot_digits"] if dataset == DIGIT_PAIRS else list(_read(dataset, folder)[2])
+    return ["one_hot_digits"] if source is None else list(_tables(source))
 
 
-def number_of_splits(dataset, folder):
-    return N_SEEDS if dataset == DIGIT_PAIRS else len(_splits(dataset, folder, seed=0))
+def splits_of(source):
+    """Numbered class splits, then the ones that have a name."""
+    if source is None:
+        return list(range(N_SPLITS))
+    arrays = read_arrays(source)
+    named = [OWN] if all(name in arrays for name in OWN_ROWS) else []
+    if _truze(source) is not None:
+        named.append(TRUZE)
+    return [*range(len(_class_splits(source))), *named]
 
 
-def load_problem(dataset, embedding, split, seed, folder):
-    """One class split of a data set: the same arguments, the same rows."""
-    if dataset == DIGIT_PAIRS:
-        pairs = load_digit_pairs(random_state=seed + split)
-        is_seen = np.isin(pairs.target, pairs.seen_classes)
-        return Problem.of(pairs.data, pairs.target, pairs.class_embeddings, is_seen, ~is_seen)
-    X, y, tables = _read(dataset, folder)
-    return Problem.of(X, y, tables[embedding], *_splits(dataset, folder, seed)[split])
+def load_problem(source, embedding, split, setting="zsl"):
+    """One class split of a data set: the same arguments, the same rows.
+
+    In the setting "zsl" all rows of seen classes train; in "gzsl" a fifth of each is kept to test
+    on. A data set's own row split is taken as it is. Two kinds of class vectors may be joined with
+    a plus sign.
+    """
+    if source is None:
+        pairs = load_digit_pairs(random_state=split)
+        X, y, table = pairs.data, pairs.target, pairs.class_embeddings
+        seen = np.isin(y, pairs.seen_classes)
+        return Problem.of(X, y, table, *_hold_out(y, seen, ~seen, split, setting))
+    arrays = read_arrays(source)
+    codes = arrays["y"]
+    if split == OWN:
+        learn, held, unseen = (arrays[name] for name in OWN_ROWS)
+        rows = learn, held if setting == "gzsl" else held[:0], unseen
+    else:
+        classes = _truze(source) if split == TRUZE else _class_splits(source)[split]
+        rows = _hold_out(codes, *(np.isin(codes, side) for side in classes), split, setting)
+    table = _joined([_tables(source)[name] for name in embedding.split("+")])
+    return Problem.of(arrays["X"], arrays["class_names"][codes], table, *rows)
 
 
-@lru_cache
-def _arrays(dataset, folder):
-    path = Path(folder) / f"{dataset}.npz"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no {path}. Name the folder with --data or in the environment variable "
-            f"CLASTER_DATA, or choose other --datasets; {DIGIT_PAIRS} needs no file."
-        )
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+def change_training(problem, training, seed):
+    """The problem with fewer, mislabelled or replaced training rows; test rows stay as they are.
+
+    `training` may hold rows_a_class (at most so many), label_noise (share of the rows that get the
+    label of another seen class) and outliers (share of the rows that become far noise).
+    """
+    rng = np.random.default_rng(seed)
+    X, y = problem.X_seen, problem.y_seen
+    if "rows_a_class" in training:
+        rows = thin(y, training["rows_a_class"], rng)
+        X, y = X[rows], y[rows]
+    if training.get("label_noise"):
+        labels, codes = np.unique(y, return_inverse=True)
+        wrong = rng.random(len(y)) < training["label_noise"]
+        codes[wrong] += rng.integers(1, len(labels), wrong.sum())
+        y = labels[codes % len(labels)]
+    if training.get("outliers"):
+        far = rng.random(len(y)) < training["outliers"]
+        noise = rng.normal(size=(far.sum(), X.shape[1])) * (10 * X.std(axis=0))
+        X = X.copy()
+        X[far] = X.mean(axis=0) + noise
+    seen = problem.seen.select(np.unique(y))
+    return replace(problem, X_seen=X, y_seen=y, seen=seen)
 
 
-@lru_cache
-def _read(dataset, folder):
-    """Features, labels, and the class tables by name."""
-    arrays = _arrays(dataset, folder)
+def thin(y, rows_a_class, rng):
+    """Row numbers of at most so many rows of each class."""
+    order = rng.permutation(len(y))
+    parts = [order[y[order] == label][:rows_a_class] for label in np.unique(y)]
+    return np.sort(np.concatenate(parts))
+
+
+def distinct_rows(splits):
+    """Positions of the class splits, without those that repeat an earlier one."""
+    _, first = np.unique(np.sort(splits, axis=1), axis=0, return_index=True)
+    return np.sort(first)
+
+
+@lru_cache(maxsize=2)
+def read_arrays(source):
+    """The arrays of a data set, with the names that an .npz file has."""
+    if source.is_dir():
+        return _read_mat_folder(source)
+    with np.load(source, allow_pickle=False) as archive:
+        arrays = dict(archive)
+    missing = {"X", "y", "class_names"} - set(arrays)
+    if missing:
+        raise ValueError(f"{source.name} lacks {', '.join(sorted(missing))}.")
+    arrays["X"] = arrays["X"].astype(np.float32)
+    return arrays
+
+
+def _is_mat_folder(path):
+    return path.is_dir() and ((path / I3D_FILE).is_file() or _is_xlsa17(path))
+
+
+def _is_xlsa17(path):
+    return all((path / name).is_file() for name in MAT_FILES)
+
+
+def _read_mat_folder(folder):
+    """The same arrays from .mat files: the proposed split as the own one, or I3D's splits."""
+    if _is_xlsa17(folder):
+        bunch = load_xlsa17(folder)
+        parts = (bunch.train, bunch.test_seen, bunch.test_unseen)
+        return _arrays_of(bunch) | dict(zip(OWN_ROWS, parts, strict=True))
+    numbers = sorted(int(path.name.split("_")[1]) for path in folder.glob("split_[0-9]*"))
+    arrays, sides = {}, []
+    for number in numbers[:N_SPLITS]:
+        bunch = load_i3d(folder, split=number)
+        arrays = arrays or _arrays_of(bunch)
+        classes = (bunch.seen_classes, bunch.unseen_classes)
+        sides.append([np.searchsorted(arrays["class_names"], side) for side in classes])
+    train, test = zip(*sides, strict=True)
+    return arrays | {"split_train": np.stack(train), "split_test": np.stack(test)}
+
+
+def _arrays_of(bunch):
+    labels = bunch.class_embeddings.labels
+    return {
+        "X": bunch.data,
+        "y": np.searchsorted(labels, bunch.target),
+        "class_names": labels,
+        "attributes": bunch.class_embeddings.vectors,
+    }
+
+
+@lru_cache(maxsize=2)
+def _tables(source):
+    """The class tables by name."""
+    arrays = read_arrays(source)
     names = arrays["class_names"]
     tables = {
         key: ClassEmbeddings(names, array)
@@ -87,30 +221,57 @@ def _read(dataset, folder):
         if key not in NO_CLASS_VECTORS and array.ndim == 2 and len(array) == len(names)
     }
     if not tables:
-        raise ValueError(f"{dataset}.npz has no matrix with one row for each of its classes.")
-    return arrays["X"].astype(np.float32), names[arrays["y"]], tables
+        raise ValueError(f"{source.name} has no matrix with one row for each of its classes.")
+    return tables
 
 
-@lru_cache
-def _splits(dataset, folder, seed):
-    """Rows of the seen and of the unseen classes of each split.
+def _joined(tables):
+    """Several tables side by side, at one magnitude."""
+    if len(tables) == 1:
+        return tables[0]
+    parts = [t.vectors / np.sqrt(np.mean(np.sum(t.vectors**2, axis=1))) for t in tables]
+    return ClassEmbeddings(tables[0].labels, np.hstack(parts))
+
+
+@lru_cache(maxsize=2)
+def _class_splits(source):
+    """Codes of the seen and of the unseen classes of each split.
 
     A file's own splits, leaving out repeated ones, or else random ones.
     """
-    arrays = _arrays(dataset, folder)
+    arrays = read_arrays(source)
+    if "split_train" in arrays:
+        first = distinct_rows(arrays["split_train"])[:N_SPLITS]
+        return [(arrays["split_train"][row], arrays["split_test"][row]) for row in first]
     y = arrays["y"]
-    if "split_train" not in arrays:
-        folds = ZeroShotShuffleSplit(N_SPLITS, test_size=UNSEEN_SHARE, random_state=seed)
-        return list(folds.split(y, y))
-    return [
-        tuple(
-            np.flatnonzero(np.isin(y, arrays[side][row])) for side in ("split_train", "split_test")
-        )
-        for row in distinct_rows(arrays["split_train"])[:N_SPLITS]
-    ]
+    folds = ZeroShotShuffleSplit(N_SPLITS, test_size=UNSEEN_SHARE, random_state=0).split(y, y)
+    return [tuple(np.unique(y[rows]) for rows in fold) for fold in folds]
 
 
-def distinct_rows(splits):
-    """Positions of the class splits, without those that repeat an earlier one."""
-    _, first = np.unique(np.sort(splits, axis=1), axis=0, return_index=True)
-    return np.sort(first)
+def _truze(source):
+    """Codes of the seen and unseen classes of the TruZe split, or None.
+
+    From the data set's own arrays, or if its classes are those of UCF101 or HMDB51.
+    """
+    arrays = read_arrays(source)
+    if f"{TRUZE}_train" in arrays:
+        return arrays[f"{TRUZE}_train"], arrays[f"{TRUZE}_test"]
+    for name in ("ucf101", "hmdb51"):
+        try:
+            split = load_truze_split(name, arrays["class_names"])
+        except ValueError:  # other classes
+            continue
+        sides = (split.seen_classes, split.unseen_classes)
+        return tuple(np.flatnonzero(np.isin(arrays["class_names"], side)) for side in sides)
+    return None
+
+
+def _hold_out(y, seen, unseen, split, setting):
+    """Rows to learn from, of seen classes to test on, and of unseen classes."""
+    held = np.zeros(len(y), dtype=bool)
+    if setting == "gzsl":
+        order = np.random.default_rng(SEED_OF.get(split, split)).permutation(len(y))
+        for label in np.unique(y[seen]):
+            own = order[y[order] == label]
+            held[own[: round(SEEN_TEST_SHARE * len(own))]] = True
+    return tuple(np.flatnonzero(mask) for mask in (seen & ~held, held, unseen))

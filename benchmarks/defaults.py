@@ -15,10 +15,10 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
-from data import load_problem, names_of_embeddings
-from report import interval
+from data import change_training, find_sources, load_problem, names_of_embeddings
+from figures import interval
+from rows import ROOT
 from threadpoolctl import threadpool_limits
-from zero_shot import DATASETS, ROOT
 
 from sklearn_claster import ClasterZSL
 from sklearn_claster.metrics import mean_per_class_accuracy
@@ -65,20 +65,13 @@ Made by `python benchmarks/defaults.py`.
 """
 
 
-def thin(problem, seed):
-    """Row numbers of at most ROWS_A_CLASS rows of each seen class."""
-    shuffled = np.random.default_rng(seed).permutation(len(problem.y_seen))
-    parts = [shuffled[problem.y_seen[shuffled] == label] for label in problem.seen.labels]
-    return np.sort(np.concatenate([part[:ROWS_A_CLASS] for part in parts]))
-
-
-def accuracy(dataset, embedding, split, fold, changes, folder):
+def accuracy(source, embedding, split, fold, changes):
     """Held-out accuracy of one variant on one fold."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        problem = load_problem(dataset, embedding, split, 0, folder)
-        rows = thin(problem, split)
-        X, y = problem.X_seen[rows], problem.y_seen[rows]
+        problem = load_problem(source, embedding, split)
+        problem = change_training(problem, {"rows_a_class": ROWS_A_CLASS}, split)
+        X, y = problem.X_seen, problem.y_seen
         folds = ZeroShotShuffleSplit(fold + 1, test_size=0.25, random_state=100 + split)
         learn, held_out = list(folds.split(X, y))[fold]
         model = ClasterZSL(random_state=fold, **changes)
@@ -113,21 +106,23 @@ def table(problems, variants, figures):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", default=DATASETS, metavar="NAME")
+    parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument(
-        "--data", type=Path, metavar="DIR",
-        default=os.environ.get("CLASTER_DATA", ROOT.parent / "shared" / "data"),
-        help="folder of the .npz files (default: CLASTER_DATA, or ../shared/data)",
+        "--data", type=Path, nargs="+", metavar="PATH",
+        default=[Path(os.environ.get("CLASTER_DATA", ROOT.parent / "shared" / "data"))],
+        help="data sets as in run.py (default: the folder CLASTER_DATA, or ../shared/data)",
     )  # fmt: skip
     parser.add_argument("--splits", type=int, default=1, help="class splits a data set")
     parser.add_argument("--folds", type=int, default=2, help="hold-outs a split")
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "defaults.md")
     args = parser.parse_args()
-    folder = Path(args.data).resolve()
+    sources = find_sources(path.resolve() for path in args.data)
     variants = [{}, *VARIANTS]
     problems = [
-        (name, kind) for name in args.datasets for kind in names_of_embeddings(name, folder)
+        (name, kind)
+        for name in args.datasets or sources
+        for kind in names_of_embeddings(sources[name])
     ]
     cells = list(product(range(len(problems)), range(len(variants))))
     folds = list(product(range(args.splits), range(args.folds)))
@@ -135,7 +130,9 @@ def main():
     with joblib.parallel_config("loky", n_jobs=args.jobs, inner_max_num_threads=1):
         parallel = joblib.Parallel(return_as="generator")
         found = parallel(
-            joblib.delayed(accuracy)(*problems[p], split, fold, variants[v], folder)
+            joblib.delayed(accuracy)(
+                sources[problems[p][0]], problems[p][1], split, fold, variants[v]
+            )
             for p, v in cells
             for split, fold in folds
         )

@@ -22,18 +22,17 @@ import joblib
 import numpy as np
 import sklearn
 import torch
-from data import _arrays, _read
+from data import SEEN_TEST_SHARE, find_sources, load_problem
+from rows import ROOT
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 from threadpoolctl import threadpool_limits
 
-from sklearn_claster import BiasDetector, ClasterZSL, __version__
+from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, __version__
 from sklearn_claster._gate_fitting import Judged, hold_out_classes
 from sklearn_claster._gating import look
 from sklearn_claster.metrics import ausuc, gzsl_report
 
-ROOT = Path(__file__).resolve().parents[1]
-SEEN_TEST_SHARE = 0.2  # of each seen class's rows, where a data set has no split of its own
 THRESHOLDS = 501  # quantiles of the test scores that hindsight tries
 SPLITS = {
     "snu_b36ex": ("attributes", ["own"]),
@@ -83,28 +82,10 @@ def detectors():
     return gates
 
 
-def load(dataset, split, folder):
-    """X, y, class table, and the rows to train on, to test seen and to test unseen classes on."""
-    arrays = _arrays(dataset, folder)
-    X, y, tables = _read(dataset, folder)
-    table = tables[SPLITS[dataset][0]]
-    if split == "own":
-        rows = [arrays[name] for name in ("trainval_idx", "test_seen_idx", "test_unseen_idx")]
-        return X, y, table, *rows
-    if split == "truze":
-        train, test, seed = arrays["truze_train"], arrays["truze_test"], 100
-    else:
-        seed = int(split)
-        train, test = arrays["split_train"][seed], arrays["split_test"][seed]
-    codes = arrays["y"]
-    order = np.random.default_rng(seed).permutation(len(codes))
-    held_out = np.zeros(len(codes), dtype=bool)
-    for label in train:
-        own = order[codes[order] == label]
-        held_out[own[: round(SEEN_TEST_SHARE * len(own))]] = True
-    seen = np.isin(codes, train)
-    rows = (np.flatnonzero(mask) for mask in (seen & ~held_out, held_out, np.isin(codes, test)))
-    return X, y, table, *rows
+def load(dataset, split, source):
+    """The problem of a split, which is a number or a name."""
+    split = int(split) if split.isdigit() else split
+    return load_problem(source, SPLITS[dataset][0], split, "gzsl")
 
 
 def limit(model, X, codes, host_scores, is_seen):
@@ -127,36 +108,41 @@ def seconds(function, *args, repeats=3):
     return min(times)
 
 
-def run(dataset, split, parameters, folder):
+def run(dataset, split, parameters, source):
     """One row of figures for each gate on one split."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        X, y, table, train, test_seen, test_unseen = load(dataset, split, folder)
-        labels = np.union1d(y[train], y[test_unseen])
-        table = table.select(labels)
-        test = np.concatenate([test_seen, test_unseen])
+        problem = load(dataset, split, source)
+        X, y = problem.X_seen, problem.y_seen
+        X_test = np.concatenate([problem.X_held, problem.X_unseen])
+        y_test = np.concatenate([problem.y_held, problem.y_unseen])
+        table = ClassEmbeddings(
+            np.concatenate([problem.seen.labels, problem.unseen.labels]),
+            np.concatenate([problem.seen.vectors, problem.unseen.vectors]),
+        )
+        labels = table.labels
         host = ClasterZSL(space="gzsl", random_state=0, **parameters)
         start = process_time()
-        host.fit(X[train], y[train], table)
+        host.fit(X, y, table)
         fit_seconds = process_time() - start
-        codes = np.searchsorted(host.classes_, y[train])
+        codes = np.searchsorted(host.classes_, y)
         start = process_time()
-        folds = hold_out_classes(host, X[train], codes, host._seen_table(), np.float32)
+        folds = hold_out_classes(host, X, codes, host._seen_table(), np.float32)
         fold_seconds = process_time() - start
-        scores, is_seen = host._raw_scores(X[test]), np.isin(labels, host.classes_)
+        scores, is_seen = host._raw_scores(X_test), np.isin(labels, host.classes_)
         rows = []
         for name, (detector, gate) in detectors().items():
             model = copy.copy(host)
             model.bias_detector, model.gate = detector, gate
             start = process_time()
-            model._fit_gate(X[train], codes, lambda *_: folds)
+            model._fit_gate(X, codes, lambda *_: folds)
             gate_seconds = process_time() - start
-            row = gzsl_report(y[test], model.predict(X[test]), host.classes_)
-            decisions = model.decision_function(X[test])
-            row["ausuc"] = ausuc(y[test], decisions, labels, host.classes_)
+            row = gzsl_report(y_test, model.predict(X_test), host.classes_)
+            decisions = model.decision_function(X_test)
+            row["ausuc"] = ausuc(y_test, decisions, labels, host.classes_)
             if detector is not None:
-                test_codes = np.searchsorted(labels, y[test])
-                row["limit"] = limit(model, X[test], test_codes, scores, is_seen)
+                test_codes = np.searchsorted(labels, y_test)
+                row["limit"] = limit(model, X_test, test_codes, scores, is_seen)
                 row["held_out"] = model._gate.harmonic_mean
             rows.append(
                 {"dataset": dataset, "split": split, "gate": name, "parameters": parameters}
@@ -165,7 +151,7 @@ def run(dataset, split, parameters, folder):
                     "fit_seconds": fit_seconds,
                     "fold_seconds": fold_seconds,
                     "gate_seconds": gate_seconds,
-                    "predict_seconds": seconds(model.predict, X[test]),
+                    "predict_seconds": seconds(model.predict, X_test),
                 }
             )
         return rows
@@ -222,9 +208,9 @@ def make_parser():
     parser.add_argument("--datasets", nargs="+", choices=list(SPLITS), default=list(SPLITS))
     parser.add_argument("--splits", nargs="+", help="only these, for example: own 0 truze")
     parser.add_argument(
-        "--data", type=Path, metavar="DIR",
-        default=os.environ.get("CLASTER_DATA", ROOT.parent / "shared" / "data"),
-        help="folder of the .npz files (default: CLASTER_DATA, or ../shared/data)",
+        "--data", type=Path, nargs="+", metavar="PATH",
+        default=[Path(os.environ.get("CLASTER_DATA", ROOT.parent / "shared" / "data"))],
+        help="data sets as in run.py (default: the folder CLASTER_DATA, or ../shared/data)",
     )  # fmt: skip
     parser.add_argument("--epochs", type=int, help="max_epochs of ClasterZSL, for a quick look")
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
@@ -237,7 +223,6 @@ def make_parser():
 def main():
     parser = make_parser()
     args = parser.parse_args()
-    folder = Path(args.data).resolve()
     parameters = {} if args.epochs is None else {"max_epochs": args.epochs}
     versions = {
         "python": platform.python_version(),
@@ -252,11 +237,12 @@ def main():
         for split in SPLITS[dataset][1]
         if not args.splits or split in args.splits
     ]
-    for dataset, _ in wanted:
-        try:
-            _arrays(dataset, folder)
-        except FileNotFoundError as error:
-            parser.error(str(error))
+    try:
+        sources = find_sources(path.resolve() for path in args.data)
+        if missing := set(args.datasets) - set(sources):
+            raise FileNotFoundError(f"There is no data set {', '.join(sorted(missing))} in --data.")
+    except FileNotFoundError as error:
+        parser.error(str(error))
     rows = []
     if args.rows.exists():
         found = [json.loads(line) for line in args.rows.read_text("utf-8").splitlines()]
@@ -271,7 +257,10 @@ def main():
     args.rows.parent.mkdir(parents=True, exist_ok=True)
     with joblib.parallel_config("loky", n_jobs=args.jobs, inner_max_num_threads=1):
         parallel = joblib.Parallel(return_as="generator_unordered")
-        for of_split in parallel(joblib.delayed(run)(*p, parameters, folder) for p in todo):
+        for of_split in parallel(
+            joblib.delayed(run)(dataset, split, parameters, sources[dataset])
+            for dataset, split in todo
+        ):
             of_split = [row | {"versions": versions} for row in of_split]
             rows += of_split
             with args.rows.open("a", encoding="utf-8") as file:
