@@ -128,7 +128,7 @@ def cluster_figures(model, problem, details):
     own, _ = cluster_labels(model, problem.X_seen)
     unseen, names = cluster_labels(model, problem.X_unseen)
     with torch.inference_mode():
-        points = model._model._points(problem.X_seen)
+        points = model._model.points(problem.X_seen)
         term = model._model.net.represent(points) - points
         share = float((term.square().sum() / points.square().sum()).sqrt())
     figures = {

@@ -92,7 +92,7 @@ def control(model, X, seed):
     net = model._model.net
     turned = rotated(model.cluster_centers_, seed)
     with torch.inference_mode():
-        psi = model._model._points(X)
+        psi = model._model.points(X)
         own = (net.represent(psi) - psi).square().mean().sqrt()
         term = claster_representation(psi, torch.as_tensor(turned).to(psi), 1.0) - psi
         return turned, float(own / term.square().mean().sqrt())

@@ -278,7 +278,7 @@ def test_detector_says_what_is_missing(data, seen, zsl):
 def points(zsl, X):
     """psi by hand: omega without the clusters' part."""
     bare = clone_with(zsl)
-    return bare._model._points(np.asarray(X, dtype=np.float32)).detach().numpy()
+    return bare._model.points(np.asarray(X, dtype=np.float32)).detach().numpy()
 
 
 def test_clusters_are_those_of_the_nearest_centroid(data, zsl):
