@@ -42,6 +42,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "show_signature": False,
     "download_all_examples": False,
+    "write_computation_times": False,
 }
 
 # What lies outside this folder, and the page of the site that shows it.
@@ -96,12 +97,12 @@ def linked(text, folder):
 def contents(index):
     """A table of contents for each section of the index that lists pages."""
     for section in re.split(r"^## ", index, flags=re.MULTILINE)[1:]:
-        title = section.splitlines()[0]
         pages = re.findall(r"^\* \[[^]]+\]\(([^)]+)\.(?:md|rst)\)", section, flags=re.MULTILINE)
+        if any(page.startswith("/results/") for page in pages):  # and those that are not linked
+            pages += sorted(f"/results/{path.stem}" for path in HERE.glob("results/*.md"))
         if pages:
-            glob = ["/results/*"] if "/results/zero_shot" in pages else []
-            options = [":hidden:", ":glob:", f":caption: {title}", ""]
-            yield "\n".join(["```{toctree}", *options, *pages, *glob, "```"])
+            options = [":hidden:", f":caption: {section.splitlines()[0]}", ""]
+            yield "\n".join(["```{toctree}", *options, *dict.fromkeys(pages), "```"])
 
 
 def read_source(app, page, source):
@@ -117,7 +118,13 @@ def skip_member(app, what, name, member, skip, options):
     return True if (getattr(member, "__module__", "") or "").startswith("sklearn.") else None
 
 
+def quote_shapes(app, what, name, member, options, lines):
+    """Names such as `n_features_in_` in a type would be links to nowhere in reStructuredText."""
+    lines[:] = [re.sub(r"(?<=\()n_\w+_(?=,)", r"``\g<0>``", line) for line in lines]
+
+
 def setup(app):
     write_pages()
     app.connect("source-read", read_source)
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("autodoc-process-docstring", quote_shapes, priority=400)  # before numpydoc

@@ -31,7 +31,7 @@ def main():
     import matplotlib.pyplot as plt
 
     data = make_zero_shot_classification(
-        n_samples=1200,
+        n_samples=1000,
         n_seen=30,
         n_unseen=10,
         class_sep=5.0,
