@@ -120,7 +120,7 @@ def skip_member(app, what, name, member, skip, options):
 
 def quote_shapes(app, what, name, member, options, lines):
     """Names such as `n_features_in_` in a type would be links to nowhere in reStructuredText."""
-    lines[:] = [re.sub(r"(?<=\()n_\w+_(?=,)", r"``\g<0>``", line) for line in lines]
+    lines[:] = [re.sub(r"\bn_\w+_(?=[,)])", r"``\g<0>``", line) for line in lines]
 
 
 def setup(app):

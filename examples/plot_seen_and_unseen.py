@@ -2,7 +2,7 @@
 Seen and unseen together
 ========================
 
-A model that was trained on 30 of 40 classes names the other ten too seldom: its raw scores favour
+A model that was trained on 24 of 32 classes names the other eight too seldom: its raw scores favour
 what it has seen. A gate decides first whether a sample is of a seen or of an unseen class. Its
 threshold comes from seen classes that are held out during ``fit``; the curve shows what any other
 threshold would have reached on the test samples, and how close the choice came. The data are made:
@@ -31,9 +31,9 @@ def main():
     import matplotlib.pyplot as plt
 
     data = make_zero_shot_classification(
-        n_samples=1000,
-        n_seen=30,
-        n_unseen=10,
+        n_samples=800,
+        n_seen=24,
+        n_unseen=8,
         class_sep=5.0,
         nonlinear=True,
         random_state=args.random_state,
