@@ -52,9 +52,7 @@ SHOWN = {
     ROOT / "README.md": "/index.md",
     ROOT / "examples": "/generated/gallery/index.rst",
     ROOT / "sklearn_claster": "/generated/api.rst",
-} | {
-    path: f"/generated/gallery/{path.stem}.rst" for path in ROOT.glob("examples/plot_*.py")
-}
+} | {path: f"/generated/gallery/{path.stem}.rst" for path in ROOT.glob("examples/plot_*.py")}
 
 
 def write_pages():
@@ -118,8 +116,10 @@ def skip_member(app, what, name, member, skip, options):
     return True if (getattr(member, "__module__", "") or "").startswith("sklearn.") else None
 
 
-def quote_shapes(app, what, name, member, options, lines):
-    """Names such as `n_features_in_` in a type would be links to nowhere in reStructuredText."""
+def read_docstring(app, what, name, member, options, lines):
+    """Data have no docstring, and `n_features_in_` in a type would be a link to nowhere."""
+    if name == "sklearn_claster.PAPER_PARAMETERS":
+        lines[:] = ["The paper's own values, for ``ClasterZSL(**PAPER_PARAMETERS)``."]
     lines[:] = [re.sub(r"\bn_\w+_(?=[,)])", r"``\g<0>``", line) for line in lines]
 
 
@@ -127,4 +127,4 @@ def setup(app):
     write_pages()
     app.connect("source-read", read_source)
     app.connect("autodoc-skip-member", skip_member)
-    app.connect("autodoc-process-docstring", quote_shapes, priority=400)  # before numpydoc
+    app.connect("autodoc-process-docstring", read_docstring, priority=400)  # before numpydoc
