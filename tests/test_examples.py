@@ -53,6 +53,13 @@ def test_seen_and_unseen(tmp_path):
 
 
 @pytest.mark.slow
+def test_grid_search(tmp_path):
+    _, text = run("plot_grid_search.py", tmp_path / "grid.png")
+    assert len(re.findall(r"^{'alpha'.*±", text, re.MULTILINE)) == 9
+    assert float(re.search(r"unseen classes ([\d.]+)", text)[1]) > 0.4  # chance: 0.2
+
+
+@pytest.mark.slow
 def test_representation(tmp_path):
     _, text = run("plot_representation.py", tmp_path / "digits", option="--prefix")
     assert text.count("saved ") == 5
