@@ -126,5 +126,6 @@ def read_docstring(app, what, name, member, options, lines):
 def setup(app):
     write_pages()
     app.connect("source-read", read_source)
+    app.connect("env-get-outdated", lambda *_: ["index"])  # it lists pages that may be new
     app.connect("autodoc-skip-member", skip_member)
     app.connect("autodoc-process-docstring", read_docstring, priority=400)  # before numpydoc
