@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._class_embeddings import ClassEmbeddings, check_comparable, preview
 from ._gated import GatedMixin
 from ._parameters import check_choice
+from ._saved_state import SavedState
 from ._torch_utils import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
@@ -28,7 +29,7 @@ _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
 
 
-class BaseZeroShotClassifier(GatedMixin, ClassifierMixin, BaseEstimator, ABC):
+class BaseZeroShotClassifier(SavedState, GatedMixin, ClassifierMixin, BaseEstimator, ABC):
     """Base of the zero-shot classifiers.
 
     A method adds its ``__init__`` (with a parameter `space`) and three steps:
