@@ -81,7 +81,7 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        safetensors.numpy.save_file(encoder.arrays, part, metadata=header)
+        part.write_bytes(safetensors.numpy.save(encoder.arrays, metadata=header))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
