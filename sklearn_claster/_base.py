@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._class_embeddings import ClassEmbeddings, check_comparable, preview
 from ._gated import GatedMixin
 from ._parameters import check_choice
-from ._saved_state import SavedState
+from ._state import WholeState
 from ._torch_utils import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
@@ -29,7 +29,7 @@ _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
 
 
-class BaseZeroShotClassifier(SavedState, GatedMixin, ClassifierMixin, BaseEstimator, ABC):
+class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstimator, ABC):
     """Base of the zero-shot classifiers.
 
     A method adds its ``__init__`` (with a parameter `space`) and three steps:
@@ -96,22 +96,20 @@ class BaseZeroShotClassifier(SavedState, GatedMixin, ClassifierMixin, BaseEstima
         TypeError
             If `class_embeddings` has no accepted form, or labels mix strings and numbers.
         """
-        before = self.__dict__.copy()
-        try:
-            self._check_parameters()
-            check_choice(self, "space", SPACES)
-            self._check_gate()
-            self._forget_gate()
-            X, y = self._validate_samples(X, y)
-            self.classes_, codes = np.unique(y, return_inverse=True)
-            self._set_table(class_embeddings)
-            self._fit_seen(X, codes, self._seen_table().vectors)
-            self._fit_gate(X, codes)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        with self._twin() as twin:
+            twin._fit(X, y, class_embeddings)
         return self
+
+    def _fit(self, X: ArrayLike, y: ArrayLike, class_embeddings: Any) -> None:
+        self._check_parameters()
+        check_choice(self, "space", SPACES)
+        self._check_gate()
+        self._forget_gate()
+        X, y = self._validate_samples(X, y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self._set_table(class_embeddings)
+        self._fit_seen(X, codes, self._seen_table().vectors)
+        self._fit_gate(X, codes)
 
     def predict(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Name the most compatible candidate class of every sample.
@@ -290,7 +288,7 @@ class BaseZeroShotClassifier(SavedState, GatedMixin, ClassifierMixin, BaseEstima
                 f"Only {len(distinct)} of the {len(self.classes_)} seen classes' vectors in "
                 "class_embeddings are distinct; classes that share one cannot be told apart.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _seen_table(self) -> ClassEmbeddings:
@@ -387,5 +385,5 @@ def _warn_of_one_feature(name: str) -> None:
         "the mean that it lies on counts; two or more features are needed to tell more than two "
         "groups apart.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

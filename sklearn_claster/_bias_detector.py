@@ -24,7 +24,7 @@ from ._detection import Confidence, Learned, Mahalanobis, Neighbors, Rule
 from ._gate_fitting import can_hold_out, fit_gate
 from ._gating import Gate
 from ._parameters import check_choice, check_number
-from ._saved_state import SavedState
+from ._state import WholeState
 from ._torch_utils import as_host_array
 from .baselines import ESZSL
 
@@ -41,7 +41,7 @@ NEED_CLASSES = {"learned", "max_softmax", "entropy", "energy", "relative_mahalan
 
 
 class BiasDetector(
-    SavedState, ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator
+    WholeState, ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator
 ):
     """Tells samples of seen classes from samples of classes that were never trained on.
 
@@ -180,13 +180,18 @@ class BiasDetector(
         Returns
         -------
         self : object
-            The fitted detector.
+            The fitted detector. If fit fails or is interrupted, it is left as it was before.
 
         Raises
         ------
         ValueError
             If data, labels, table or parameters do not fit together.
         """
+        with self._twin() as twin:
+            twin._fit(X, y, class_embeddings)
+        return self
+
+    def _fit(self, X: ArrayLike, y: ArrayLike | None, class_embeddings: Any) -> None:
         self._check_parameters()
         rows = validate_data(self, as_host_array(X), dtype=FLOATS, ensure_min_samples=2)
         codes, n_classes = np.zeros(len(rows), dtype=np.intp), 1
@@ -218,7 +223,6 @@ class BiasDetector(
             np.float64,
         )
         self._set_gate(gate, self._method(has_unseen, n_classes > 1), experts)
-        return self
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """How much samples look like those of seen classes.

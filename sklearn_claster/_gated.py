@@ -193,5 +193,5 @@ class GatedMixin:
             f"seen classes, most of them with two samples; got {codes.max() + 1} classes and "
             f"{len(codes)} samples. Instead {instead}.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=5,
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._saved_state import STATE_FORMAT, check_format
+from .._state import STATE_FORMAT, check_format
 from ._codec import ESTIMATORS, Decoder, Encoder
 
 PACKAGES = ("sklearn_claster", "scikit-learn", "torch", "numpy", "scipy")

@@ -1,8 +1,10 @@
-"""What a saved estimator says of itself: the number of its format, and no object of torch."""
+"""The state of an estimator: what of it is saved, and how `fit` replaces it all at once."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
 
 import torch
 
@@ -11,8 +13,20 @@ STATE_FORMAT = 1
 _KEY = "_state_format"
 
 
-class SavedState:
-    """Mixin: the state of an estimator carries `STATE_FORMAT`, and is read only if it matches."""
+class WholeState:
+    """Mixin: saved states carry `STATE_FORMAT`, and `fit` changes all of the state or nothing."""
+
+    @contextmanager
+    def _twin(self) -> Iterator[Self]:
+        """A twin to fit, whose state is taken over when that is done.
+
+        Whatever happens in between, an error, an interrupt, a question or a copy from another
+        thread, meets the state from before.
+        """
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        yield twin
+        self.__dict__ = vars(twin)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
