@@ -147,7 +147,9 @@ class GatedMixin:
             return None
         if not getattr(self, "_has_table", False) or not hasattr(self, "_gate"):
             return None  # an ordinary classifier, or experts that are still being trained
-        if self._gate is None:
+        self._check_gate()
+        stacking = self._gate is not None and isinstance(self._gate.rule, Stacking)
+        if self._gate is None or stacking != isinstance(self.bias_detector, str):
             raise ValueError(
                 f"bias_detector={self.bias_detector!r} was not fitted, because space or "
                 "bias_detector had another value in fit. Fit again with space='gzsl', or set "
