@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import gen_batches
+from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -220,8 +220,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             scikit-learn's default folds, which hold out samples and not classes, all are.
         """
         labels = self._candidates(unseen_embeddings)[0].labels
-        y = as_host_array(y)
-        known = np.isin(np.asarray(y), labels)
+        y = column_or_1d(as_host_array(y), warn=True)
+        known = np.isin(y, labels)
         if self._has_table and not known.all():
             share = "None" if not known.any() else f"Only {np.mean(known):.0%}"
             warnings.warn(
