@@ -1,7 +1,6 @@
 """The tests with the oldest and the newest versions that the package states.
 
-``nox -l`` lists the sessions; ``nox -s "tests(scikit_learn='1.6')"`` runs one. The full tests of one
-environment are the README's command.
+``nox -l`` lists the sessions; ``nox -s "tests(scikit_learn='1.6')"`` runs one.
 """
 
 import nox

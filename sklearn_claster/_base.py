@@ -220,7 +220,7 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             scikit-learn's default folds, which hold out samples and not classes, all are.
         """
         labels = self._candidates(unseen_embeddings)[0].labels
-        y = column_or_1d(as_host_array(y), warn=True)
+        y = column_or_1d(as_host_array(y))
         known = np.isin(y, labels)
         if self._has_table and not known.all():
             share = "None" if not known.any() else f"Only {np.mean(known):.0%}"

@@ -391,7 +391,7 @@ default="combined"
         check_number(self, "n_clusters", Integral, 1)
         check_number(self, "alpha", Real, 0, 1)
         if is_given(self.centroids):
-            check_array(self.centroids, input_name="centroids")
+            check_array(self.centroids, dtype=np.float32, input_name="centroids")
         else:
             check_choice(self, "centroids", CENTROIDS)
         check_choice(self, "selection_probability", SELECTION_PROBABILITIES)
@@ -429,7 +429,7 @@ default="combined"
         check_choice(self, "inference", tuple(TEST_RULES))
         check_number(self, "visual_weight", Real, 0, 1)
         check_number(self, "n_neighbors", Integral, 0)
-        check_number(self, "temperature", Real, 0, low_allowed=False)
+        check_number(self, "temperature", Real, 1e-30)  # cosines over it stay finite
 
     @property
     def _n_features_out(self) -> int:

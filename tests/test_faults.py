@@ -335,12 +335,17 @@ BAD = {
     "a gate added after fit": (
         lambda: fitted(bias_detector="stacking").predict(X),
         ValueError,
-        "bias_detector='stacking' was not fitted.*Fit again",
+        "bias_detector='stacking' .* was not fitted.*Fit again",
     ),
     "stacking in the place of a detector": (
         lambda: fitted("gated", bias_detector="stacking").predict(X),
         ValueError,
-        "bias_detector='stacking' was not fitted.*Fit again",
+        "bias_detector='stacking' .* was not fitted.*Fit again",
+    ),
+    "another way to gate after fit": (
+        lambda: fitted("gated", gate="soft").predict(X),
+        ValueError,
+        "with gate='soft' was not fitted.*Fit again",
     ),
     "a wrong gate after fit": (
         lambda: fitted("gated", bias_detector=LogisticRegression()).predict(X),
@@ -373,6 +378,22 @@ BAD = {
         lambda: BiasDetector("odin").fit(X, Y, TABLE),
         ValueError,
         "method='odin' is not a valid choice",
+    ),
+    # numbers at the edge
+    "a temperature of next to nothing": (
+        lambda: fitted(temperature=1e-320).predict(X),
+        ValueError,
+        r"temperature=.* is out of range; expected a number in \[1e-30, inf\)",
+    ),
+    "centroids beyond float32": (
+        lambda: fit(estimator=small(centroids=np.full((2, 10), 1e300))),
+        ValueError,
+        "centroids contains infinity or a value too large for dtype",
+    ),
+    "a step that is too long": (
+        lambda: fit(estimator=small(learning_rate=1e30)),
+        ValueError,
+        "Training diverged.*Lower learning_rate",
     ),
     # baselines
     "ESZSL without weight": (lambda: fit(estimator=ESZSL(gamma=0)), ValueError, "gamma=0 is out"),
