@@ -391,7 +391,7 @@ default="combined"
         check_number(self, "n_clusters", Integral, 1)
         check_number(self, "alpha", Real, 0, 1)
         if is_given(self.centroids):
-            check_array(self.centroids, dtype=np.float32, input_name="centroids")
+            check_array(self.centroids, input_name="centroids")
         else:
             check_choice(self, "centroids", CENTROIDS)
         check_choice(self, "selection_probability", SELECTION_PROBABILITIES)
