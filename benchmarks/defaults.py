@@ -25,6 +25,10 @@ from sklearn_claster.metrics import mean_per_class_accuracy
 from sklearn_claster.model_selection import ZeroShotShuffleSplit
 
 VARIANTS = [
+    {"whiten": False},
+    {"mixup": False},
+    {"fusion": "sum"},
+    {"hidden_layer_sizes": ()},
     {"hidden_layer_sizes": (512,)},
     {"hidden_layer_sizes": (256, 256)},
     {"max_epochs": 5},
@@ -35,8 +39,10 @@ VARIANTS = [
     {"temperature": 0.05},
     {"temperature": 0.2},
     {"visual_weight": 0.5},
-    {"inference": "visual"},
+    {"visual_weight": 0.7},
+    {"visual_weight": 1.0},
     {"inference": "compatibility"},
+    {"whiten": False, "inference": "compatibility"},
     {"n_neighbors": 0},
     {"n_neighbors": 1},
     {"n_neighbors": 10},

@@ -12,6 +12,7 @@ from sklearn.model_selection import ParameterGrid
 
 from sklearn_claster import ClasterZSL, baselines
 from sklearn_claster._equations import claster_representation
+from sklearn_claster._preprocessing import InputSpace
 
 BUDGET = 9
 CLASTER = "ClasterZSL"
@@ -46,6 +47,9 @@ METHODS = {
     ),
 }
 BASELINES = [name for name in METHODS if name != CLASTER]
+# What these baselines gain from the first step of ClasterZSL alone.
+WHITENED = {f"{name}, whitened": METHODS[name] for name in ("ESZSL", "SAE", "DEM")}
+METHODS |= WHITENED
 
 
 def check_available(names):
@@ -110,9 +114,25 @@ def is_applicable(name, binary):
     return binary or not METHODS[name].binary_only
 
 
+def whitened(baseline):
+    """The baseline on features that are whitened within classes, as ClasterZSL's are."""
+
+    class Whitened(baseline):
+        def _fit_seen(self, X, y, embeddings):
+            self._whiten = InputSpace.of(X, y)
+            super()._fit_seen(self._whiten(X), y, embeddings)
+
+        def _score_rows(self, X, candidates):
+            return super()._score_rows(self._whiten(X, X.dtype.type), candidates)
+
+    return Whitened
+
+
 def _class_of(name):
     if name == CLASTER:
         return ClasterZSL
+    if name in WHITENED:
+        return whitened(_class_of(name.partition(",")[0]))
     if name not in baselines.__all__:
         raise ValueError(
             f"sklearn_claster.baselines has no {name}; it has {', '.join(baselines.__all__)}. "

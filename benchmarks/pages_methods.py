@@ -2,7 +2,7 @@
 
 import numpy as np
 from figures import difference, markdown, mean_and_spread, paired_differences
-from methods import BASELINES
+from methods import BASELINES, WHITENED
 from studies import DEFAULT, GATE, TUNED, selected_baseline
 
 PUBLISHED = {}  # {(table, method): text}, only what was read in the source itself
@@ -20,6 +20,9 @@ somewhat too narrow.
   three-fold cross-validation over the *seen* classes of {tuning} (at most {tuning_rows} rows a
   class), which holds out whole classes. "{default}" is not tuned: it has one set of parameters
   everywhere.
+* "whitened": the baseline on features that are whitened within classes, the first step of
+  ClasterZSL. It says how much of the difference is due to this step, which any method may take. It
+  does not count as a baseline where one is selected.
 * A cell without a figure: the method needs binary class vectors (DAP, IAP), or rows are missing.
 * Features of ucf101_captions are made from machine-made captions, not from pixels. No figure here
   compares with a published one for UCF101; the column "published" is there for a run on a user's
@@ -119,7 +122,7 @@ def methods_page(plan, by_key, tables):
 def lines_of(found):
     """The methods that have rows, ClasterZSL first."""
     labels = {entry.label for entry, _ in found}
-    return [label for label in (DEFAULT, TUNED, *BASELINES) if label in labels]
+    return [label for label in (DEFAULT, TUNED, *BASELINES, *WHITENED) if label in labels]
 
 
 def cases_in(found):

@@ -80,7 +80,7 @@ def main():
         accuracy = mean_per_class_accuracy(y_unseen, y_pred)
         print(f"{method:<12}{accuracy:>23.3f}{seconds[method]:>14.1f}   {tuned[method]}")
 
-    draw(digits.images[~seen], y_unseen, predicted, args.random_state).savefig(args.output, dpi=150)
+    draw(digits.images[~seen], y_unseen, predicted, args.random_state).savefig(args.output, dpi=100)
     print(f"\npicture saved as {args.output}")
 
 

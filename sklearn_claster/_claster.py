@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseZeroShotClassifier
@@ -390,9 +390,7 @@ default="combined"
     def _check_parameters(self) -> None:
         check_number(self, "n_clusters", Integral, 1)
         check_number(self, "alpha", Real, 0, 1)
-        if is_given(self.centroids):
-            check_array(self.centroids, input_name="centroids")
-        else:
+        if not is_given(self.centroids):
             check_choice(self, "centroids", CENTROIDS)
         check_choice(self, "selection_probability", SELECTION_PROBABILITIES)
         check_choice(self, "fusion", tuple(FUSIONS))
@@ -415,13 +413,20 @@ default="combined"
         resolve_device(self.device)
 
     def _check_given_centroids(self, n_features: int) -> None:
+        given = self.centroids
         concatenated = self.use_semantics and self.fusion == "concatenate"
         n_points = 2 * n_features if concatenated else n_features
-        if is_given(self.centroids) and self.centroids.shape[1] != n_points:
+        if not is_given(given):
+            return
+        with np.errstate(over="ignore"):  # the networks compute in float32
+            numbers = given.dtype.kind in "fiu" and np.isfinite(given.astype(np.float32)).all()
+        if not numbers or given.size == 0 or given.shape[1:] != (n_points,):
             raise ValueError(
-                f"centroids has {self.centroids.shape[1]} columns; expected {n_points}, the width "
-                f"of a point for X with {n_features} features, use_semantics={self.use_semantics} "
-                f"and fusion={self.fusion!r}."
+                f"centroids is an array of shape {given.shape} and type {given.dtype}; expected "
+                f"finite numbers of shape (n_clusters, {n_points}), the width of a point for X "
+                f"with {n_features} features, use_semantics={self.use_semantics} and "
+                f"fusion={self.fusion!r}. Or name the centroids, one of "
+                f"{', '.join(map(repr, CENTROIDS))}."
             )
 
     def _check_test_rule(self) -> None:

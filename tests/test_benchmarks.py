@@ -15,6 +15,7 @@ import pytest
 from scipy.io import savemat
 
 from sklearn_claster import ClasterZSL, baselines
+from sklearn_claster._preprocessing import InputSpace
 from sklearn_claster.datasets import load_truze_split, make_zero_shot_classification
 from sklearn_claster.metrics import mean_per_class_accuracy
 
@@ -266,7 +267,7 @@ def test_the_best_combination_and_the_best_baseline_are_those_of_validation(benc
 
 def test_the_registry(bench, monkeypatch):
     methods = bench("methods")
-    assert set(methods.METHODS) == {"ClasterZSL", *baselines.__all__}
+    assert {"ClasterZSL", *methods.BASELINES} == {"ClasterZSL", *baselines.__all__}
     assert all(len(m.combinations()) <= methods.BUDGET for m in methods.METHODS.values())
     monkeypatch.setattr(baselines, "__all__", ["ESZSL"])
     with pytest.raises(ValueError, match=r"baselines has no SAE; it has ESZSL.*--methods"):
@@ -581,3 +582,22 @@ def test_every_condition_can_be_fitted(bench):
     assert all(set(task["parameters"]) <= known for task in tasks)
     names = [condition.name for condition in study.conditions(studies.Plan(()))]
     assert len(names) == len(set(names)) and set(names) >= study.BRIEF
+
+
+def test_a_whitened_baseline_is_the_baseline_on_whitened_rows(bench):
+    methods = bench("methods")
+    data = make_zero_shot_classification(300, 8, n_seen=6, n_unseen=3, random_state=0)
+    is_seen = np.isin(data.target, data.seen_classes)
+    X, y = data.data[is_seen], data.target[is_seen]
+    parameters = {"gamma": 1.0, "lam": 1.0}
+    model = methods.fit("ESZSL, whitened", parameters, 0, X, y, data.class_embeddings)
+    space = InputSpace.of(X, np.unique(y, return_inverse=True)[1])
+    plain = baselines.ESZSL(**parameters).fit(space(X), y, data.class_embeddings)
+    unseen = data.data[~is_seen]
+    np.testing.assert_allclose(
+        model.decision_function(unseen), plain.decision_function(space(unseen)), rtol=1e-3
+    )
+    direct = baselines.ESZSL(**parameters).fit(X, y, data.class_embeddings)
+    assert not np.allclose(
+        model.decision_function(unseen), direct.decision_function(unseen), rtol=1e-2
+    )

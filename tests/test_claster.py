@@ -1220,10 +1220,13 @@ def test_given_centroids_are_taken_as_they_are():
 @pytest.mark.parametrize(
     ("centroids", "use_semantics", "message"),
     [
-        (np.ones((3, 5)), True, "centroids has 5 columns; expected 12"),
-        (np.ones((3, 12)), False, "centroids has 12 columns; expected 6"),
-        (np.ones(12), True, "Expected 2D array"),
-        (np.full((3, 12), np.nan), True, "centroids contains NaN"),
+        (np.ones((3, 5)), True, r"shape \(3, 5\).*expected finite numbers.*12\)"),
+        (np.ones((3, 12)), False, r"expected finite numbers of shape \(n_clusters, 6\)"),
+        (np.ones(12), True, r"shape \(12,\)"),
+        (np.ones((0, 12)), True, r"shape \(0, 12\)"),
+        (np.full((3, 12), np.nan), True, "finite numbers"),
+        (np.full((3, 12), "a"), True, "type <U1"),
+        (np.array(["kmeans"]), True, "name the centroids, one of 'reinforce'"),
     ],
 )
 def test_given_centroids_that_do_not_fit(centroids, use_semantics, message):

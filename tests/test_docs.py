@@ -7,7 +7,8 @@ import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = [page for page in (ROOT / "docs").rglob("*.md") if "generated" not in page.parts]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS)]
 WITH_CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]
 
 
@@ -28,6 +29,13 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_index_lists_every_page():
+    index = (ROOT / "docs/index.md").read_text("utf-8")
+    for page in DOCS:
+        name = page.relative_to(ROOT / "docs").as_posix()
+        assert name == "index.md" or name.startswith("results/") or f"]({name})" in index, name
 
 
 def test_run_and_test_commands_are_one_line_each():

@@ -1,4 +1,4 @@
-"""The examples on data of one's own run, say what they should, and leave a picture."""
+"""The examples run, say what they should, and leave pictures."""
 
 import os
 import re
@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run(script, picture, random_state=1):
+def run(script, picture, random_state=1, option="--output"):
     """The accuracies that an example prints, by method."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    arguments = ["--output", str(picture), "--random-state", str(random_state)]
+    arguments = [option, str(picture), "--random-state", str(random_state)]
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "examples" / script), *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
@@ -24,10 +24,47 @@ def run(script, picture, random_state=1):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    pixels = plt.imread(picture)
-    assert min(pixels.shape[:2]) > 400 and pixels[..., :3].std() > 0.1  # not blank
+    pictures = [picture] if picture.suffix else sorted(picture.parent.glob(f"{picture.name}_*.png"))
+    assert len(pictures) == done.stdout.count("saved ")
+    for path in pictures:
+        pixels = plt.imread(path)
+        assert min(pixels.shape[:2]) > 400 and pixels[..., :3].std() > 0.1  # not blank
     rows = re.findall(r"^(\S.*?)  +.*?([01]\.\d{3})$", done.stdout, re.MULTILINE)
     return {method: float(accuracy) for method, accuracy in rows}, done.stdout
+
+
+@pytest.mark.slow
+def test_digit_pairs(tmp_path):
+    _, text = run("plot_digit_pairs.py", tmp_path / "digits.png")
+    claster, eszsl = (
+        float(re.search(rf"^{method} +([01]\.\d{{3}}) ", text, re.MULTILINE)[1])
+        for method in ("ClasterZSL", "ESZSL")
+    )
+    assert claster > 0.85 and eszsl > 0.8  # chance: 0.033
+
+
+@pytest.mark.slow
+def test_seen_and_unseen(tmp_path):
+    _, text = run("plot_seen_and_unseen.py", tmp_path / "gates.png")
+    rows = re.findall(r"^(\S.*?)  +([\d.]+) +([\d.]+) +([\d.]+)", text, re.MULTILINE)
+    means = {name: float(mean) for name, _, _, mean in rows}
+    assert list(means) == ["no gate", "calibrated stacking", "BiasDetector"]
+    assert min(means["calibrated stacking"], means["BiasDetector"]) > means["no gate"] + 0.05
+
+
+@pytest.mark.slow
+def test_grid_search(tmp_path):
+    _, text = run("plot_grid_search.py", tmp_path / "grid.png")
+    assert len(re.findall(r"^{'alpha'.*±", text, re.MULTILINE)) == 9
+    assert float(re.search(r"unseen classes ([\d.]+)", text)[1]) > 0.4  # chance: 0.2
+
+
+@pytest.mark.slow
+def test_representation(tmp_path):
+    _, text = run("plot_representation.py", tmp_path / "digits", option="--prefix")
+    assert text.count("saved ") == 5
+    areas = re.search(r"ClasterZSL ([\d.]+), ESZSL ([\d.]+)", text)
+    assert min(float(area) for area in areas.groups()) > 0.6
 
 
 @pytest.mark.slow

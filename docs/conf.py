@@ -1,0 +1,140 @@
+"""Settings of the site: `sphinx-build -W -b html docs build/docs`.
+
+The pages are plain Markdown that reads well on a code host. What the site needs beyond that is made
+here: the tables of contents from the lists of links on `index.md`, the API reference from every
+`__all__`, and links to files outside this folder as links to the pages that show them.
+"""
+
+import os
+import re
+from importlib import import_module
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+MADE = HERE / "generated"  # not committed
+PACKAGE = import_module("sklearn_claster")
+MODULES = [
+    "",
+    ".baselines",
+    ".datasets",
+    ".inspection",
+    ".metrics",
+    ".model_selection",
+    ".persistence",
+    ".text",
+]
+
+project = "sklearn_claster"
+author = "The sklearn_claster developers"
+version = release = PACKAGE.__version__
+html_title = f"{project} {version}"
+html_theme = "furo"
+html_copy_source = False
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["templates"]
+exclude_patterns = ["generated/gallery/*.py", "generated/gallery/*.ipynb"]
+default_role = "py:obj"
+myst_heading_anchors = 3
+numpydoc_show_class_members = False
+autodoc_typehints = "none"
+sphinx_gallery_conf = {
+    "examples_dirs": str(ROOT / "examples"),
+    "gallery_dirs": "generated/gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "show_signature": False,
+    "download_all_examples": False,
+    "write_computation_times": False,
+}
+
+# What lies outside this folder, and the page of the site that shows it.
+SHOWN = {
+    ROOT / "CHANGELOG.md": "/generated/changelog.md",
+    ROOT / "CONTRIBUTING.md": "/generated/contributing.md",
+    ROOT / "README.md": "/index.md",
+    ROOT / "examples": "/generated/gallery/index.rst",
+    ROOT / "sklearn_claster": "/generated/api.rst",
+} | {path: f"/generated/gallery/{path.stem}.rst" for path in ROOT.glob("examples/plot_*.py")}
+
+
+def write_pages():
+    """The pages that are made of files elsewhere."""
+    MADE.mkdir(exist_ok=True)
+    pages = {MADE / "api.rst": api_reference()}
+    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+        pages[MADE / name.lower()] = linked((ROOT / name).read_text("utf-8"), ROOT)
+    for path, text in pages.items():
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+
+def api_reference():
+    """A section for each module, with all its public names."""
+    lines = ["API reference", "============="]
+    for module in [import_module(f"sklearn_claster{name}") for name in MODULES]:
+        title, about = module.__name__, module.__doc__.splitlines()[0]
+        lines += ["", title, "-" * len(title), "", about, "", f".. currentmodule:: {title}", ""]
+        lines += [".. autosummary::", "   :toctree: api", "   :nosignatures:", ""]
+        lines += [f"   {name}" for name in module.__all__ if not name.startswith("_")]
+    return "\n".join(lines) + "\n"
+
+
+def linked(text, folder):
+    """Links to files outside the site, as links to pages of it; without one, as plain text."""
+
+    def replace(link):
+        words, target, anchor = link.groups()
+        path = Path(os.path.normpath(folder / target))
+        if path in SHOWN:
+            return f"[{words}]({SHOWN[path]})"
+        if path.is_relative_to(HERE):
+            return f"[{words}](/{path.relative_to(HERE).as_posix()}{anchor})"
+        return words if path.exists() else link[0]
+
+    return re.sub(r"(?<!!)\[([^]]+)\]\(([^)#:\s]+)((?:#[^)\s]*)?)\)", replace, text)
+
+
+def contents(index):
+    """A table of contents for each section of the index that lists pages."""
+    for section in re.split(r"^## ", index, flags=re.MULTILINE)[1:]:
+        pages = re.findall(r"^\* \[[^]]+\]\(([^)]+)\.(?:md|rst)\)", section, flags=re.MULTILINE)
+        if any(page.startswith("/results/") for page in pages):  # and those that are not linked
+            pages += sorted(f"/results/{path.stem}" for path in HERE.glob("results/*.md"))
+        if pages:
+            options = [":hidden:", f":caption: {section.splitlines()[0]}", ""]
+            yield "\n".join(["```{toctree}", *options, *dict.fromkeys(pages), "```"])
+
+
+def read_source(app, page, source):
+    path = HERE / f"{page}.md"
+    if path.exists() and MADE not in path.parents:
+        source[0] = linked(source[0], path.parent)
+    if page == "index":
+        source[0] = "\n\n".join([source[0], *contents(source[0])])
+
+
+def skip_member(app, what, name, member, skip, options):
+    """What every estimator has from scikit-learn is described there."""
+    return True if (getattr(member, "__module__", "") or "").startswith("sklearn.") else None
+
+
+def read_docstring(app, what, name, member, options, lines):
+    """Data have no docstring, and `n_features_in_` in a type would be a link to nowhere."""
+    if name == "sklearn_claster.PAPER_PARAMETERS":
+        lines[:] = ["The paper's own values, for ``ClasterZSL(**PAPER_PARAMETERS)``."]
+    lines[:] = [re.sub(r"\bn_\w+_(?=[,)])", r"``\g<0>``", line) for line in lines]
+
+
+def setup(app):
+    write_pages()
+    app.connect("source-read", read_source)
+    app.connect("env-get-outdated", lambda *_: ["index"])  # it lists pages that may be new
+    app.connect("autodoc-skip-member", skip_member)
+    app.connect("autodoc-process-docstring", read_docstring, priority=400)  # before numpydoc
