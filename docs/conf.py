@@ -14,7 +14,16 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 MADE = HERE / "generated"  # not committed
 PACKAGE = import_module("sklearn_claster")
-MODULES = ["", ".baselines", ".datasets", ".inspection", ".metrics", ".model_selection", ".text"]
+MODULES = [
+    "",
+    ".baselines",
+    ".datasets",
+    ".inspection",
+    ".metrics",
+    ".model_selection",
+    ".persistence",
+    ".text",
+]
 
 project = "sklearn_claster"
 author = "The sklearn_claster developers"

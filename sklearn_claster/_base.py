@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import gen_batches
+from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_embeddings import ClassEmbeddings, check_comparable, preview
 from ._gated import GatedMixin
 from ._parameters import check_choice
+from ._state import WholeState
 from ._torch_utils import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
@@ -28,7 +29,7 @@ _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
 
 
-class BaseZeroShotClassifier(GatedMixin, ClassifierMixin, BaseEstimator, ABC):
+class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstimator, ABC):
     """Base of the zero-shot classifiers.
 
     A method adds its ``__init__`` (with a parameter `space`) and three steps:
@@ -95,22 +96,20 @@ class BaseZeroShotClassifier(GatedMixin, ClassifierMixin, BaseEstimator, ABC):
         TypeError
             If `class_embeddings` has no accepted form, or labels mix strings and numbers.
         """
-        before = self.__dict__.copy()
-        try:
-            self._check_parameters()
-            check_choice(self, "space", SPACES)
-            self._check_gate()
-            self._forget_gate()
-            X, y = self._validate_samples(X, y)
-            self.classes_, codes = np.unique(y, return_inverse=True)
-            self._set_table(class_embeddings)
-            self._fit_seen(X, codes, self._seen_table().vectors)
-            self._fit_gate(X, codes)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        with self._twin() as twin:
+            twin._fit(X, y, class_embeddings)
         return self
+
+    def _fit(self, X: ArrayLike, y: ArrayLike, class_embeddings: Any) -> None:
+        self._check_parameters()
+        check_choice(self, "space", SPACES)
+        self._check_gate()
+        self._forget_gate()
+        X, y = self._validate_samples(X, y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self._set_table(class_embeddings)
+        self._fit_seen(X, codes, self._seen_table().vectors)
+        self._fit_gate(X, codes)
 
     def predict(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Name the most compatible candidate class of every sample.
@@ -221,8 +220,8 @@ class BaseZeroShotClassifier(GatedMixin, ClassifierMixin, BaseEstimator, ABC):
             scikit-learn's default folds, which hold out samples and not classes, all are.
         """
         labels = self._candidates(unseen_embeddings)[0].labels
-        y = as_host_array(y)
-        known = np.isin(np.asarray(y), labels)
+        y = column_or_1d(as_host_array(y))
+        known = np.isin(y, labels)
         if self._has_table and not known.all():
             share = "None" if not known.any() else f"Only {np.mean(known):.0%}"
             warnings.warn(
@@ -289,7 +288,7 @@ class BaseZeroShotClassifier(GatedMixin, ClassifierMixin, BaseEstimator, ABC):
                 f"Only {len(distinct)} of the {len(self.classes_)} seen classes' vectors in "
                 "class_embeddings are distinct; classes that share one cannot be told apart.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _seen_table(self) -> ClassEmbeddings:
@@ -386,5 +385,5 @@ def _warn_of_one_feature(name: str) -> None:
         "the mean that it lies on counts; two or more features are needed to tell more than two "
         "groups apart.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -20,27 +20,19 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import FLOATS, BaseZeroShotClassifier
-from ._detection import (
-    Confidence,
-    Learned,
-    Mahalanobis,
-    Neighbors,
-    Rule,
-    max_softmax,
-    negative_energy,
-    negative_entropy,
-)
+from ._detection import Confidence, Learned, Mahalanobis, Neighbors, Rule
 from ._gate_fitting import can_hold_out, fit_gate
 from ._gating import Gate
 from ._parameters import check_choice, check_number
+from ._state import WholeState
 from ._torch_utils import as_host_array
 from .baselines import ESZSL
 
 METHODS: dict[str, Callable[[Any], Rule]] = {
     "learned": lambda detector: Learned(),
-    "max_softmax": lambda detector: Confidence(max_softmax),
-    "entropy": lambda detector: Confidence(negative_entropy),
-    "energy": lambda detector: Confidence(negative_energy),
+    "max_softmax": lambda detector: Confidence("max_softmax"),
+    "entropy": lambda detector: Confidence("entropy"),
+    "energy": lambda detector: Confidence("energy"),
     "mahalanobis": lambda detector: Mahalanobis(relative=False),
     "relative_mahalanobis": lambda detector: Mahalanobis(relative=True),
     "knn": lambda detector: Neighbors(detector.n_neighbors),
@@ -48,7 +40,9 @@ METHODS: dict[str, Callable[[Any], Rule]] = {
 NEED_CLASSES = {"learned", "max_softmax", "entropy", "energy", "relative_mahalanobis"}
 
 
-class BiasDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator):
+class BiasDetector(
+    WholeState, ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator
+):
     """Tells samples of seen classes from samples of classes that were never trained on.
 
     Fitted on seen data alone. It is an outlier detector (+1 seen, -1 unseen), a transformer
@@ -186,13 +180,18 @@ class BiasDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMix
         Returns
         -------
         self : object
-            The fitted detector.
+            The fitted detector. If fit fails or is interrupted, it is left as it was before.
 
         Raises
         ------
         ValueError
             If data, labels, table or parameters do not fit together.
         """
+        with self._twin() as twin:
+            twin._fit(X, y, class_embeddings)
+        return self
+
+    def _fit(self, X: ArrayLike, y: ArrayLike | None, class_embeddings: Any) -> None:
         self._check_parameters()
         rows = validate_data(self, as_host_array(X), dtype=FLOATS, ensure_min_samples=2)
         codes, n_classes = np.zeros(len(rows), dtype=np.intp), 1
@@ -224,7 +223,6 @@ class BiasDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMix
             np.float64,
         )
         self._set_gate(gate, self._method(has_unseen, n_classes > 1), experts)
-        return self
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """How much samples look like those of seen classes.

@@ -418,8 +418,9 @@ default="combined"
         n_points = 2 * n_features if concatenated else n_features
         if not is_given(given):
             return
-        numbers = given.dtype.kind in "fiu" and given.size > 0 and np.isfinite(given).all()
-        if not numbers or given.shape[1:] != (n_points,):
+        with np.errstate(over="ignore"):  # the networks compute in float32
+            numbers = given.dtype.kind in "fiu" and np.isfinite(given.astype(np.float32)).all()
+        if not numbers or given.size == 0 or given.shape[1:] != (n_points,):
             raise ValueError(
                 f"centroids is an array of shape {given.shape} and type {given.dtype}; expected "
                 f"finite numbers of shape (n_clusters, {n_points}), the width of a point for X "
@@ -433,7 +434,7 @@ default="combined"
         check_choice(self, "inference", tuple(TEST_RULES))
         check_number(self, "visual_weight", Real, 0, 1)
         check_number(self, "n_neighbors", Integral, 0)
-        check_number(self, "temperature", Real, 0, low_allowed=False)
+        check_number(self, "temperature", Real, 1e-30)  # cosines over it stay finite
 
     @property
     def _n_features_out(self) -> int:

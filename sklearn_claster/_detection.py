@@ -63,17 +63,24 @@ def negative_energy(scores: NDArray[Any]) -> NDArray[Any]:
     return logsumexp(scores, axis=1)
 
 
+CONFIDENCES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "max_softmax": max_softmax,
+    "entropy": negative_entropy,
+    "energy": negative_energy,
+}
+
+
 class Confidence(Rule):
-    """A function of the scores of the seen classes."""
+    """A function of the scores of the seen classes, by its name: saved rules hold no code."""
 
     reads_seen = True
 
-    def __init__(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-        self.function = function
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
         """The function's values, (n, 1)."""
-        return self.function(np.asarray(evidence.seen, dtype=np.float64))[:, None]
+        return CONFIDENCES[self.name](np.asarray(evidence.seen, dtype=np.float64))[:, None]
 
 
 class Stacking(Rule):
@@ -135,13 +142,13 @@ class Neighbors(Rule):
     def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:
         """Keep a fixed random sample of the rows."""
         order = np.random.RandomState(0).permutation(len(evidence.x))
-        bank = evidence.x[order[:N_BANK_ROWS]]
-        k = min(self.n_neighbors, len(bank))
-        self.index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(bank)
+        self.bank = evidence.x[order[:N_BANK_ROWS]]
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
         """Minus the distance, (n, 1)."""
-        distances, _ = self.index.kneighbors(evidence.x)
+        k = min(self.n_neighbors, len(self.bank))
+        index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(self.bank)
+        distances, _ = index.kneighbors(evidence.x)
         return -np.asarray(distances[:, -1:], dtype=np.float64)
 
 

@@ -251,7 +251,7 @@ def fit_gate(
 
     if contamination == "own":
         level = float(np.mean(seen_scores < 0.0))
-        return Gate(rule, weights, bias, 0.0, scale, sharpness, level, mean, dtype)
+        return Gate(rule, weights, bias, 0.0, scale, sharpness, level, mean, dtype, mode)
     level = DEFAULT_CONTAMINATION if isinstance(contamination, str) else float(contamination)
     soft = (scale, sharpness) if mode == "soft" else None
     levels = LEVELS if contamination == "auto" else np.array([level])
@@ -264,7 +264,9 @@ def fit_gate(
         best = np.mean(curves, axis=0).argmax()
         level, expected = float(levels[best]), float(np.mean(curves, axis=0)[best])
     threshold = float(np.quantile(seen_scores, level))
-    return Gate(rule, weights, bias, threshold, scale, sharpness, level, mean, dtype, expected)
+    return Gate(
+        rule, weights, bias, threshold, scale, sharpness, level, mean, dtype, mode, expected
+    )
 
 
 def _fitted(rule: Rule, fold: Fold) -> Rule:

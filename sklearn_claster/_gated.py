@@ -110,7 +110,16 @@ class GatedMixin:
                 self._warn_of_few_classes(codes)
             if isinstance(self.bias_detector, str) and not enough:
                 gate = Gate(
-                    Stacking(), np.ones(1), 0.0, 0.0, 1.0, 1.0, np.nan, row_mean(X), np.float32
+                    Stacking(),
+                    np.ones(1),
+                    0.0,
+                    0.0,
+                    1.0,
+                    1.0,
+                    np.nan,
+                    row_mean(X),
+                    np.float32,
+                    "stacking",
                 )
             else:
                 gate = fit_gate(
@@ -147,11 +156,12 @@ class GatedMixin:
             return None
         if not getattr(self, "_has_table", False) or not hasattr(self, "_gate"):
             return None  # an ordinary classifier, or experts that are still being trained
-        if self._gate is None:
+        self._check_gate()
+        if self._gate is None or self._gate.mode != self._gate_mode():
             raise ValueError(
-                f"bias_detector={self.bias_detector!r} was not fitted, because space or "
-                "bias_detector had another value in fit. Fit again with space='gzsl', or set "
-                "bias_detector=None for the raw scores."
+                f"bias_detector={self.bias_detector!r} with gate={self.gate!r} was not fitted, "
+                "because space, bias_detector or gate had another value in fit. Fit again with "
+                "space='gzsl', or set bias_detector=None for the raw scores."
             )
         return self._gate
 
@@ -193,5 +203,5 @@ class GatedMixin:
             f"seen classes, most of them with two samples; got {codes.max() + 1} classes and "
             f"{len(codes)} samples. Instead {instead}.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=5,
         )

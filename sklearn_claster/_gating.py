@@ -42,6 +42,8 @@ class Gate:
         What centres X.
     dtype : type
         Of the centred rows.
+    mode : {"hard", "soft", "stacking"}
+        What threshold and sharpness were chosen for.
     harmonic_mean : float
         What held-out seen classes say of the threshold: the harmonic mean of the accuracies
         on them and on held-out rows of others, averaged over the folds. NaN without folds.
@@ -56,6 +58,7 @@ class Gate:
     level: float
     feature_mean: NDArray[np.float64]
     dtype: type
+    mode: str
     harmonic_mean: float = math.nan
 
     def margins(self, X: NDArray[Any], scores: Any, is_seen: Any) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -51,12 +52,32 @@ def device_or_fallback(device: str | torch.device) -> torch.device:
 
 
 def as_host_array(X: Any) -> Any:
-    """A torch tensor (any device, any floating type) as a NumPy array; all else unchanged."""
-    if not isinstance(X, Tensor):
+    """A torch tensor (any device, any floating type) as a NumPy array; all else unchanged.
+
+    Raises
+    ------
+    ValueError
+        If entries of a masked array are masked: further on they would count as values.
+    TypeError
+        If they are dates or durations, which would turn into numbers of nanoseconds.
+    """
+    if isinstance(X, Tensor):
+        X = X.detach().cpu()
+        # bfloat16 does not exist in NumPy
+        return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    if not isinstance(X, np.ndarray):
         return X
-    X = X.detach().cpu()
-    # bfloat16 does not exist in NumPy
-    return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            f"Expected complete data; got a masked array with {np.ma.count_masked(X)} masked "
+            "entries. Fill them (X.filled) or drop their rows."
+        )
+    if X.dtype.kind in "mM":
+        raise TypeError(
+            f"Expected numbers or labels; got an array of {X.dtype}. Convert dates and durations "
+            "first, for example with X.astype(str) for labels."
+        )
+    return np.array(X.tolist()) if X.dtype.kind == "T" else X  # text of variable width
 
 
 def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:

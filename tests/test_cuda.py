@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_claster import ClasterZSL
+from sklearn_claster import BiasDetector, ClasterZSL
 from sklearn_claster.baselines import DEM, FCLSWGAN
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -74,6 +74,47 @@ def test_a_pickle_from_the_gpu_loads_without_one(problem, monkeypatch):
     np.testing.assert_allclose(
         loaded.decision_function(X_new), model.decision_function(X_new), rtol=0.0, atol=0.01
     )
+
+
+@pytest.mark.parametrize("gate", [None, BiasDetector()], ids=["raw", "gated"])
+def test_a_model_file_from_the_gpu_loads_without_one(problem, gate, tmp_path, monkeypatch):
+    persistence = pytest.importorskip("sklearn_claster.persistence")
+    pytest.importorskip("safetensors", reason="model files need safetensors")
+    X, y, table, X_new = problem
+    model = ClasterZSL(space="gzsl", bias_detector=gate, device="cuda", **SMALL).fit(X, y, table)
+    persistence.save_model(model, tmp_path / "model.safetensors")
+    again = persistence.load_model(tmp_path / "model.safetensors")
+    assert again.device_.type == "cuda"
+    assert np.mean(again.predict(X_new) == model.predict(X_new)) > 0.99
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.warns(UserWarning, match="not available here"):
+        loaded = persistence.load_model(tmp_path / "model.safetensors")
+    assert loaded.device_.type == "cpu"
+    assert np.mean(loaded.predict(X_new) == model.predict(X_new)) > 0.98
+
+
+def test_a_model_from_the_cpu_stays_there_and_can_be_refitted_on_the_gpu(problem):
+    X, y, table, X_new = problem
+    model = ClasterZSL(device="cpu", **SMALL).fit(X, y, table)
+    loaded = pickle.loads(pickle.dumps(model))
+    assert loaded.device_.type == "cpu"
+    np.testing.assert_array_equal(loaded.decision_function(X_new), model.decision_function(X_new))
+    assert loaded.set_params(device="cuda").fit(X, y, table).device_.type == "cuda"
+
+
+def test_the_graph_of_a_model_on_the_gpu(problem, tmp_path):
+    pytest.importorskip("onnx", reason="the export needs onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="running a graph needs onnxruntime")
+    from sklearn_claster.persistence import to_onnx
+
+    X, y, table, X_new = problem
+    model = ClasterZSL(device="cuda", **SMALL).fit(X, y, table)
+    to_onnx(model, tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    vectors = model.candidates()[1].astype(np.float32)
+    feed = {"X": X_new.astype(np.float32), "class_embeddings": vectors}
+    scores = session.run(["scores"], feed)[0]
+    np.testing.assert_allclose(scores, model.decision_function(X_new), rtol=0.0, atol=0.01)
 
 
 @pytest.mark.parametrize(
