@@ -231,6 +231,7 @@ def main():
         "torch": torch.__version__,
         "numpy": np.__version__,
     }
+    estimator = json.loads(json.dumps(ClasterZSL(**parameters).get_params(deep=False)))
     wanted = [
         (dataset, split)
         for dataset in args.datasets
@@ -249,7 +250,7 @@ def main():
         rows = [
             row
             for row in found
-            if row["versions"] == versions and row["parameters"] == parameters
+            if row["versions"] == versions and row.get("estimator") == estimator
             and (row["dataset"], row["split"]) in wanted
         ]  # fmt: skip
     finished = {(row["dataset"], row["split"]) for row in rows}
@@ -261,7 +262,7 @@ def main():
             joblib.delayed(run)(dataset, split, parameters, sources[dataset])
             for dataset, split in todo
         ):
-            of_split = [row | {"versions": versions} for row in of_split]
+            of_split = [row | {"versions": versions, "estimator": estimator} for row in of_split]
             rows += of_split
             with args.rows.open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(row) + "\n" for row in of_split)
