@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,3 +82,16 @@ def test_video_features(tmp_path):
     assert list(accuracies) == ["RGB", "flow", "RGB + flow", "chance"]
     assert accuracies["RGB + flow"] > 0.85 > accuracies["flow"] > accuracies["chance"]
     assert re.search(r"^RGB \+ flow +512 features", text, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_operating_point(tmp_path):
+    _, text = run("plot_operating_point.py", tmp_path / "point.png")
+    rows = re.findall(r"^0\.\d+ +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)", text, re.MULTILINE)
+    held_seen, held_unseen, seen, unseen = np.array(rows, dtype=float).T
+    for falling, rising in ((held_seen, held_unseen), (seen, unseen)):
+        assert (np.diff(falling) <= 0).all() and (np.diff(rising) >= 0).all()
+    chosen = text.splitlines().index(next(line for line in text.splitlines() if "chosen" in line))
+    fits = held_seen >= 0.6
+    best = np.where(fits, held_unseen, -1).argmax() if fits.any() else held_seen.argmax()
+    assert chosen - 2 == best

@@ -39,7 +39,7 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
     input, output        type and shape                  what it is
     ===================  ==============================  ======================================
     `X`                  float32 (n, n_features)         feature rows, as for `predict`
-    `class_embeddings`   float32 (C, n_embedding_...)    vectors of any candidates, as in tables
+    `class_embeddings`   float32 (C, s)                  vectors of any candidates, as in tables
     `is_seen`            bool (C,)                       with ``space="gzsl"`` only: which of the
                                                          candidates are classes of `fit`
     `scores`             float32 (n, C)                  what `decision_function` gives for more
