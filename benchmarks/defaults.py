@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from data import change_training, find_sources, load_problem, names_of_embeddings
 from figures import interval
-from rows import ROOT
+from rows import ROOT, command
 from threadpoolctl import threadpool_limits
 
 from sklearn_claster import ClasterZSL
@@ -67,7 +67,7 @@ clusters do.
 
 {table}
 
-Made by `python benchmarks/defaults.py`.
+Made by `{command}`.
 """
 
 
@@ -151,6 +151,7 @@ def main():
         table=table(problems, variants, figures),
         rows_a_class=ROWS_A_CLASS,
         n_folds=len(problems) * len(folds),
+        command=command(),
     )
     args.output.write_text(text, "utf-8")
     print(f"written: {args.output}")
