@@ -54,7 +54,7 @@ Mean over all splits of Table 2.
 GENERALIZED = """\
 ## Table 3: seen and unseen classes together
 
-A fifth of the rows of each seen class is held out. All methods have the same gate between seen and
+A fifth of the rows of each seen class is held out, in {n_splits} class split(s). All methods have the same gate between seen and
 unseen classes (`BiasDetector({gate!r})`, its threshold chosen on held-out seen classes). H is the
 harmonic mean of the accuracies on seen and on unseen classes; AUSUC, the area under the
 seen-unseen curve, needs no threshold and is taken without the gate.
@@ -100,6 +100,7 @@ def methods_page(plan, by_key, tables):
         found = tables["generalized"]
         generalized = GENERALIZED.format(
             gate=GATE,
+            n_splits=len({entry.task["split"] for entry, _ in found}),
             harmonic=figures_table(found, lambda row: row["harmonic_mean"], "Table 3"),
             differences=differences_table(found, lambda row: row["harmonic_mean"]),
             ausuc=figures_table(found, lambda row: row["ausuc"]),
