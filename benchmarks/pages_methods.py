@@ -56,8 +56,9 @@ GENERALIZED = """\
 
 A fifth of the rows of each seen class is held out, in {n_splits} class split(s). All methods have
 the same gate between seen and unseen classes (`BiasDetector({gate!r})`, its threshold chosen on
-held-out seen classes). H is the harmonic mean of the accuracies on seen and on unseen classes; AUSUC, the area under the
-seen-unseen curve, needs no threshold and is taken without the gate.
+held-out seen classes). H is the harmonic mean of the accuracies on seen and
+on unseen classes; AUSUC, the area under the seen-unseen curve, needs no threshold and is taken
+without the gate.
 
 H:
 
