@@ -10,6 +10,8 @@ import pytest
 import torch
 from sklearn import config_context
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
 from sklearn_claster._model import ClasterModel
@@ -192,7 +194,7 @@ def in_blocks(fitted, rows, method="predict"):
     )
 
 
-@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+@pytest.mark.parametrize("scheduler", [dask.get, dask.threaded.get], ids=["one", "threads"])
 def test_predictions_in_blocks_are_those_of_the_whole(fitted, rows, scheduler):
     blocks = da.from_array(rows, chunks=(100, -1))
     labels = in_blocks(fitted, blocks)
@@ -207,6 +209,22 @@ def test_predictions_in_blocks_are_those_of_the_whole(fitted, rows, scheduler):
     assert (probabilities.shape, probabilities.dtype) == (expected.shape, expected.dtype)
     found = probabilities.compute(scheduler=scheduler)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_other_candidates_and_pipelines_in_blocks(rows):
+    few = TABLE.select(DATA.unseen_classes[:2])
+    piped = make_pipeline(StandardScaler(), make()).fit(X, Y, clasterzsl__class_embeddings=TABLE)
+    blocks = da.from_array(rows, chunks=(100, -1))
+    found = da.map_blocks(
+        Pipeline.predict,
+        dask.delayed(piped),
+        blocks,
+        unseen_embeddings=few,
+        drop_axis=1,
+        meta=few.labels[:0],
+    )
+    expected = piped.predict(rows, unseen_embeddings=few)
+    assert np.array_equal(found.compute(scheduler=dask.get), expected)
 
 
 def test_nothing_is_predicted_before_it_is_asked_for(rows, monkeypatch):
@@ -229,7 +247,7 @@ def test_one_block_is_in_memory_at_a_time(fitted):
         return block
 
     blocks = da.map_blocks(load, chunks=((64,) * 20, (8,)), meta=np.empty((0, 0)))
-    labels = in_blocks(fitted, blocks).compute(scheduler="synchronous")
+    labels = in_blocks(fitted, blocks).compute(scheduler=dask.get)
     assert len(labels) == 64 * 20
     assert len(most) == 20 and max(most) <= 2
 
