@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from typing import Any, Self
 
@@ -115,16 +116,16 @@ class GatedMixin:
                 self._warn_of_few_classes(codes)
             if isinstance(self.bias_detector, str) and not enough:
                 gate = Gate(
-                    Stacking(),
-                    np.ones(1),
-                    0.0,
-                    0.0,
-                    1.0,
-                    1.0,
-                    np.nan,
-                    row_mean(X),
-                    np.float32,
-                    "stacking",
+                    rule=Stacking(),
+                    weights=np.ones(1),
+                    bias=0.0,
+                    threshold=0.0,  # the raw scores decide
+                    scale=1.0,
+                    sharpness=1.0,
+                    level=math.nan,
+                    feature_mean=row_mean(X),
+                    dtype=np.float32,
+                    mode="stacking",
                 )
             else:
                 gate = fit_gate(

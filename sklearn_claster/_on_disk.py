@@ -1,4 +1,4 @@
-"""Arrays larger than memory: numpy.memmap, and what HDF5, zarr and dask offer."""
+"""Arrays larger than memory: numpy.memmap, and what HDF5 and zarr offer."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ def in_memory(
 def _is_on_disk(X: Any) -> bool:
     if isinstance(X, np.ndarray):
         return isinstance(X, np.memmap) and X.ndim == 2
-    # h5py.Dataset, zarr.Array and dask.array.Array; their `chunks` may be None
+    if hasattr(X, "__dask_graph__"):  # every part would be computed anew
+        return False
+    # h5py.Dataset and zarr.Array; their `chunks` may be None
     has_parts = hasattr(X, "chunks") and hasattr(X, "dtype") and hasattr(X, "__getitem__")
     return has_parts and len(getattr(X, "shape", ())) == 2

@@ -1,6 +1,11 @@
 """One fit on several processes: the model that one process would have learnt."""
 
+import os
 import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +118,20 @@ def test_outside_of_it_a_process_works_alone(found):
 def test_without_a_group_the_cure_is_named():
     with pytest.raises(RuntimeError, match="start the script with torchrun"), data_parallel():
         pass
+
+
+def test_the_script_of_the_documentation_runs(tmp_path):
+    page = Path(__file__).parents[1] / "docs/beyond_one_machine.md"
+    script = re.search(r"^```py\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "train.py").write_text(script[1], "utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node=2", "train.py"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0.5

@@ -128,7 +128,7 @@ def memmap(tmp_path):
 
 
 class Chunked:
-    """What h5py, zarr and dask arrays have in common."""
+    """What h5py and zarr arrays have in common."""
 
     chunks = (100, F)
     dtype = X.dtype
