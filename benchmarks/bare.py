@@ -163,7 +163,11 @@ def constants(model, device="cpu"):
     space, sizes = state["input_space"], state["sizes"]
     f, s = sizes["n_features"], sizes["n_embedding_features"]
     hidden = sizes["hidden_layer_sizes"]
-    nets = {"project": (s, *hidden, f), "estimate": (f, *hidden, f), "classify": (2 * f, *hidden, s)}
+    nets = {
+        "project": (s, *hidden, f),
+        "estimate": (f, *hidden, f),
+        "classify": (2 * f, *hidden, s),
+    }
     names = {"project": "projector", "estimate": "estimator", "classify": "classifier"}
     made = {}
     for name, widths in nets.items():

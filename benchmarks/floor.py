@@ -44,9 +44,7 @@ class Work:
         steps = sum(
             ADAM_BYTES * size * n_steps / rates.adam(size) for size, n_steps in self.steps.items()
         )
-        return (
-            self.flop / rates.flop + self.flop64 / rates.flop64 + self.moved / rates.copy + steps
-        )
+        return self.flop / rates.flop + self.flop64 / rates.flop64 + self.moved / rates.copy + steps
 
 
 @dataclass(frozen=True)
@@ -150,9 +148,7 @@ def estimator(z):
 
 def points(z):
     """psi = [x, phi(x)] of every row, written once."""
-    return Work(
-        flop=forward_flop(z.n, z.widths["phi"]), moved=FLOAT * z.n * (z.f + z.p)
-    )
+    return Work(flop=forward_flop(z.n, z.widths["phi"]), moved=FLOAT * z.n * (z.f + z.p))
 
 
 def clusters(z):

@@ -1,47 +1,19 @@
 """What this machine can do: rates of matrix products, of copying and of optimiser steps."""
 
 from dataclasses import dataclass
-from time import perf_counter
 
 import torch
 from floor import ADAM_BYTES
-
-COPIED = 64 * 2**20  # numbers, more than caches hold
-LARGE = 32 * 2**20  # parameters, likewise
-SQUARE = 2048
-
-
-def synchronise(device):
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def seconds(function, device="cpu"):
-    """The time of one call."""
-    synchronise(device)
-    start = perf_counter()
-    function()
-    synchronise(device)
-    return perf_counter() - start
-
-
-def typical(function, device, least=3, budget=0.15):
-    """The median time of a call, of at least a few and for a while, after one that warms up."""
-    function()
-    times, start = [], perf_counter()
-    while len(times) < least or perf_counter() - start < budget:
-        times.append(seconds(function, device))
-    return sorted(times)[len(times) // 2]
 
 
 @dataclass(frozen=True)
 class Rates:
     """Operations and bytes a second."""
 
-    products: dict  # float32, shape -> rate
+    products: dict  # float32, by shape
     flop64: float
     copy: float
-    steps: dict  # parameters -> bytes a second of a fused Adam step
+    steps: dict  # number of parameters -> bytes a second of a fused Adam step
 
     @property
     def flop(self):
@@ -52,64 +24,59 @@ class Rates:
         return self.steps[size]
 
     @property
-    def plain(self):
-        """All rates by name, for a table."""
+    def by_name(self):
+        """All of them, for a table: name -> (rate, unit)."""
         return {
-            **{f"float32 product {shape}": rate for shape, rate in self.products.items()},
-            "float64 product": self.flop64,
-            "copy": self.copy,
-            **{f"Adam step, {size:,} parameters": rate for size, rate in self.steps.items()},
+            **{f"product {shape}, float32": (r, "GFLOP/s") for shape, r in self.products.items()},
+            "product of the large square, float64": (self.flop64, "GFLOP/s"),
+            "copy": (self.copy, "GB/s"),
+            **{f"Adam step, {size:,} parameters": (r, "GB/s") for size, r in self.steps.items()},
         }
 
+    def mean(self, other):
+        """The mean with another sample: before and after what they are compared with."""
+        return Rates(
+            {shape: (rate + other.products[shape]) / 2 for shape, rate in self.products.items()},
+            (self.flop64 + other.flop64) / 2,
+            (self.copy + other.copy) / 2,
+            {size: (rate + other.steps[size]) / 2 for size, rate in self.steps.items()},
+        )
 
-def product_rate(shape, device, dtype=torch.float32):
+
+def product_rate(timer, shape, dtype=torch.float32):
     a, b, c = shape
-    left = torch.ones(a, b, dtype=dtype, device=device)
-    right = torch.ones(b, c, dtype=dtype, device=device)
-    out = torch.empty(a, c, dtype=dtype, device=device)
-    return 2.0 * a * b * c / typical(lambda: torch.mm(left, right, out=out), device)
+    left = torch.ones(a, b, dtype=dtype, device=timer.device)
+    right = torch.ones(b, c, dtype=dtype, device=timer.device)
+    out = torch.empty(a, c, dtype=dtype, device=timer.device)
+    return 2.0 * a * b * c / timer.typical(lambda: torch.mm(left, right, out=out))
 
 
-def copy_rate(n_numbers, device):
-    source = torch.ones(n_numbers, device=device)
+def copy_rate(timer, n_numbers):
+    source = torch.ones(n_numbers, device=timer.device)
     target = torch.empty_like(source)
-    return 8.0 * n_numbers / typical(lambda: target.copy_(source), device)
+    return 8.0 * n_numbers / timer.typical(lambda: target.copy_(source))
 
 
-def step_rate(n_parameters, device):
+def step_rate(timer, n_parameters):
     """Bytes a second of a fused Adam step over parameters in one piece."""
-    parameter = torch.nn.Parameter(torch.zeros(n_parameters, device=device))
+    parameter = torch.nn.Parameter(torch.zeros(n_parameters, device=timer.device))
     parameter.grad = torch.ones_like(parameter)
     adam = torch.optim.Adam([parameter], fused=True)
-    return ADAM_BYTES * n_parameters / typical(adam.step, device)
+    return ADAM_BYTES * n_parameters / timer.typical(adam.step)
 
 
-def measure_rates(sizes, device="cpu", square=SQUARE, copied=COPIED):
-    """The rates that the floor of this problem is made of.
+def measure_rates(timer, sizes, square, beyond_cache):
+    """The rates that the floor of a problem is made of.
 
-    Products have the shapes of a training step's widest layer, forward and for its gradient, and a
-    large square; the floor takes the fastest. Adam has the networks' numbers of parameters.
+    Products have the shapes of phi's first layer in a training step, forward and for its gradient,
+    and of a large square matrix; the floor takes the fastest. Copied are so many numbers beyond
+    the cache. Adam has the networks' numbers of parameters.
     """
-    widest = max((sizes.f, sizes.hidden[0] if sizes.hidden else sizes.f), (sizes.p, sizes.s))
-    widest = (sizes.f, sizes.hidden[0]) if sizes.hidden else widest
-    shapes = [
-        (sizes.batch, *widest),
-        (widest[0], sizes.batch, widest[1]),
-        (square, square, square),
-    ]
+    width = sizes.hidden[0] if sizes.hidden else sizes.f
+    shapes = [(sizes.batch, sizes.f, width), (width, sizes.batch, sizes.f), (square,) * 3]
     return Rates(
-        {"x".join(map(str, shape)): product_rate(shape, device) for shape in shapes},
-        product_rate((square,) * 3, device, torch.float64),
-        copy_rate(copied, device),
-        {size: step_rate(size, device) for size in sorted(set(sizes.n_parameters.values()))},
-    )
-
-
-def mean_of(first, second):
-    """The mean of two samples, before and after what they are compared with."""
-    return Rates(
-        {shape: (rate + second.products[shape]) / 2 for shape, rate in first.products.items()},
-        (first.flop64 + second.flop64) / 2,
-        (first.copy + second.copy) / 2,
-        {size: (rate + second.steps[size]) / 2 for size, rate in first.steps.items()},
+        {" x ".join(map(str, shape)): product_rate(timer, shape) for shape in shapes},
+        product_rate(timer, (square,) * 3, torch.float64),
+        copy_rate(timer, beyond_cache),
+        {n: step_rate(timer, n) for n in sorted(set(sizes.n_parameters.values()))},
     )

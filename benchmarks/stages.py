@@ -7,11 +7,10 @@ The only place of the speed benchmark that knows names inside the package. A nam
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from time import perf_counter
 from unittest.mock import patch
 
-from rates import synchronise
 from sklearn.cluster import KMeans
+from timing import Timer
 
 WHERE = "sklearn_claster._learning"
 NAMES = {
@@ -28,7 +27,7 @@ NAMES = {
 class Watch:
     """Seconds of every stage, without those of stages inside it, and K-means' passes."""
 
-    device: str
+    timer: Timer
     seconds: dict = field(default_factory=dict)
     kmeans_passes: float | None = None
     found: set = field(default_factory=set)
@@ -36,14 +35,12 @@ class Watch:
 
     @contextmanager
     def stage(self, name):
-        synchronise(self.device)
-        start, inner = perf_counter(), [0.0]
+        start, inner = self.timer.now(), [0.0]
         self.running.append(inner)
         try:
             yield
         finally:
-            synchronise(self.device)
-            taken = perf_counter() - start
+            taken = self.timer.now() - start
             self.running.pop()
             if self.running:
                 self.running[-1][0] += taken
@@ -58,9 +55,9 @@ class Watch:
 
 
 @contextmanager
-def watched(device="cpu"):
+def watched(timer):
     """Time the stages of what runs inside."""
-    watch, module = Watch(device), import_module(WHERE)
+    watch, module = Watch(timer), import_module(WHERE)
     with ExitStack() as stack:
         for stage, names in NAMES.items():
             for name in names:
