@@ -52,8 +52,8 @@ def measure(sizes, dtype, device, watch):
     """MiB of the data, and of fit and of predict on top of them, for `watch` of a block."""
     small = random_problem(sizes, n=10 * sizes.classes)
     model = ClasterZSL(
-        sizes.clusters, max_epochs=sizes.epochs, hidden_layer_sizes=sizes.hidden, batch_size=sizes.batch,
-        device=device, random_state=0,
+        sizes.clusters, max_epochs=sizes.epochs, hidden_layer_sizes=sizes.hidden,
+        batch_size=sizes.batch, device=device, random_state=0,
     )  # fmt: skip
     model.fit(small.X, small.y, small.table).predict(small.X)  # loads what is loaded late
     problem = random_problem(sizes, dtype=dtype)

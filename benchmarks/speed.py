@@ -93,7 +93,8 @@ def main():
     rows_path = (folder or ROOT / "benchmarks" / "results") / "speed.jsonl"
     page_path = (folder or ROOT / "docs" / "results") / "speed.md"
     if not args.pages_only:
-        setup = Setup(Timer(device, args.clock), args.runs, args.quick)
+        timer = Timer(device, args.clock, budget=0.01 if args.quick else 0.15)
+        setup = Setup(timer, args.runs, args.quick)
         with threads(n_threads):
             measure(args.only, setup, rows_path)
     page_path.parent.mkdir(parents=True, exist_ok=True)

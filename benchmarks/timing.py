@@ -16,6 +16,7 @@ class Timer:
 
     device: str = "cpu"
     clock: str = "wall"
+    budget: float = 0.15  # seconds to repeat a short call
 
     def now(self):
         if self.device.startswith("cuda"):
@@ -31,11 +32,11 @@ class Timer:
         result = function(*args)
         return self.now() - start, result
 
-    def typical(self, function, least=3, budget=0.15):
+    def typical(self, function, least=3):
         """The median of a few calls and for a while, after one that warms up."""
         function()
         times, start = [], perf_counter()
-        while len(times) < least or perf_counter() - start < budget:
+        while len(times) < least or perf_counter() - start < self.budget:
             times.append(self.seconds(function))
         return sorted(times)[len(times) // 2]
 
