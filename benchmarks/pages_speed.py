@@ -50,7 +50,8 @@ COLUMNS = {
 }  # fmt: skip
 NOTES = {
     "fit": "Aim: the whole at most 1.5 times the floor.",
-    "small": "Aim: the least below 0.3 seconds. Stages are of one run more.",
+    "small": "Aims: the least below 0.3 seconds; one row of predict below 2 ms. Stages are of one "
+    "run more.",
     "predict": "Aims: at most 1.15 times the plain loop; one row below 2 ms.",
     "threads": "Aim: not above 1.",
     "others": "The plain loops hold the same three networks, clusters and rewards. scikit-learn's "

@@ -1,6 +1,6 @@
 """How fast it is: fit and predict against the floor of the machine, and against other code.
 
-    python benchmarks/speed.py                       all of it (about 20 minutes on two free cores)
+    python benchmarks/speed.py                       all of it
     python benchmarks/speed.py --quick               tiny sizes: does it run? (no figures to quote)
     python benchmarks/speed.py --only fit predict    some of it; the other rows stay
     python benchmarks/speed.py --device cuda         on a GPU, with the paper's configuration
