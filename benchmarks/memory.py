@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 import torch
 from problems import random_problem
+from timing import threads
 
 from sklearn_claster import ClasterZSL
 
@@ -67,7 +68,12 @@ def measure(sizes, dtype, device, watch):
 def in_fresh_process(sizes, dtype):
     """Of the process, which earlier work would have left memory to take again."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, sizes, dtype, "cpu", peak_bytes).result()
+        return pool.submit(measure_here, sizes, dtype, torch.get_num_threads()).result()
+
+
+def measure_here(sizes, dtype, n_threads):
+    with threads(n_threads):
+        return measure(sizes, dtype, "cpu", peak_bytes)
 
 
 @contextmanager
