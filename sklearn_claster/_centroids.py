@@ -54,7 +54,8 @@ def is_refined(centroids: Any) -> bool:
 
 def kmeans_centroids(points: Tensor, n_clusters: int, seed: int) -> Tensor:
     """Section 3.3: K-means on [x_i, a'(y_i)], (n, p) -> (K, p)."""
-    return kmeans(points, kmeans_plusplus(points, n_clusters, seeded_generator(seed)))
+    centroids, _ = kmeans(points, kmeans_plusplus(points, n_clusters, seeded_generator(seed)))
+    return centroids
 
 
 def random_centroids(points: Tensor, n_clusters: int, seed: int) -> Tensor:

@@ -35,12 +35,14 @@ def kmeans_plusplus(points: Tensor, n_clusters: int, generator: torch.Generator)
     return points[torch.cat(chosen)]
 
 
-def kmeans(points: Tensor, centroids: Tensor) -> Tensor:
+def kmeans(points: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
     """Lloyd's algorithm from these centroids until they stay where they are, (n, p) -> (K, p).
+
+    The number of passes over the points comes second.
 
     A centroid that loses all its points moves to the point that is farthest from its own.
     """
-    for _ in range(_MOST_ITERATIONS):
+    for number in range(1, _MOST_ITERATIONS + 1):
         before = centroids
         assigned = (0.5 * (before**2).sum(dim=1) - points @ before.T).argmin(dim=1)  # (n,)
         members = F.one_hot(assigned, len(before)).to(points.dtype)  # (n, K)
@@ -51,7 +53,7 @@ def kmeans(points: Tensor, centroids: Tensor) -> Tensor:
             centroids[empty] = points[distances.topk(len(empty)).indices]
         if (centroids - before).norm() <= _STILL * before.norm():
             break
-    return centroids
+    return centroids, number
 
 
 def _squared_distances(points: Tensor, centroids: Tensor) -> Tensor:

@@ -152,7 +152,7 @@ def test_no_step_waits_for_the_gpu(problem):
 def test_k_means_is_the_same_on_both():
     points = torch.from_numpy(np.random.RandomState(0).normal(size=(500, 8)))
     cpu, cuda = (
-        kmeans(on, kmeans_plusplus(on, 5, torch.Generator().manual_seed(0)))
+        kmeans(on, kmeans_plusplus(on, 5, torch.Generator().manual_seed(0)))[0]
         for on in (points, points.cuda())
     )
     np.testing.assert_allclose(cuda.cpu(), cpu, atol=1e-8)
