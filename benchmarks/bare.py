@@ -86,17 +86,18 @@ def fit(
         widths = [(s, *hidden, f), (f, *hidden, f), (2 * f, *hidden, s)]
         project, estimate, classify = (network(w).to(device) for w in widths)
 
-    def adam(net, decay):
-        parameters = net.parameters()
-        return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=decay, fused=True)
+    def adam(net, decay, faster=1.0):
+        rate = learning_rate * faster
+        return torch.optim.Adam(net.parameters(), lr=rate, weight_decay=decay, fused=True)
 
     def batches():
         rows = torch.randperm(len(x), generator=order).to(device)
         return rows.tensor_split(-(-len(x) // batch))
 
     means, shares = class_means(x, y, n_classes)
-    optimiser = adam(project, 2e-3)
-    for _ in range(min(300, max(100, 10 * n_classes))):
+    n_steps = min(300, max(100, 10 * n_classes))
+    optimiser = adam(project, 2e-3, 300 / n_steps)
+    for _ in range(n_steps):
         step(optimiser, (shares[:, None] * (project(a) - means) ** 2).sum())
     with torch.no_grad():
         scale = (shares * project(a).square().sum(dim=1)).sum().sqrt()

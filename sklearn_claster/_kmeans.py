@@ -42,7 +42,9 @@ def kmeans(points: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
 
     A centroid that loses all its points moves to the point that is farthest from its own.
     """
-    for number in range(1, _MOST_ITERATIONS + 1):
+    number = 0
+    while number < _MOST_ITERATIONS:
+        number += 1
         before = centroids
         assigned = (0.5 * (before**2).sum(dim=1) - points @ before.T).argmin(dim=1)  # (n,)
         members = F.one_hot(assigned, len(before)).to(points.dtype)  # (n, K)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,10 @@ def learn(
     if parameters.use_semantics:
         means, shares = (part.to(device, a.dtype) for part in class_means(x, labels, len(a)))
         n_steps = min(PROJECTOR_STEPS, max(100, 10 * len(a)))
-        fit_projector(net, a, means, shares, optimization, n_steps)  # a -> a'
+        larger = replace(  # steps, where there are fewer of them
+            optimization, learning_rate=optimization.learning_rate * PROJECTOR_STEPS / n_steps
+        )
+        fit_projector(net, a, means, shares, larger, n_steps)  # a -> a'
         with torch.no_grad():
             projected = net.project(a)  # (S, f)
         _check_finite("a projected class", float(projected.abs().max()), parameters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, Self
 
 import torch
@@ -36,6 +37,8 @@ class WholeState:
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         check_format(state.pop(_KEY, None), type(self).__name__)
+        for name, parameter in signature(type(self)).parameters.items():
+            state.setdefault(name, parameter.default)  # added since the state was saved
         super().__setstate__(state)  # type: ignore[misc]
 
 

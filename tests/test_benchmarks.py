@@ -134,8 +134,9 @@ def test_finished_rows_are_skipped_and_changed_ones_computed(runner, bench, tmp_
     words = ("methods", "--embeddings", "attributes", "--splits")
     said, first = runner(*words, 1)
     assert "validation: 4 rows to compute, 0 finished" in said
-    assert "methods: 3 rows to compute, 0 finished" in said  # default, tuned, and ESZSL
-    assert "[3/3] about 0 min left | tiny attributes split 0 zsl" in said
+    # default, tuned, and ESZSL; the default may be best
+    n_rows = int(re.search(r"methods: ([23]) rows to compute, 0 finished", said)[1])
+    assert f"[{n_rows}/{n_rows}] about 0 min left | tiny attributes split 0 zsl" in said
     page = (tmp_path / "out" / "zero_shot.md").read_text("utf-8")
     assert "| tiny | attributes | 1 |" in page
 
@@ -144,7 +145,7 @@ def test_finished_rows_are_skipped_and_changed_ones_computed(runner, bench, tmp_
     path.write_text(lines + lines[: len(lines) // 20], "utf-8")  # interrupted while writing
     said, rows = runner(*words, 2)
     assert "validation: 0 rows to compute, 4 finished" in said
-    assert re.search(r"methods: [23] rows to compute, 3 finished", said)  # default may be best
+    assert re.search(rf"methods: [23] rows to compute, {n_rows} finished", said)
     assert rows[: len(first)] == first
 
     # Another default of ClasterZSL: its rows are others, those of ESZSL stay.

@@ -94,7 +94,7 @@ def test_steps_are_those_of_the_estimator(bench, problem):
     data, seen = problem
     X, y = data.data[seen], data.target[seen]
     sizes = bench("floor").Sizes(len(X), X.shape[1], 1, 12, batch=20, epochs=3)
-    model = ClasterZSL(hidden_layer_sizes=(4,), max_epochs=3, batch_size=20, random_state=0)
+    model = ClasterZSL(2, hidden_layer_sizes=(4,), max_epochs=3, batch_size=20, random_state=0)
     steps = []
     step = torch.optim.Adam.step
 
@@ -150,7 +150,7 @@ def test_stages_are_timed_and_put_back(bench, problem, monkeypatch):
     before = dict(vars(module))
     timer = timing.Timer()
     with stages.watched(timer) as watch:
-        model = ClasterZSL(hidden_layer_sizes=(8,), max_epochs=2, random_state=0, device="cpu")
+        model = ClasterZSL(2, hidden_layer_sizes=(8,), max_epochs=2, random_state=0, device="cpu")
         whole = timer.seconds(model.fit, data.data[seen], data.target[seen], data.class_embeddings)
     assert dict(vars(module)) == before
     assert "gone" not in watch.seconds
