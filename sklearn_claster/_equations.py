@@ -17,20 +17,22 @@ from torch.nn import functional as F
 
 # d_max - d_min below this share of d_max counts as a tie: Eq. 1 has no limit there.
 _TIE = {torch.float64: 1e-12}
-_TIE_DEFAULT = 1e-6
-_FEW = 25  # centroids, up to which forming differences is as fast as a matrix product
+_TIE_DEFAULT = 1e-5
 
 
 def pairwise_distances(points: Tensor, centroids: Tensor) -> Tensor:
     """Euclidean distances d_ij = ||psi_i - c_j||, (n, p), (K, p) -> (n, K).
 
-    Differences are formed outright: the expansion |a|^2 - 2ab + |b|^2 loses half of the
-    digits at a point that lies on its centroid. With many centroids, in float32, it is used
-    for its speed.
+    In float64 differences are formed outright. In float32 they are expanded, which takes a
+    matrix product instead: |psi|^2 - 2 psi c + |c|^2. It cannot tell a distance from zero
+    below 3e-4 of the norms, where it stays at that; what Eq. 1 makes of it is as small.
     """
-    outright = points.dtype == torch.float64 or len(centroids) <= _FEW
-    mode = "donot_use_mm_for_euclid_dist" if outright else "use_mm_for_euclid_dist"
-    return torch.cdist(points, centroids, compute_mode=mode)
+    if points.dtype == torch.float64:
+        return torch.cdist(points, centroids, compute_mode="donot_use_mm_for_euclid_dist")
+    squares = torch.linalg.vector_norm(points, dim=1, keepdim=True) ** 2 + (centroids**2).sum(dim=1)
+    resolution = torch.finfo(squares.dtype)
+    least = resolution.eps * squares + resolution.tiny  # also keeps gradients of the root finite
+    return torch.maximum(squares - 2.0 * (points @ centroids.T), least).sqrt()
 
 
 def distance_weights(distances: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ._equations import pairwise_distances
+
 _MOST_ITERATIONS = 300
 _STILL = 1e-6  # of the centroids' size: a smaller movement is none
 
@@ -22,12 +24,12 @@ def kmeans_plusplus(points: Tensor, n_clusters: int, generator: torch.Generator)
     n_trials = 2 + int(math.log(n_clusters))
     first = torch.randint(len(points), (1,), generator=generator)
     chosen = [first.to(points.device)]
-    nearest = _squared_distances(points, points[chosen[0]])[:, 0]  # (n,)
+    nearest = pairwise_distances(points, points[chosen[0]])[:, 0] ** 2  # (n,)
     for _ in range(1, n_clusters):
         total = nearest.cumsum(dim=0)
         draws = torch.rand(n_trials, generator=generator).to(points.device, points.dtype)
         candidates = torch.searchsorted(total, draws * total[-1]).clamp(max=len(points) - 1)
-        distances = _squared_distances(points, points[candidates])  # (n, trials)
+        distances = pairwise_distances(points, points[candidates]) ** 2  # (n, trials)
         distances = torch.minimum(distances, nearest[:, None])
         best = distances.sum(dim=0).argmin()
         nearest = distances[:, best]
@@ -56,10 +58,3 @@ def kmeans(points: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
         if (centroids - before).norm() <= _STILL * before.norm():
             break
     return centroids, number
-
-
-def _squared_distances(points: Tensor, centroids: Tensor) -> Tensor:
-    """(n, p), (K, p) -> (n, K)."""
-    products = points @ centroids.T
-    squares = torch.linalg.vector_norm(points, dim=1, keepdim=True) ** 2
-    return (squares + (centroids**2).sum(dim=1) - 2.0 * products).clamp(min=0.0)

@@ -21,7 +21,7 @@ Y_NEW = DATA.target[~SEEN]
 
 @pytest.fixture(autouse=True)
 def nothing_is_small(monkeypatch):
-    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", 1024)
+    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", X.nbytes // 2)
     monkeypatch.setattr(_rows, "_READ_AT_ONCE", 4)
     monkeypatch.setattr(_rows, "_WINDOW_BYTES", 128 * X.shape[1] * X.itemsize)
     monkeypatch.setattr(_rows, "_BLOCK", 100)
@@ -98,6 +98,7 @@ def test_fit_and_predict_read_every_kind_of_array(stored, in_memory):
     ],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore:early_stopping found the best")
 def test_every_option_works_from_disk(parameters):
     zsl = fitted(Watched(X), **parameters)
     memory = fitted(**parameters)
