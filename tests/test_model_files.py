@@ -278,6 +278,17 @@ def test_altered_files_are_refused(change, path):
         load_model(path)
 
 
+def test_a_lack_of_memory_does_not_blame_the_file(path, monkeypatch):
+    save_model(fitted("ESZSL"), path)
+
+    def value(self, tree):
+        raise MemoryError
+
+    monkeypatch.setattr("sklearn_claster.persistence._codec.Decoder.value", value)
+    with pytest.raises(MemoryError):
+        load_model(path)
+
+
 @pytest.mark.parametrize(("found", "got"), [("2", "2"), ("next", "'next'"), (None, "none")])
 def test_another_format_is_refused(found, got, path):
     save_model(fitted("ESZSL"), path)
