@@ -292,6 +292,18 @@ def test_wrong_arguments_say_the_cure(words, message, tiny, bench, monkeypatch, 
     assert message in capsys.readouterr().err
 
 
+def test_without_a_folder_of_data_there_are_digit_pairs(bench, tmp_path, monkeypatch):
+    data = bench("data")
+    monkeypatch.setenv("CLASTER_DATA", str(tmp_path))
+    assert data.default_folders() == [tmp_path]
+    monkeypatch.delenv("CLASTER_DATA")
+    monkeypatch.setattr(data, "__file__", str(tmp_path / "checkout" / "benchmarks" / "data.py"))
+    assert data.default_folders() == []
+    assert list(data.find_sources(data.default_folders())) == ["digit_pairs"]
+    (tmp_path / "shared" / "data").mkdir(parents=True)
+    assert data.default_folders() == [tmp_path / "shared" / "data"]
+
+
 @pytest.mark.slow
 def test_processes_and_pages_from_rows(tiny, tmp_path):
     words = ["--data", tiny, "--datasets", "tiny", "--embeddings", "attributes"]
