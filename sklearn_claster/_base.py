@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import column_or_1d, gen_batches
+from sklearn.utils import check_array, column_or_1d, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -221,6 +221,9 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         """
         labels = self._candidates(unseen_embeddings)[0].labels
         y = column_or_1d(as_host_array(y))
+        if sample_weight is not None:  # scikit-learn checks it from 1.8 on
+            weight = as_host_array(sample_weight)
+            sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
         known = np.isin(y, labels)
         if self._has_table and not known.all():
             share = "None" if not known.any() else f"Only {np.mean(known):.0%}"
