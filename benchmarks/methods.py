@@ -12,7 +12,7 @@ from sklearn.model_selection import ParameterGrid
 
 from sklearn_claster import ClasterZSL, baselines
 from sklearn_claster._equations import claster_representation
-from sklearn_claster._preprocessing import InputSpace
+from sklearn_claster._input_space import InputSpace
 
 BUDGET = 9
 CLASTER = "ClasterZSL"
@@ -119,7 +119,7 @@ def whitened(baseline):
 
     class Whitened(baseline):
         def _fit_seen(self, X, y, embeddings):
-            self._whiten = InputSpace.of(X, y)
+            self._whiten = InputSpace.fit(X, y)[0]
             super()._fit_seen(self._whiten(X), y, embeddings)
 
         def _score_rows(self, X, candidates):

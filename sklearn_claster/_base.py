@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_array, column_or_1d, gen_batches
+from sklearn.utils import check_array, check_consistent_length, column_or_1d, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_embeddings import ClassEmbeddings, check_comparable, preview
 from ._gated import GatedMixin
+from ._on_disk import ArrayOnDisk, on_disk
 from ._parameters import check_choice
 from ._state import WholeState
 from ._torch_utils import as_host_array
@@ -43,6 +44,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
     __metadata_request__predict_log_proba = {"unseen_embeddings": True}
     __metadata_request__decision_function = {"unseen_embeddings": True}
     __metadata_request__score = {"unseen_embeddings": True}
+
+    _reads_in_parts = False  # whether `_fit_seen` takes an array on disk as it is
 
     space: str
     classes_: NDArray[Any]
@@ -105,11 +108,11 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         check_choice(self, "space", SPACES)
         self._check_gate()
         self._forget_gate()
-        X, y = self._validate_samples(X, y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        rows, labels = self._validate_samples(X, y)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
         self._set_table(class_embeddings)
-        self._fit_seen(X, codes, self._seen_table().vectors)
-        self._fit_gate(X, codes)
+        self._fit_seen(rows, codes, self._seen_table().vectors)
+        self._fit_gate(rows, codes)
 
     def predict(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Name the most compatible candidate class of every sample.
@@ -256,8 +259,18 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         table, _ = self._candidates(unseen_embeddings)
         return table.labels, table.vectors
 
-    def _validate_samples(self, X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-        X, y = validate_data(self, as_host_array(X), as_host_array(y), dtype=FLOATS)
+    def _validate_samples(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
+        X, y = on_disk(as_host_array(X)), as_host_array(y)
+        if isinstance(X, ArrayOnDisk) and not self._reads_in_parts:
+            X = X[:]
+        if isinstance(X, ArrayOnDisk):
+            validate_data(self, X, skip_check_array=True)
+            for rows in gen_batches(len(X), _ROWS_AT_ONCE):
+                check_array(X[rows], dtype=FLOATS, estimator=self, input_name="X")
+            y = column_or_1d(y, warn=True)
+            check_consistent_length(X, y)
+        else:
+            X, y = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(y)
         classes = np.unique(y)
         if len(classes) < 2:
@@ -377,9 +390,13 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
 
     def _row_blocks(self, X: Any, n_rows: int = _ROWS_AT_ONCE) -> Iterator[NDArray[Any]]:
         check_is_fitted(self)
-        X = validate_data(self, as_host_array(X), dtype=FLOATS, reset=False)
+        X = on_disk(as_host_array(X))
+        if not isinstance(X, ArrayOnDisk):
+            X = validate_data(self, X, dtype=FLOATS, reset=False)
+            yield from (X[rows] for rows in gen_batches(len(X), n_rows))
+            return
         for rows in gen_batches(len(X), n_rows):
-            yield X[rows]
+            yield validate_data(self, X[rows], dtype=FLOATS, reset=False)
 
 
 def _warn_of_one_feature(name: str) -> None:

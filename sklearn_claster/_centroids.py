@@ -7,19 +7,20 @@ from typing import Any, TypeGuard
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, MiniBatchKMeans
 from torch import Tensor
 
 from ._equations import pairwise_distances, reinforce_update, reward, selection_scale
+from ._kmeans import kmeans, kmeans_plusplus
 from ._networks import CentroidSum, NetVLAD, NoClusters
-from ._torch_utils import to_numpy, to_tensor
+from ._rows import Rows
+from ._torch_utils import seeded_generator, to_tensor
 
 CENTROIDS = ("reinforce", "kmeans", "gradient", "netvlad", "random", None)
 # Readings of p_j, which the paper does not define.
 SELECTION_PROBABILITIES = ("scaled", "likas", "zero")
 
-# Above this many numbers K-means sees mini-batches.
-_FULL_KMEANS_SIZE = 50_000_000
+# The start is computed from as many random points as hold so many numbers.
+_MOST_NUMBERS = 50_000_000
 
 
 def is_given(centroids: Any) -> TypeGuard[NDArray[Any]]:
@@ -27,34 +28,49 @@ def is_given(centroids: Any) -> TypeGuard[NDArray[Any]]:
     return isinstance(centroids, np.ndarray)
 
 
+def check_given_centroids(parameters: Any, n_features: int) -> None:
+    """Raise if `centroids` is a matrix that does not fit points of so many features."""
+    given = parameters.centroids
+    if not is_given(given):
+        return
+    concatenated = parameters.use_semantics and parameters.fusion == "concatenate"
+    n_points = 2 * n_features if concatenated else n_features
+    with np.errstate(over="ignore"):  # the networks compute in float32
+        numbers = given.dtype.kind in "fiu" and np.isfinite(given.astype(np.float32)).all()
+    if not numbers or given.size == 0 or given.shape[1:] != (n_points,):
+        raise ValueError(
+            f"centroids is an array of shape {given.shape} and type {given.dtype}; expected "
+            f"finite numbers of shape (n_clusters, {n_points}), the width of a point for X "
+            f"with {n_features} features, use_semantics={parameters.use_semantics} and "
+            f"fusion={parameters.fusion!r}. Or name the centroids, one of "
+            f"{', '.join(map(repr, CENTROIDS))}."
+        )
+
+
 def is_refined(centroids: Any) -> bool:
     """Whether rewards move the centroids."""
     return isinstance(centroids, str) and centroids == "reinforce"
 
 
-def kmeans_centroids(
-    points: NDArray[np.float32], n_clusters: int, random_state: int
-) -> NDArray[np.float32]:
+def kmeans_centroids(points: Tensor, n_clusters: int, seed: int) -> Tensor:
     """Section 3.3: K-means on [x_i, a'(y_i)], (n, p) -> (K, p)."""
-    kmeans_class = KMeans if points.size <= _FULL_KMEANS_SIZE else MiniBatchKMeans
-    kmeans = kmeans_class(n_clusters=n_clusters, n_init=1, random_state=random_state)
-    return kmeans.fit(points).cluster_centers_.astype(np.float32)
+    centroids, _ = kmeans(points, kmeans_plusplus(points, n_clusters, seeded_generator(seed)))
+    return centroids
 
 
-def random_centroids(
-    points: NDArray[np.float32], n_clusters: int, random_state: int
-) -> NDArray[np.float32]:
+def random_centroids(points: Tensor, n_clusters: int, seed: int) -> Tensor:
     """The ablation "random": means of a random partition into equal shares, (n, p) -> (K, p)."""
-    order = np.random.RandomState(random_state).permutation(len(points))
-    return np.stack([points[part].mean(axis=0) for part in np.array_split(order, n_clusters)])
+    order = torch.randperm(len(points), generator=seeded_generator(seed)).to(points.device)
+    return torch.stack([points[part].mean(dim=0) for part in order.tensor_split(n_clusters)])
 
 
 def make_aggregation(
     centroids: str | NDArray[Any] | None,
-    points: Tensor,
+    points: Rows,
     n_clusters: int,
     weight: float | str,
-    random_state: int,
+    seed: int,
+    device: torch.device,
 ) -> NoClusters | CentroidSum | NetVLAD:
     """The map psi -> omega that the parameter `centroids` names, with its start.
 
@@ -64,11 +80,9 @@ def make_aggregation(
         return NoClusters()
     factor = 1.0 / n_clusters if weight == "mean" else float(weight)
     if is_given(centroids):
-        return CentroidSum(to_tensor(centroids, points.device), factor)
+        return CentroidSum(to_tensor(centroids, device), factor)
     start_at = random_centroids if centroids == "random" else kmeans_centroids
-    start = torch.as_tensor(
-        start_at(to_numpy(points), n_clusters, random_state), device=points.device
-    )
+    start = start_at(points.sample(_MOST_NUMBERS), n_clusters, seed)
     if centroids == "netvlad":  # its soft assignment sums to one: a mean already
         return NetVLAD(start, 1.0 if weight == "mean" else float(weight))
     return CentroidSum(start, factor, learnt=centroids == "gradient")
@@ -88,7 +102,7 @@ class Reinforcement:
     ----------
     clusters : CentroidSum
         The module whose centroids move.
-    points : Tensor of shape (n, p)
+    points : Rows of shape (n, p)
         All training points: the median distance to their nearest centroid sets the scale
         of the selection probability, once.
     alpha : float
@@ -102,7 +116,7 @@ class Reinforcement:
     def __init__(
         self,
         clusters: CentroidSum,
-        points: Tensor,
+        points: Rows,
         alpha: float,
         n_steps: int,
         selection_probability: str = "scaled",
@@ -116,8 +130,8 @@ class Reinforcement:
             self.scale = 1.0 if selection_probability == "likas" else 0.0
             return
         nearest = [
-            pairwise_distances(part, clusters.centroids).min(dim=1).values
-            for part in points.split(8192)
+            pairwise_distances(psi, clusters.centroids).min(dim=1).values
+            for psi, _ in points.blocks()
         ]
         self.scale = selection_scale(torch.cat(nearest))
 
@@ -125,15 +139,9 @@ class Reinforcement:
     def __call__(self, points: Tensor, probabilities: Tensor, y: Tensor) -> None:
         z = probabilities.gather(1, y[:, None])[:, 0]  # probability of the true class
         alpha = step_size(self.alpha, self.step, self.n_steps)
-        self.clusters.centroids.copy_(
-            reinforce_update(
-                self.clusters.centroids,
-                points,
-                z,
-                reward(probabilities, y),
-                alpha,
-                self.scale,
-                self.clip,
-            )
+        centroids = self.clusters.centroids
+        rewards = reward(probabilities, y)
+        centroids.copy_(
+            reinforce_update(centroids, points, z, rewards, alpha, self.scale, self.clip)
         )
         self.step += 1

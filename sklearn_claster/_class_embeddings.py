@@ -93,6 +93,10 @@ class ClassEmbeddings:
     def __reduce__(self) -> tuple[type, tuple[NDArray[Any], NDArray[np.float64]]]:
         return ClassEmbeddings, (self.labels, self.vectors)
 
+    def __sizeof__(self) -> int:
+        # Whoever sends objects to other machines asks: joblib's dask backend sends large ones once.
+        return object.__sizeof__(self) + self.labels.nbytes + self.vectors.nbytes
+
     def select(self, labels: ArrayLike) -> ClassEmbeddings:
         """The part of the table that holds these labels.
 
@@ -136,9 +140,10 @@ class ClassEmbeddings:
 
         Parameters
         ----------
-        table : ClassEmbeddings, mapping, DataFrame or (labels, vectors) tuple
+        table : ClassEmbeddings, mapping, DataFrame, (labels, vectors) tuple or future
             A mapping goes from label to vector; a DataFrame has one row per class
-            and the labels as its index.
+            and the labels as its index. A future, as from ``scatter`` of a dask client, stands
+            for the table that is its result.
         name : str, default="class_embeddings"
             What error messages call the table.
 
@@ -161,6 +166,8 @@ class ClassEmbeddings:
         >>> ClassEmbeddings.from_table({"archery": [1.0, 0.0], "yoyo": [0.0, 1.0]})
         ClassEmbeddings(2 classes, 2 features)
         """
+        if callable(getattr(table, "result", None)):  # a column "result" is not callable
+            table = table.result()
         if isinstance(table, cls):
             return table
         if isinstance(table, Mapping):

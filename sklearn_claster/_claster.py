@@ -19,13 +19,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseZeroShotClassifier
 from ._callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
-from ._centroids import CENTROIDS, SELECTION_PROBABILITIES, is_given, is_refined
+from ._centroids import (
+    CENTROIDS,
+    SELECTION_PROBABILITIES,
+    check_given_centroids,
+    is_given,
+    is_refined,
+)
 from ._inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, TestRule
 from ._learning import History, Plan, best_epoch, learn, search_epochs
 from ._model import ClasterModel, Scorer
 from ._networks import FUSIONS
 from ._parameters import check_choice, check_number, check_widths
-from ._torch_utils import resolve_device
+from ._processes import current
+from ._torch_utils import autocast, resolve_device
 
 # The paper's own values and sentences: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU. What the
 # paper does not say (temperature, batch size, warm-up, the neighbours of Eq. 6) keeps its default.
@@ -122,11 +129,12 @@ default="combined"
     weight_decay : float, default=5e-4
         Adam's weight decay for V (lambda in Eq. 3).
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" is a 32nd of the samples, but at least 8 and at most 256.
+        Rows per step. "auto" is a tenth of the samples up to 32 rows, beyond them a 32nd up to
+        256; at least 8.
     max_epochs : int, default=10
         Passes over the data that V trains for; the first half of the steps is a warm-up with
-        fixed centroids. The two other networks have budgets of their own: 300 steps over all
-        classes for a', 10 epochs for phi.
+        fixed centroids. The two other networks have budgets of their own: 100 to 300 steps over
+        all classes for a' (ten a class), 10 epochs for phi.
     reinforce_steps : int or "auto", default="auto"
         Steps after the warm-up, in which rewards move the centroids (other `centroids`
         train V for as many). "auto" is the second half of `max_epochs`; a number replaces it.
@@ -150,6 +158,9 @@ default="combined"
         gate believes in a side (Atzmon and Chechik, 2019). Not used by "stacking".
     device : str or torch.device, default="auto"
         Where to compute. "auto" picks CUDA, then MPS, then CPU.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the matrix products in training; all else, and `predict`, stays in float32.
+        "bfloat16" pays for wide layers on hardware that has it; not on MPS.
     random_state : int, RandomState instance or None, default=None
         Seed of first weights, clusters and order of samples. The same int gives the same
         model bit for bit on the CPU, with the same versions and number of threads. Torch's
@@ -218,6 +229,8 @@ default="combined"
     True
     """
 
+    _reads_in_parts = True
+
     def __init__(
         self,
         n_clusters: int = 6,
@@ -246,6 +259,7 @@ default="combined"
         bias_detector: Any = None,
         gate: str = "hard",
         device: str | torch.device = "auto",
+        precision: str = "float32",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -274,6 +288,7 @@ default="combined"
         self.bias_detector = bias_detector
         self.gate = gate
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -306,11 +321,14 @@ default="combined"
         return self._model.device
 
     @with_callbacks
-    def _fit_seen(
-        self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
-    ) -> None:
+    def _fit_seen(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
+        with autocast(resolve_device(self.device)):
+            self._learn(X, y, embeddings)
+
+    def _learn(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        self._check_given_centroids(X.shape[1])
+        seed = current.get().agree(seed)
+        check_given_centroids(self, X.shape[1])
         plan = Plan.of(self, len(X))
         validation = None
         if self.early_stopping and self._can_hold_out_classes():
@@ -366,7 +384,7 @@ default="combined"
         return False
 
     def _report(self, history: History) -> None:
-        if self.verbose:
+        if self.verbose and current.get().rank == 0:
             latest = {name: values[-1] for name, values in history.items()}
             print(  # noqa: T201
                 f"[ClasterZSL] epoch {len(history['loss'])}: loss {latest['loss']:.4f}, "
@@ -410,24 +428,9 @@ default="combined"
         self._check_test_rule()
         if self.inference == "visual" and not self.use_semantics:
             raise ValueError(VISUAL_NEEDS_SEMANTICS)
-        resolve_device(self.device)
-
-    def _check_given_centroids(self, n_features: int) -> None:
-        given = self.centroids
-        concatenated = self.use_semantics and self.fusion == "concatenate"
-        n_points = 2 * n_features if concatenated else n_features
-        if not is_given(given):
-            return
-        with np.errstate(over="ignore"):  # the networks compute in float32
-            numbers = given.dtype.kind in "fiu" and np.isfinite(given.astype(np.float32)).all()
-        if not numbers or given.size == 0 or given.shape[1:] != (n_points,):
-            raise ValueError(
-                f"centroids is an array of shape {given.shape} and type {given.dtype}; expected "
-                f"finite numbers of shape (n_clusters, {n_points}), the width of a point for X "
-                f"with {n_features} features, use_semantics={self.use_semantics} and "
-                f"fusion={self.fusion!r}. Or name the centroids, one of "
-                f"{', '.join(map(repr, CENTROIDS))}."
-            )
+        check_choice(self, "precision", ("float32", "bfloat16"))
+        if resolve_device(self.device).type == "mps" and self.precision != "float32":
+            raise ValueError("precision='bfloat16' is not available on MPS; expected 'float32'.")
 
     def _check_test_rule(self) -> None:
         """Raise for a wrong parameter of the test rule; these may be set after `fit` too."""

@@ -18,15 +18,19 @@ from torch.nn import functional as F
 # d_max - d_min below this share of d_max counts as a tie: Eq. 1 has no limit there.
 _TIE = {torch.float64: 1e-12}
 _TIE_DEFAULT = 1e-6
+_FEW = 25  # centroids, up to which forming differences is as fast as a matrix product
 
 
 def pairwise_distances(points: Tensor, centroids: Tensor) -> Tensor:
     """Euclidean distances d_ij = ||psi_i - c_j||, (n, p), (K, p) -> (n, K).
 
-    Differences are formed outright: the expansion |a|^2 - 2ab + |b|^2 loses half of
-    the digits where it matters, at a point that lies on its centroid.
+    Differences are formed outright: the expansion |a|^2 - 2ab + |b|^2 loses half of the
+    digits at a point that lies on its centroid. With many centroids, in float32, it is used
+    for its speed.
     """
-    return torch.cdist(points, centroids, compute_mode="donot_use_mm_for_euclid_dist")
+    outright = points.dtype == torch.float64 or len(centroids) <= _FEW
+    mode = "donot_use_mm_for_euclid_dist" if outright else "use_mm_for_euclid_dist"
+    return torch.cdist(points, centroids, compute_mode=mode)
 
 
 def distance_weights(distances: Tensor) -> Tensor:

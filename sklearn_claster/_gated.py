@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from ._gate_fitting import (
     rule_maker,
 )
 from ._gating import MODES, Gate, best_allowed, gated_scores, hard_log_proba, soft_log_proba
+from ._on_disk import in_memory
 from ._parameters import check_choice
 from ._preprocessing import row_mean
 
@@ -100,26 +102,30 @@ class GatedMixin:
         for name in ("_gate", "bias_detector_", "gate_threshold_"):
             self.__dict__.pop(name, None)
 
-    def _fit_gate(self, X: NDArray[Any], codes: NDArray[np.intp], hold_out: Any = None) -> None:
-        """Fit the gate of the fitted experts; none where there is nothing to decide."""
+    def _fit_gate(self, X: Any, codes: NDArray[np.intp], hold_out: Any = None) -> None:
+        """Fit the gate of the fitted experts; none where there is nothing to decide.
+
+        Of an array on disk it takes as many rows as are read at once.
+        """
         gate = detector = None
         has_table, space = self._has_table, self.space  # type: ignore[attr-defined]
         if self.bias_detector is not None and space == "gzsl" and has_table:
+            X, codes = in_memory(X, codes)
             enough = can_hold_out(codes)
             if not enough:
                 self._warn_of_few_classes(codes)
             if isinstance(self.bias_detector, str) and not enough:
                 gate = Gate(
-                    Stacking(),
-                    np.ones(1),
-                    0.0,
-                    0.0,
-                    1.0,
-                    1.0,
-                    np.nan,
-                    row_mean(X),
-                    np.float32,
-                    "stacking",
+                    rule=Stacking(),
+                    weights=np.ones(1),
+                    bias=0.0,
+                    threshold=0.0,  # the raw scores decide
+                    scale=1.0,
+                    sharpness=1.0,
+                    level=math.nan,
+                    feature_mean=row_mean(X),
+                    dtype=np.float32,
+                    mode="stacking",
                 )
             else:
                 gate = fit_gate(

@@ -17,13 +17,16 @@ from sklearn.utils import gen_batches
 
 from ._centroids import Reinforcement, is_given, is_refined, make_aggregation
 from ._inference import TestRule
+from ._input_space import InputSpace, class_means
 from ._model import ClasterModel
 from ._networks import CentroidSum, ClasterNet
-from ._preprocessing import InputSpace, row_mean, unit_rows
+from ._on_disk import ArrayOnDisk, rows_where
+from ._preprocessing import row_mean, unit_rows
+from ._processes import current
 from ._torch_utils import resolve_device, seeded_generator, to_numpy, to_tensor
 from ._training import EpochRecord, Optimization, fit_estimator, fit_projector, train_classifier
 
-PROJECTOR_STEPS = 300
+PROJECTOR_STEPS = 300  # at most: ten a class, but at least a hundred
 ESTIMATOR_EPOCHS = 10
 HELD_OUT_SHARE = 0.25  # of the seen classes, in the search for the number of epochs
 
@@ -46,7 +49,7 @@ class Plan:
         """Resolve "auto" and epochs into rows and steps."""
         batch_size = parameters.batch_size
         if batch_size == "auto":
-            batch_size = max(8, min(256, n_samples // 32))
+            batch_size = max(8, min(32, n_samples // 10), min(256, n_samples // 32))
         per_epoch = math.ceil(n_samples / batch_size)
         n_steps = parameters.max_epochs * per_epoch
         n_warm_up_steps = math.ceil(n_steps / 2)
@@ -66,7 +69,7 @@ class Plan:
 
 def learn(
     parameters: Any,
-    X: NDArray[Any],  # (n, f)
+    X: NDArray[Any] | ArrayOnDisk,  # (n, f)
     y: NDArray[np.intp],  # (n,) class codes
     embeddings: NDArray[np.float64],  # (S, s)
     seed: int,
@@ -79,48 +82,50 @@ def learn(
     nothing is written to it.
     """
     device = resolve_device(parameters.device)
-    input_space, embedding_mean = (
-        InputSpace.of(X, y if parameters.whiten else None),
-        row_mean(embeddings),
-    )
-    x = to_tensor(input_space(X), device)  # (n, f)
-    a = to_tensor(unit_rows(embeddings, embedding_mean), device)  # (S, s)
     labels = torch.as_tensor(y, device=device)  # (n,)
+    input_space, x = InputSpace.fit(X, labels if parameters.whiten else None, device)  # (n, f)
+    embedding_mean = row_mean(embeddings)
+    a = to_tensor(unit_rows(embeddings, embedding_mean), device)  # (S, s)
     net = ClasterNet(
-        x.shape[1],
+        X.shape[1],
         a.shape[1],
         parameters.hidden_layer_sizes,
         parameters.fusion if parameters.use_semantics else None,
         seeded_generator(seed),
         parameters.dropout,
     ).to(device)
+    processes = current.get()
+    processes.check_same_data(y, input_space.mean)
     optimization = Optimization(
         learning_rate=parameters.learning_rate,
         weight_decay=parameters.weight_decay,
         batch_size=plan.batch_size,
         order=seeded_generator(seed + 1),
         noise=seeded_generator(seed + 2, device),
+        precision=parameters.precision,
+        processes=processes,
     )
 
     clustered = x  # what K-means sees
     if parameters.use_semantics:
-        class_means, class_shares = _class_means(x, labels, len(a))
-        fit_projector(net, a, class_means, class_shares, optimization, PROJECTOR_STEPS)  # a -> a'
+        means, shares = (part.to(device, a.dtype) for part in class_means(x, labels, len(a)))
+        n_steps = min(PROJECTOR_STEPS, max(100, 10 * len(a)))
+        fit_projector(net, a, means, shares, optimization, n_steps)  # a -> a'
         with torch.no_grad():
             projected = net.project(a)  # (S, f)
+        _check_finite("a projected class", float(projected.abs().max()), parameters)
         fit_estimator(  # x -> phi
             net, x, labels, projected, optimization, ESTIMATOR_EPOCHS, parameters.mixup
         )
-        clustered = net.fuse(x, projected[labels])  # [x_i, a'(y_i)]
-    with torch.no_grad():
-        points = torch.cat([net.points(part) for part in x.split(8192)])  # psi, (n, p)
-    _check_finite("a point", float(points.abs().max() + clustered.abs().max()), parameters)
-
+        clustered = x.map(lambda rows, at: net.fuse(rows, projected[labels[at]]))  # [x_i, a'(y_i)]
     n_clusters = _usable_clusters(parameters, len(x))
     net.aggregation = make_aggregation(  # psi -> omega
-        parameters.centroids, clustered, n_clusters, parameters.centroid_weight, seed
-    ).to(device)
+        parameters.centroids, clustered, n_clusters, parameters.centroid_weight, seed, device
+    )
     del clustered
+    points = x.map(lambda rows, _: net.points(rows))  # psi, (n, p)
+    some, _ = next(points.blocks())  # a network that has diverged shows in any of them
+    _check_finite("a point", float(some.abs().max()), parameters)
     refine = None
     if is_refined(parameters.centroids) and isinstance(net.aggregation, CentroidSum):
         refine = Reinforcement(
@@ -159,7 +164,7 @@ def learn(
 
 def search_epochs(
     parameters: Any,
-    X: NDArray[Any],
+    X: NDArray[Any] | ArrayOnDisk,
     y: NDArray[np.intp],
     embeddings: NDArray[np.float64],
     seed: int,
@@ -171,7 +176,7 @@ def search_epochs(
     order = np.random.RandomState(seed).permutation(n_classes)
     held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
     inside = np.isin(y, kept)
-    X_held_out, y_held_out = X[~inside], np.searchsorted(held_out, y[~inside])
+    X_held_out, y_held_out = rows_where(X, ~inside), np.searchsorted(held_out, y[~inside])
     unseen, rule = np.zeros(n_held_out, dtype=bool), TestRule.of(parameters)
     accuracies: list[float] = []
 
@@ -186,7 +191,7 @@ def search_epochs(
 
     y_kept = np.searchsorted(kept, y[inside])
     plan = Plan.of(parameters, len(y_kept))
-    learn(parameters, X[inside], y_kept, embeddings[kept], seed, plan, validate)
+    learn(parameters, rows_where(X, inside), y_kept, embeddings[kept], seed, plan, validate)
     return accuracies
 
 
@@ -201,15 +206,6 @@ def best_epoch(accuracies: list[float]) -> int:
             stacklevel=2,
         )
     return n_epochs
-
-
-def _class_means(
-    x: torch.Tensor, y: torch.Tensor, n_classes: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean of every class, (S, f), and its share of the samples, (S,)."""
-    counts = torch.bincount(y, minlength=n_classes).to(x.dtype)
-    sums = torch.zeros(n_classes, x.shape[1], dtype=x.dtype, device=x.device).index_add_(0, y, x)
-    return sums / counts[:, None], counts / counts.sum()
 
 
 def _usable_clusters(parameters: Any, n_samples: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from ._inference import TEST_RULES, Candidates, TestRule, make_candidates
+from ._input_space import InputSpace
 from ._networks import CentroidSum, ClasterNet, NetVLAD
-from ._preprocessing import InputSpace, unit_rows
-from ._torch_utils import device_or_fallback, to_numpy, to_tensor
+from ._preprocessing import unit_rows
+from ._torch_utils import autocast, device_or_fallback, to_numpy
 
 
 class ClasterModel:
@@ -44,6 +46,8 @@ class ClasterModel:
         self.embedding_mean = embedding_mean
         self.seen = seen
         self._double_net: ClasterNet | None = None
+        self._to_inputs: dict[type, Callable[[NDArray[Any]], torch.Tensor]] = {}
+        self._scorer: Scorer | None = None  # the last one
 
     def net_in(self, dtype: type) -> ClasterNet:
         """The network in float32, or its float64 copy, which is made once."""
@@ -67,17 +71,23 @@ class ClasterModel:
     @torch.inference_mode()
     def represent(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """The representations omega of feature rows, (n, f) -> (n, p)."""
-        return to_numpy(self.net.represent(self.points(X)))
+        with autocast(self.device):
+            return to_numpy(self.net.represent(self.points(X)))
 
-    def points(self, X: NDArray[Any]) -> torch.Tensor:
+    def points(self, X: NDArray[Any], dtype: type = np.float32) -> torch.Tensor:
         """The points psi of feature rows, (n, f) -> (n, p)."""
-        return self.net.points(to_tensor(self.input_space(X), self.device))
+        if dtype not in self._to_inputs:
+            self._to_inputs[dtype] = self.input_space.on(self.device, dtype)
+        return self.net_in(dtype).points(self._to_inputs[dtype](X))
 
     def scorer(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: TestRule
     ) -> Scorer:
-        """What scores feature rows for these candidates (C, s)."""
-        return Scorer(self, vectors, is_seen, rule)
+        """What scores feature rows for these candidates (C, s), which are prepared once."""
+        scorer = self._scorer
+        if scorer is None or not scorer.serves(vectors, is_seen, rule):
+            self._scorer = scorer = Scorer(self, vectors, is_seen, rule)
+        return scorer
 
     def __getstate__(self) -> dict[str, Any]:
         aggregation = self.net.aggregation
@@ -148,18 +158,30 @@ class Scorer:
         """Scores of feature rows, (n, f) -> (n, C)."""
         double = X.dtype == np.float64 and self.model.device.type == "cpu"
         dtype: type = np.float64 if double else np.float32
-        if dtype not in self._prepared:
-            self._prepared[dtype] = self._prepare(dtype)
-        (net, candidates), device = self._prepared[dtype], self.model.device
-        points = net.points(torch.from_numpy(self.model.input_space(X, dtype)).to(device))
-        cosines = TEST_RULES[self.rule.inference](net, points, candidates, self.rule)
-        return to_numpy(cosines / self.rule.temperature)
+        with autocast(self.model.device):
+            if dtype not in self._prepared:
+                self._prepared[dtype] = self._prepare(dtype)
+            net, candidates = self._prepared[dtype]
+            points = self.model.points(X, dtype)
+            cosines = TEST_RULES[self.rule.inference](net, points, candidates, self.rule)
+            return to_numpy(cosines / self.rule.temperature)
+
+    def serves(
+        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: TestRule
+    ) -> bool:
+        """Whether these are its candidates and its rule."""
+        return (
+            rule == self.rule
+            and np.array_equal(vectors, self.vectors)
+            and np.array_equal(is_seen, self.is_seen)
+        )
 
     def _prepare(self, dtype: type) -> tuple[ClasterNet, Candidates]:
         net, device = self.model.net_in(dtype), self.model.device
+        vectors = unit_rows(self.vectors, self.model.embedding_mean, dtype)
         candidates = make_candidates(
             net,
-            torch.from_numpy(unit_rows(self.vectors, self.model.embedding_mean, dtype)).to(device),
+            torch.from_numpy(vectors).to(device),
             torch.as_tensor(self.is_seen, device=device),
             torch.tensor(self.model.seen.astype(dtype), device=device),
             self.rule.n_neighbors,

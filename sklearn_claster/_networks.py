@@ -189,3 +189,15 @@ class ClasterNet(nn.Module):
     def semantic_scores(self, points: Tensor, embeddings: Tensor) -> Tensor:
         """cos(V(omega), a) for every candidate, (n, p), (C, s) -> (n, C)."""
         return compatibility(self.classifier(self.represent(points)), embeddings)
+
+
+class SemanticMap(nn.Module):
+    """V(omega(psi)) as one module: what is trained together, (n, p) -> (n, s)."""
+
+    def __init__(self, net: ClasterNet) -> None:
+        super().__init__()
+        self.aggregation = net.aggregation
+        self.classifier = net.classifier
+
+    def forward(self, points: Tensor, noise: torch.Generator | None = None) -> Tensor:
+        return self.classifier(self.aggregation(points), noise)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -92,21 +93,42 @@ def to_numpy(tensor: Tensor) -> NDArray[Any]:
     return tensor.detach().cpu().numpy()
 
 
+def autocast(
+    device: torch.device, precision: str = "float32"
+) -> AbstractContextManager[torch.autocast | None]:
+    """Where matrix products have this precision, whatever the caller's own autocast says.
+
+    It keeps no copies of weights: within a caller's context those would never be renewed.
+    """
+    if device.type == "mps":  # products are in float32 there
+        return nullcontext()
+    enabled = precision == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
+
+
+def exact_device(device: torch.device) -> torch.device:
+    """Where float64 sums of this device's numbers are kept: MPS has no float64."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 def seeded_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A private generator: torch's global one never moves."""
     return torch.Generator(device=device).manual_seed(seed)
 
 
+def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
+    """Sizes of ceil(n_samples / batch_size) batches, which differ by one at most."""
+    n_batches = -(-n_samples // batch_size)
+    size, n_larger = divmod(n_samples, n_batches)
+    return [size + 1] * n_larger + [size] * (n_batches - n_larger)
+
+
 def shuffled_batches(
     n_samples: int, batch_size: int, generator: torch.Generator, device: torch.device
 ) -> Iterator[Tensor]:
-    """Random row indices of one epoch, in batches; the order is drawn on the CPU.
-
-    The rows of a short last batch are spread over all of them: batches differ by one at most.
-    """
+    """Random row indices of one epoch, in `batch_sizes`; the order is drawn on the CPU."""
     order = torch.randperm(n_samples, generator=generator).to(device)
-    n_batches = -(-n_samples // batch_size)
-    yield from order.tensor_split(n_batches)
+    yield from order.split(batch_sizes(n_samples, batch_size))
 
 
 def _best_available() -> str:

@@ -6,14 +6,18 @@ It is Adam throughout; the penalty of Eq. 3 is its weight decay.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ._equations import compatibility
-from ._networks import ClasterNet, NoClusters
-from ._torch_utils import shuffled_batches
+from ._networks import ClasterNet, NoClusters, SemanticMap
+from ._processes import ALONE, Processes
+from ._rows import Rows
+from ._torch_utils import autocast
 
 # a' is learnt from one point per class, so it needs a stronger penalty than V does.
 PROJECTOR_WEIGHT_DECAY = 2e-3
@@ -27,13 +31,19 @@ class Optimization:
     weight_decay: float
     batch_size: int
     order: torch.Generator  # of the rows, on the CPU
-    noise: torch.Generator  # of dropout, on the device
+    noise: torch.Generator  # of dropout and mixup, on the device
+    precision: str = "float32"  # of matrix products
+    processes: Processes = ALONE  # who shares the rows of a batch
 
     def adam(
         self, network: nn.Module, weight_decay: float, free: Iterable[nn.Parameter] = ()
     ) -> torch.optim.Adam:
         """Adam for a network, and for `free` parameters that no penalty shrinks."""
         return make_adam(network, self.learning_rate, weight_decay, free)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Where a network's forward pass has the chosen precision."""
+        return autocast(self.noise.device, self.precision)
 
 
 def make_adam(
@@ -92,7 +102,7 @@ def fit_class_means(
 
 def fit_estimator(
     net: ClasterNet,
-    x: Tensor,  # (n, f)
+    x: Rows,  # (n, f)
     y: Tensor,  # (n,)
     projected: Tensor,  # (S, f)
     optimization: Optimization,
@@ -104,19 +114,32 @@ def fit_estimator(
     With `mixup` (Zhang et al., ICLR 2018) it is trained on random points of the lines between two
     samples and their targets, so that it does not fall back on the seen classes in between.
     """
+    processes = optimization.processes
     adam = optimization.adam(net.estimator, 0.0)
+    estimator = processes.joined(net.estimator)
     for _ in range(n_epochs):
-        for rows in shuffled_batches(len(x), optimization.batch_size, optimization.order, x.device):
-            sample, target = x[rows], projected[y[rows]]
+        for sample, rows in x.batches(optimization.batch_size, optimization.order):
+            target = projected[y[rows]]
             if mixup:
-                order = torch.randperm(len(rows), generator=optimization.order).to(x.device)
-                share = torch.rand(
-                    (len(rows), 1), generator=optimization.noise, device=x.device, dtype=x.dtype
-                )
-                sample = torch.lerp(sample[order], sample, share)
-                target = torch.lerp(target[order], target, share)
-            phi = net.estimator(sample, optimization.noise)
-            descend(adam, ((phi - target) ** 2).sum(dim=1).mean())
+                sample, target = _between_neighbors(sample, target, optimization.noise)
+            with optimization.autocast():
+                phi = estimator(processes.part(sample), optimization.noise)
+            errors = ((phi - processes.part(target)) ** 2).sum(dim=1)
+            descend(adam, processes.mean_loss(errors, len(rows)))
+
+
+def _between_neighbors(
+    sample: Tensor, target: Tensor, noise: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random points between every row of a shuffled batch and the next, and between their targets.
+
+    The rows come in a random order, so the next one is a random partner.
+    """
+    share = torch.rand((len(sample), 1), generator=noise, device=noise.device).to(sample.dtype)
+    return (
+        torch.lerp(sample.roll(1, dims=0), sample, share),
+        torch.lerp(target.roll(1, dims=0), target, share),
+    )
 
 
 @dataclass
@@ -138,7 +161,7 @@ OnEpoch = Callable[[EpochRecord], bool]
 
 def train_classifier(
     net: ClasterNet,
-    points: Tensor,  # (n, p)
+    points: Rows,  # (n, p)
     y: Tensor,  # (n,)
     embeddings: Tensor,  # (S, s)
     temperature: float,
@@ -150,36 +173,37 @@ def train_classifier(
 ) -> None:
     """Eqs. 2-5: train V through the semantic softmax; after the warm-up, rewards move centroids.
 
-    Accumulates on the device and reads back once an epoch.
+    Nothing is read back from the device but once an epoch.
     """
     adam = optimization.adam(
         net.classifier, optimization.weight_decay, free=net.aggregation.parameters()
     )
+    processes = optimization.processes
+    semantic_map = processes.joined(SemanticMap(net))
     centroids = net.aggregation.centroids
     start = None if centroids is None else centroids.detach().clone()
     step = 0
     while step < n_steps:
-        sums = torch.zeros(2, device=points.device)  # loss, hits
-        n_seen = 0
-        for rows in shuffled_batches(
-            len(points), optimization.batch_size, optimization.order, points.device
-        ):
-            psi, target = points[rows], y[rows]
-            semantic = net.classifier(net.represent(psi), optimization.noise)  # (b, s)
-            logits = compatibility(semantic, embeddings) / temperature  # (b, S)
-            loss = nn.functional.cross_entropy(logits, target)
-            descend(adam, loss)
+        losses, hits, n_seen = [], [], 0  # on the device
+        for psi, rows in points.batches(optimization.batch_size, optimization.order):
+            target = y[rows]
+            with optimization.autocast():
+                semantic = semantic_map(processes.part(psi), optimization.noise)  # (b, s)
+            logits = compatibility(semantic.to(psi.dtype), embeddings) / temperature  # (b, S)
+            errors = nn.functional.cross_entropy(logits, processes.part(target), reduction="none")
+            descend(adam, processes.mean_loss(errors, len(rows)))
             with torch.no_grad():
+                logits = processes.whole(logits, len(rows))
                 if refine is not None and step >= n_warm_up_steps:
                     refine(psi, torch.softmax(logits, dim=1), target)
-                n_hits = (logits.argmax(dim=1) == target).sum()
-                sums += torch.stack([loss.detach() * len(rows), n_hits.to(sums.dtype)])
+                losses.append(processes.whole(errors, len(rows)).sum())
+                hits.append((logits.argmax(dim=1) == target).sum())
             n_seen += len(rows)
             step += 1
             if step == n_steps:
                 break
-        total_loss, hits = sums.tolist()
-        accuracy = hits / n_seen
+        total_loss = float(torch.stack(losses).sum())
+        accuracy = float(torch.stack(hits).sum()) / n_seen
         record = EpochRecord(
             loss=total_loss / n_seen,
             seen_accuracy=accuracy,
@@ -206,8 +230,10 @@ def _relative_movement(start: Tensor | None, now: Tensor | None) -> float:
 
 
 @torch.no_grad()
-def _cluster_counts(net: ClasterNet, points: Tensor) -> list[int]:
+def _cluster_counts(net: ClasterNet, points: Rows) -> list[int]:
     if isinstance(net.aggregation, NoClusters):
         return []
-    assigned = torch.cat([net.aggregation.assign(part) for part in points.split(8192)])
-    return torch.bincount(assigned, minlength=len(net.aggregation.centroids)).tolist()
+    counts = torch.zeros(len(net.aggregation.centroids), dtype=torch.int64)
+    for psi, _ in points.blocks():
+        counts += torch.bincount(net.aggregation.assign(psi), minlength=len(counts)).cpu()
+    return counts.tolist()

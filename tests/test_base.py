@@ -1043,6 +1043,7 @@ BAD_PARAMETERS = {
         *number("batch_size", ">0", whole=True, also="auto"),
         *number("max_epochs", ">0", whole=True),
         *number("reinforce_steps", "0", whole=True, also="auto"),
+        *choice("precision", None, "", "float16", "bf16", 32, torch.bfloat16),
         *choice("early_stopping", None, 0, 1, "auto", 0.25),
         *(case for case in number("verbose", "0", whole=True) if case[1] is not True),
         *[

@@ -14,7 +14,7 @@ import pytest
 from scipy.io import savemat
 
 from sklearn_claster import ClasterZSL, baselines
-from sklearn_claster._preprocessing import InputSpace
+from sklearn_claster._input_space import InputSpace
 from sklearn_claster.datasets import load_truze_split, make_zero_shot_classification
 from sklearn_claster.metrics import mean_per_class_accuracy
 
@@ -573,7 +573,7 @@ def test_a_whitened_baseline_is_the_baseline_on_whitened_rows(bench):
     X, y = data.data[is_seen], data.target[is_seen]
     parameters = {"gamma": 1.0, "lam": 1.0}
     model = methods.fit("ESZSL, whitened", parameters, 0, X, y, data.class_embeddings)
-    space = InputSpace.of(X, np.unique(y, return_inverse=True)[1])
+    space = InputSpace.fit(X, np.unique(y, return_inverse=True)[1])[0]
     plain = baselines.ESZSL(**parameters).fit(space(X), y, data.class_embeddings)
     unseen = data.data[~is_seen]
     np.testing.assert_allclose(

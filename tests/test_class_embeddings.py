@@ -1,6 +1,8 @@
 import copy
 import pickle
 import re
+import sys
+from concurrent.futures import Future
 from dataclasses import FrozenInstanceError
 from types import MappingProxyType
 
@@ -106,6 +108,14 @@ def test_integer_labels_stay_integers_and_booleans_booleans():
 def test_a_table_is_read_as_itself():
     one = table()
     assert ClassEmbeddings.from_table(one) is one
+
+
+def test_a_future_stands_for_the_table_that_it_holds():
+    future = Future()
+    future.set_result(table())
+    assert_same(ClassEmbeddings.from_table(future), table())
+    frame = pd.DataFrame(VECTORS, index=LABELS, columns=["result", "other"])
+    assert_same(ClassEmbeddings.from_table(frame), table())
 
 
 def test_one_class_with_one_feature_is_a_table():
@@ -303,6 +313,11 @@ def test_the_order_of_labels_does_not_matter():
 def test_repr_tells_the_size_only():
     assert repr(table()) == "ClassEmbeddings(3 classes, 2 features)"
     assert len(repr(ClassEmbeddings(range(1000), np.zeros((1000, 300))))) < 60
+
+
+def test_its_size_is_that_of_its_arrays():
+    small, large = [ClassEmbeddings(range(n), np.ones((n, 5))) for n in (2, 1000)]
+    assert sys.getsizeof(large) - sys.getsizeof(small) == 998 * (8 + 5 * 8)
 
 
 def test_select_takes_rows_by_label_in_sorted_order():

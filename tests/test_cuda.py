@@ -1,12 +1,14 @@
 """On an NVIDIA GPU: the same results as on the CPU, and models that load on either."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
-from sklearn_claster import BiasDetector, ClasterZSL
+from sklearn_claster import BiasDetector, ClasterZSL, _on_disk
+from sklearn_claster._kmeans import kmeans, kmeans_plusplus
 from sklearn_claster.baselines import DEM, FCLSWGAN
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -128,3 +130,58 @@ def test_baselines_agree_with_the_cpu_and_need_no_gpu_afterwards(problem, make):
     assert b"torch" not in pickle.dumps(cuda)
     expected, scores = cpu.decision_function(X_new), cuda.decision_function(X_new)
     np.testing.assert_allclose(scores, expected, rtol=0.0, atol=0.05)
+
+
+def test_no_step_waits_for_the_gpu(problem):
+    """Waits are counted: there are as many in a fit of eight times as many steps."""
+    X, y, table, _ = problem
+
+    def waits(batch_size):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                ClasterZSL(device="cuda", batch_size=batch_size, **SMALL).fit(X, y, table)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        return sum("synchronizing CUDA operation" in str(one.message) for one in found)
+
+    assert waits(8) == waits(64) > 0
+
+
+def test_k_means_is_the_same_on_both():
+    points = torch.from_numpy(np.random.RandomState(0).normal(size=(500, 8)))
+    cpu, cuda = (
+        kmeans(on, kmeans_plusplus(on, 5, torch.Generator().manual_seed(0)))[0]
+        for on in (points, points.cuda())
+    )
+    np.testing.assert_allclose(cuda.cpu(), cpu, atol=1e-8)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision(problem, precision):
+    X, y, table, X_new = problem
+    expected = ClasterZSL(device="cpu", **SMALL).fit(X, y, table).decision_function(X_new)
+    model = ClasterZSL(device="cuda", precision=precision, **SMALL).fit(X, y, table)
+    atol = 0.05 if precision == "float32" else 0.1 * np.ptp(expected)
+    np.testing.assert_allclose(model.decision_function(X_new), expected, rtol=0.0, atol=atol)
+
+
+def test_arrays_on_disk(problem, monkeypatch, tmp_path):
+    X, y, table, X_new = problem
+    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", 0)
+    np.save(tmp_path / "X.npy", X)
+    stored = np.load(tmp_path / "X.npy", mmap_mode="r")
+    cpu, cuda = (
+        ClasterZSL(device=device, **SMALL).fit(stored, y, table).decision_function(X_new)
+        for device in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(cuda, cpu, rtol=0.0, atol=0.05)
+
+
+def test_wide_layers_and_large_batches(problem):
+    X, y, table, X_new = problem
+    wide = SMALL | {"hidden_layer_sizes": (2048, 2048), "batch_size": 400}
+    assert np.isfinite(
+        ClasterZSL(device="cuda", **wide).fit(X, y, table).decision_function(X_new)
+    ).all()

@@ -1,17 +1,9 @@
 import numpy as np
-import paper_twin
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.covariance import ledoit_wolf
 
 import sklearn_claster._preprocessing as preprocessing
-from sklearn_claster import _preprocessing
-from sklearn_claster._preprocessing import (
-    InputSpace,
-    row_mean,
-    unit_rows,
-    within_class_whitening,
-)
+from sklearn_claster._preprocessing import row_mean, unit_rows
 
 LARGEST = np.finfo(np.float64).max
 
@@ -108,81 +100,3 @@ def test_the_input_stays_as_it_is(order):
     assert_array_equal(rows, before)
     assert_array_equal(mean, mean_before)
     assert not np.shares_memory(out, rows)
-
-
-# ------------------------------------------------------------------ whitening within classes
-
-
-def scattered(n_samples=200, n_features=5, n_classes=4, seed=0):
-    rng = np.random.RandomState(seed)
-    y = np.arange(n_samples) % n_classes
-    noise = rng.normal(size=(n_samples, n_features)) @ rng.normal(size=(n_features, n_features))
-    return 10 * rng.normal(size=(n_classes, n_features))[y] + noise, y
-
-
-def residuals(x, y):
-    return np.concatenate([x[y == label] - x[y == label].mean(axis=0) for label in np.unique(y)])
-
-
-@pytest.mark.parametrize(("n_samples", "n_features"), [(200, 5), (30, 40), (5000, 3), (9, 1)])
-def test_whitening_is_the_twin_and_scikit_learns_ledoit_wolf(n_samples, n_features):
-    x, y = scattered(n_samples, n_features)
-    whitening = within_class_whitening(x, y)
-    assert_allclose(whitening, paper_twin.within_class_whitening(x, y), rtol=1e-6, atol=1e-9)
-    shrunk, share = ledoit_wolf(residuals(x, y), assume_centered=True)
-    if share > 0.05:
-        inverse = np.linalg.inv(shrunk)
-        ratio = np.trace(shrunk) / n_features
-        assert_allclose(whitening @ whitening.T, inverse * ratio, rtol=1e-6, atol=1e-9)
-
-
-def test_whitened_classes_scatter_alike_in_all_directions():
-    x, y = scattered(20_000, 4)
-    before = np.linalg.eigvalsh(np.cov(residuals(x, y).T))
-    after = np.linalg.eigvalsh(np.cov(residuals(x @ within_class_whitening(x, y), y).T))
-    assert before.max() / before.min() > 100 > 5 > after.max() / after.min()  # shrunk a little
-
-
-def test_whitening_does_not_see_where_the_classes_are():
-    x, y = scattered()
-    moved = x + 100 * np.random.RandomState(1).normal(size=(4, 5))[y]
-    assert_allclose(within_class_whitening(moved, y), within_class_whitening(x, y), rtol=1e-6)
-
-
-def test_whitening_in_blocks_is_whitening_at_once(monkeypatch):
-    x, y = scattered()
-    whole = within_class_whitening(x, y)
-    monkeypatch.setattr(_preprocessing, "_ROWS_AT_ONCE", 7)
-    assert_allclose(within_class_whitening(x, y), whole, rtol=1e-10)
-
-
-@pytest.mark.parametrize(
-    "x", [np.eye(3), np.zeros((3, 2)), np.full((3, 2), 1e-30), np.array([[1e30, 0.0]] * 3)]
-)
-def test_classes_without_scatter_are_left_alone(x):
-    assert_array_equal(within_class_whitening(x, np.arange(3)), np.eye(x.shape[1]))
-
-
-def test_a_direction_without_scatter_is_not_blown_up():
-    x, y = scattered(5000, 3)
-    x[:, 1] = 7.0
-    assert np.linalg.norm(within_class_whitening(x, y), axis=1).max() < 1.01 * 0.05**-0.5 * 3**0.5
-
-
-def test_the_input_space_is_centred_whitened_and_of_unit_length():
-    x, y = scattered()
-    space = InputSpace.of(x, y)
-    out = space(x, np.float64)
-    assert out.dtype == np.float64
-    assert_allclose(np.linalg.norm(out, axis=1), 1.0)
-    once = unit_rows(x, x.mean(axis=0), np.float64) @ within_class_whitening(
-        unit_rows(x, x.mean(axis=0)), y
-    )
-    assert_allclose(out, unit_rows(once, once.mean(axis=0), np.float64), atol=1e-6)
-    assert_allclose(space(x), out, atol=1e-5)
-    assert_array_equal(InputSpace.of(x)(x), unit_rows(x, row_mean(x)))
-
-
-def test_the_scale_of_all_features_does_not_matter():
-    x, y = scattered()
-    assert_allclose(InputSpace.of(x * 1e20, y)(x * 1e20), InputSpace.of(x, y)(x), atol=1e-5)

@@ -1,0 +1,216 @@
+"""CLASTER as plain torch loops: the same arithmetic and step counts, and nothing around it.
+
+Written from the description of the method, with no import from the package; no checks, no
+callbacks, no history, no classes. What the estimator costs beyond this is its overhead.
+"""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from torch.nn import functional as F
+
+ROWS = 4096  # of a block in predict
+FULL_KMEANS = 50_000_000  # numbers; above, K-means sees mini-batches
+
+
+def network(widths):
+    """Dense layers with ReLU between them, as torch starts them."""
+    layers = []
+    for a, b in pairwise(widths):
+        layers += [torch.nn.Linear(a, b), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def step(adam, loss):
+    adam.zero_grad(set_to_none=True)
+    loss.backward()
+    adam.step()
+
+
+def omega(psi, centroids, weight):
+    """Eq. 1: distances, min-max normalised inverses, weighted sum of centroids."""
+    d = torch.cdist(psi, centroids, compute_mode="donot_use_mm_for_euclid_dist").clamp(min=1e-12)
+    near, far = d.min(dim=1, keepdim=True).values, d.max(dim=1, keepdim=True).values
+    eta = near * (far - d) / (d * (far - near).clamp(min=1e-12))
+    return psi + weight * (eta @ centroids), d
+
+
+def whitening(x, y, means):
+    """Inverse triangle of the shrunk covariance within classes (Ledoit and Wolf)."""
+    residuals = (x - means[y]).double()
+    n, f = residuals.shape
+    covariance = residuals.T @ residuals / n
+    variance = covariance.trace() / f
+    square = covariance.square().sum()
+    error = (residuals.square().sum(dim=1).square().mean() - square) / n
+    share = (error / (square - f * variance**2)).clamp(0.05, 1.0)
+    eye = torch.eye(f, dtype=torch.float64, device=x.device)
+    lower = torch.linalg.cholesky((1 - share) * covariance / variance + share * eye)
+    return torch.linalg.solve_triangular(lower, eye, upper=False).T
+
+
+def class_means(x, y, n_classes):
+    sums = torch.zeros(n_classes, x.shape[1], device=x.device).index_add_(0, y, x)
+    counts = torch.bincount(y, minlength=n_classes)
+    return sums / counts[:, None], counts / len(y)
+
+
+def first_centroids(points, n_clusters, seed):
+    points = points.cpu().numpy()
+    kind = KMeans if points.size <= FULL_KMEANS else MiniBatchKMeans
+    return kind(n_clusters, n_init=1, random_state=seed).fit(points).cluster_centers_
+
+
+def fit(
+    X, y, vectors, *, hidden=(512, 512), batch=256, epochs=10, reinforce_steps=None,
+    learning_rate=1e-3, weight=None, n_clusters=6, whiten=True, mixup=True, device="cpu", seed=0,
+):  # fmt: skip
+    """Learn from rows (n, f), class codes (n,) and class vectors (S, s); all that predict needs."""
+    x, y = torch.tensor(X, dtype=torch.float32, device=device), torch.as_tensor(y, device=device)
+    mean, n_classes = x.mean(dim=0), len(vectors)
+    model = {"mean": mean, "W": None}
+    x = F.normalize(x - mean, dim=1)
+    if whiten:
+        model["W"] = whitening(x, y, class_means(x, y, n_classes)[0]).float()
+        model["mean2"] = x.mean(dim=0) @ model["W"]
+        x = F.normalize(x @ model["W"] - model["mean2"], dim=1)
+    a = torch.tensor(vectors, dtype=torch.float32, device=device)
+    model["a_mean"] = a.mean(dim=0)
+    a = F.normalize(a - model["a_mean"], dim=1)
+    f, s, order = x.shape[1], a.shape[1], torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.random.manual_seed(seed)
+        widths = [(s, *hidden, f), (f, *hidden, f), (2 * f, *hidden, s)]
+        project, estimate, classify = (network(w).to(device) for w in widths)
+
+    def adam(net, decay):
+        parameters = net.parameters()
+        return torch.optim.Adam(parameters, lr=learning_rate, weight_decay=decay, fused=True)
+
+    def batches():
+        rows = torch.randperm(len(x), generator=order).to(device)
+        return rows.tensor_split(-(-len(x) // batch))
+
+    means, shares = class_means(x, y, n_classes)
+    optimiser = adam(project, 2e-3)
+    for _ in range(min(300, max(100, 10 * n_classes))):
+        step(optimiser, (shares[:, None] * (project(a) - means) ** 2).sum())
+    with torch.no_grad():
+        scale = (shares * project(a).square().sum(dim=1)).sum().sqrt()
+        targets = project(a) / scale
+    optimiser = adam(estimate, 0.0)
+    for _ in range(10):
+        for rows in batches():
+            sample, target = x.index_select(0, rows), targets[y[rows]]
+            if mixup:
+                share = torch.rand(len(rows), 1, generator=order).to(device)
+                sample = torch.lerp(sample.roll(1, 0), sample, share)
+                target = torch.lerp(target.roll(1, 0), target, share)
+            step(optimiser, (estimate(sample) - target).square().sum(dim=1).mean())
+    with torch.no_grad():
+        psi = torch.cat([x, estimate(x)], dim=1)
+        start = first_centroids(torch.cat([x, targets[y]], dim=1), n_clusters, seed)
+        centroids = torch.tensor(start, dtype=torch.float32, device=device)
+        weight = weight or 1.0 / n_clusters
+        nearest = omega(psi, centroids, weight)[1].min(dim=1).values
+        width = float(nearest.median()) / math.log(2.0 / 0.05 - 1.0)
+    optimiser = adam(classify, 5e-4)
+    n_warm_up = math.ceil(epochs * -(-len(x) // batch) / 2)
+    n_steps = epochs * -(-len(x) // batch)
+    n_steps = n_steps if reinforce_steps is None else n_warm_up + reinforce_steps
+    done = 0
+    while done < n_steps:
+        for rows in batches():
+            point, target = psi.index_select(0, rows), y[rows]
+            moved, _ = omega(point, centroids, weight)
+            logits = F.normalize(classify(moved), dim=1) @ a.T / 0.1
+            step(optimiser, F.cross_entropy(logits, target))
+            if done >= n_warm_up:
+                share = (done - n_warm_up) / (n_steps - n_warm_up)
+                alpha = 0.1 if share < 0.1 else 0.01 if share < 0.2 else 0.001
+                centroids = rewarded(centroids, point, logits.detach(), target, alpha, width)
+            done += 1
+            if done == n_steps:
+                break
+    return model | {
+        "a": a, "scale": scale, "project": project, "estimate": estimate, "classify": classify,
+        "centroids": centroids, "weight": weight,
+    }  # fmt: skip
+
+
+def rewarded(centroids, psi, logits, y, alpha, width):
+    """Eqs. 4-5: the nearest centroid of every point moves by what its decision earned."""
+    z = torch.softmax(logits, dim=1)
+    reward = torch.where(z.argmax(dim=1) == y, 1.0, -1.0)
+    mode = "donot_use_mm_for_euclid_dist"
+    distance, nearest = torch.cdist(psi, centroids, compute_mode=mode).min(dim=1)
+    chance = 2.0 * torch.sigmoid(-distance / width)
+    strength = reward * (z.gather(1, y[:, None])[:, 0] - chance).clamp(min=0.0)
+    own = F.one_hot(nearest, len(centroids)).to(psi.dtype)
+    pull = (own * strength[:, None]).T @ psi
+    pull -= (own * strength[:, None]).sum(dim=0)[:, None] * centroids
+    return centroids + alpha * pull / own.sum(dim=0).clamp(min=1.0)[:, None]
+
+
+def constants(model, device="cpu"):
+    """The same from a fitted ClasterZSL, as its saved state holds it."""
+    state = model._model.__getstate__()
+    arrays = {k: torch.tensor(v, device=device) for k, v in state["net"].items()}
+    space, sizes = state["input_space"], state["sizes"]
+    f, s = sizes["n_features"], sizes["n_embedding_features"]
+    hidden = sizes["hidden_layer_sizes"]
+    nets = {
+        "project": (s, *hidden, f),
+        "estimate": (f, *hidden, f),
+        "classify": (2 * f, *hidden, s),
+    }
+    names = {"project": "projector", "estimate": "estimator", "classify": "classifier"}
+    made = {}
+    for name, widths in nets.items():
+        net = network(widths).to(device)
+        for i, layer in enumerate(net[::2]):
+            for kind in ("weight", "bias"):
+                getattr(layer, kind).data = arrays[f"{names[name]}.layers.{i}.{kind}"]
+        made[name] = net
+
+    def single(array):
+        return None if array is None else torch.tensor(np.float32(array), device=device)
+
+    return made | {
+        "mean": single(space["mean"]), "W": single(space["whitening"]),
+        "mean2": single(space["whitened_mean"]), "a_mean": single(state["embedding_mean"]),
+        "a": single(state["seen"]), "scale": arrays["projection_scale"],
+        "centroids": arrays["aggregation.centroids"], "weight": state["centroid_weight"],
+    }  # fmt: skip
+
+
+def rectified(rows, seen):
+    """Eq. 6 with three neighbours."""
+    rows, seen = F.normalize(rows, dim=1), F.normalize(seen, dim=1)
+    similarity, nearest = (rows @ seen.T).topk(min(3, len(seen)), dim=1)
+    return F.normalize(rows + (similarity[:, :, None] * seen[nearest]).mean(dim=1), dim=1)
+
+
+@torch.inference_mode()
+def predict(model, X, vectors):
+    """Positions of the best of unseen candidates (C, s) for rows (n, f), in blocks of rows."""
+    device = model["mean"].device
+    vectors = torch.tensor(vectors, dtype=torch.float32, device=device)
+    candidates = F.normalize(vectors - model["a_mean"], dim=1)
+    visual = rectified(model["project"](candidates), model["project"](model["a"]))
+    visual = F.normalize(torch.cat([visual, visual], dim=1), dim=1)
+    semantic = rectified(candidates, model["a"])
+    best = []
+    for rows in torch.as_tensor(X).split(ROWS):
+        x = F.normalize(rows.to(device) - model["mean"], dim=1)
+        if model["W"] is not None:
+            x = F.normalize(x @ model["W"] - model["mean2"], dim=1)
+        psi = torch.cat([x, model["estimate"](x)], dim=1)
+        moved, _ = omega(psi, model["centroids"], model["weight"])
+        score = 0.1 * F.normalize(model["classify"](moved), dim=1) @ semantic.T
+        score += 0.9 * F.normalize(psi, dim=1) @ visual.T
+        best.append(score.argmax(dim=1))
+    return torch.cat(best).cpu().numpy()

@@ -1,0 +1,63 @@
+"""K-means on the device of its points; its start is drawn on the CPU and so the same everywhere."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_MOST_ITERATIONS = 300
+_STILL = 1e-6  # of the centroids' size: a smaller movement is none
+
+
+def kmeans_plusplus(points: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
+    """First centroids far from each other, (n, p) -> (K, p).
+
+    Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", 2007. Every next
+    centroid is a point, drawn with the square of its distance to the nearest one so far; of
+    2 + log K candidates the one that helps most is taken, as in scikit-learn.
+    """
+    n_trials = 2 + int(math.log(n_clusters))
+    first = torch.randint(len(points), (1,), generator=generator)
+    chosen = [first.to(points.device)]
+    nearest = _squared_distances(points, points[chosen[0]])[:, 0]  # (n,)
+    for _ in range(1, n_clusters):
+        total = nearest.cumsum(dim=0)
+        draws = torch.rand(n_trials, generator=generator).to(points.device, points.dtype)
+        candidates = torch.searchsorted(total, draws * total[-1]).clamp(max=len(points) - 1)
+        distances = _squared_distances(points, points[candidates])  # (n, trials)
+        distances = torch.minimum(distances, nearest[:, None])
+        best = distances.sum(dim=0).argmin()
+        nearest = distances[:, best]
+        chosen.append(candidates[best : best + 1])
+    return points[torch.cat(chosen)]
+
+
+def kmeans(points: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
+    """Lloyd's algorithm from these centroids until they stay where they are, (n, p) -> (K, p).
+
+    The number of passes over the points comes second.
+
+    A centroid that loses all its points moves to the point that is farthest from its own.
+    """
+    for number in range(1, _MOST_ITERATIONS + 1):
+        before = centroids
+        assigned = (0.5 * (before**2).sum(dim=1) - points @ before.T).argmin(dim=1)  # (n,)
+        members = F.one_hot(assigned, len(before)).to(points.dtype)  # (n, K)
+        counts = members.sum(dim=0)
+        centroids = (members.T @ points) / counts.clamp(min=1.0)[:, None]
+        if empty := torch.nonzero(counts == 0.0)[:, 0].tolist():
+            distances = (points - before[assigned]).norm(dim=1)
+            centroids[empty] = points[distances.topk(len(empty)).indices]
+        if (centroids - before).norm() <= _STILL * before.norm():
+            break
+    return centroids, number
+
+
+def _squared_distances(points: Tensor, centroids: Tensor) -> Tensor:
+    """(n, p), (K, p) -> (n, K)."""
+    products = points @ centroids.T
+    squares = torch.linalg.vector_norm(points, dim=1, keepdim=True) ** 2
+    return (squares + (centroids**2).sum(dim=1) - 2.0 * products).clamp(min=0.0)

@@ -1,0 +1,96 @@
+"""Arrays larger than memory: numpy.memmap, and what HDF5 and zarr offer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Smaller arrays are read whole: what happens to them is what happens to arrays in memory.
+READ_WHOLE_BYTES = 256 * 2**20
+_READ_AT_ONCE = 4096
+
+
+class ArrayOnDisk:
+    """Rows of a two-dimensional array that is read in parts.
+
+    Parameters
+    ----------
+    array : array-like of shape (n, f)
+        What is read from: it has `shape` and `dtype`, and gives rows for a slice.
+    positions : ndarray of shape (n_rows,), default=None
+        Which of its rows these are, ascending; by default all.
+    """
+
+    def __init__(self, array: Any, positions: NDArray[np.intp] | None = None) -> None:
+        self.array = array
+        self.positions = positions
+        self.dtype = np.dtype(array.dtype)
+        n_rows = array.shape[0] if positions is None else len(positions)
+        self.shape = (int(n_rows), int(array.shape[1]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """The rows of a slice, read into memory."""
+        if self.positions is None:
+            return np.asarray(self.array[rows])
+        positions = self.positions[rows]
+        if not len(positions):
+            return np.empty((0, self.shape[1]), dtype=self.dtype)
+        first = int(positions[0])
+        return np.asarray(self.array[first : int(positions[-1]) + 1])[positions - first]
+
+
+def on_disk(X: Any) -> Any:
+    """`X` as an `ArrayOnDisk` if it is an array on disk that is too large to be read whole.
+
+    Smaller arrays on disk come back in memory, all else comes back as it is.
+    """
+    if not _is_on_disk(X):
+        return X
+    rows = ArrayOnDisk(X)
+    if rows.shape[0] * rows.shape[1] * rows.dtype.itemsize <= READ_WHOLE_BYTES:
+        return rows[:]
+    return rows
+
+
+def rows_where(X: NDArray[Any] | ArrayOnDisk, mask: NDArray[np.bool_]) -> Any:
+    """The rows of a mask; of an array on disk nothing is read yet."""
+    if not isinstance(X, ArrayOnDisk):
+        return X[mask]
+    positions = np.arange(len(X)) if X.positions is None else X.positions
+    return ArrayOnDisk(X.array, positions[mask])
+
+
+def in_memory(
+    X: NDArray[Any] | ArrayOnDisk, y: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Rows and their class codes in memory: of an array on disk as many random ones as it may take.
+
+    Every class keeps its share of rows, and at least one.
+    """
+    if not isinstance(X, ArrayOnDisk):
+        return X, y
+    n_rows = max(1, READ_WHOLE_BYTES // (X.shape[1] * X.dtype.itemsize))
+    rank = np.empty(len(y), dtype=np.intp)  # of a row within its class, shuffled
+    shuffled = np.random.RandomState(0).permutation(len(y))
+    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
+    counts = np.bincount(y)
+    rank[by_class] = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = rank < np.maximum(1, counts * n_rows // len(y))[y]
+    parts = range(0, len(X), _READ_AT_ONCE)
+    rows = [X[a : a + _READ_AT_ONCE][chosen[a : a + _READ_AT_ONCE]] for a in parts]
+    return np.concatenate(rows), y[chosen]
+
+
+def _is_on_disk(X: Any) -> bool:
+    if isinstance(X, np.ndarray):
+        return isinstance(X, np.memmap) and X.ndim == 2
+    if hasattr(X, "__dask_graph__"):  # every part would be computed anew
+        return False
+    # h5py.Dataset and zarr.Array; their `chunks` may be None
+    has_parts = hasattr(X, "chunks") and hasattr(X, "dtype") and hasattr(X, "__getitem__")
+    return has_parts and len(getattr(X, "shape", ())) == 2

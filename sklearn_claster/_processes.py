@@ -1,0 +1,82 @@
+"""One fit on several processes: who takes which rows of a batch, and what they tell each other."""
+
+from __future__ import annotations
+
+import hashlib
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from torch import Tensor, distributed, nn
+
+
+class Processes:
+    """The processes that share a fit; this one alone, if there is no group.
+
+    All have the same data and draw the same batches. Each computes with every `size`-th row of a
+    batch, and gradients are summed, so that a step is the step that one process would take.
+
+    Parameters
+    ----------
+    group : torch.distributed.ProcessGroup or None
+        Who they are.
+    """
+
+    def __init__(self, group: Any = None) -> None:
+        self.group = group
+        self.rank = 0 if group is None else distributed.get_rank(group)
+        self.size = 1 if group is None else distributed.get_world_size(group)
+
+    def part(self, rows: Tensor) -> Tensor:
+        """The rows of a batch that are this process' own, (b, .) -> (about b / size, .)."""
+        return rows if self.group is None else rows[self.rank :: self.size]
+
+    def whole(self, part: Tensor, n_rows: int) -> Tensor:
+        """The rows of a batch from the parts of all, (about b / size, .) -> (b, .)."""
+        if self.group is None:
+            return part
+        rows = part.new_zeros((n_rows, *part.shape[1:]))
+        rows[self.rank :: self.size] = part
+        distributed.all_reduce(rows, group=self.group)
+        return rows
+
+    def mean_loss(self, losses: Tensor, n_rows: int) -> Tensor:
+        """The mean loss over a batch, for a backward pass, from the losses of this part.
+
+        Gradients of a `joined` module are averaged over processes, so that each one's share of
+        the mean counts `size` times.
+        """
+        return losses.sum() * (self.size / n_rows)
+
+    def joined(self, module: nn.Module) -> nn.Module:
+        """The module, with gradients that are averaged over all processes as they come."""
+        if self.group is None:
+            return module
+        return nn.parallel.DistributedDataParallel(
+            module, process_group=self.group, broadcast_buffers=False
+        )
+
+    def agree(self, number: int) -> int:
+        """The first process' number."""
+        return number if self.group is None else int(self._gathered(number)[0])
+
+    def check_same_data(self, y: np.ndarray[Any, Any], mean: np.ndarray[Any, Any]) -> None:
+        """Raise if the processes have different labels or features."""
+        if self.group is None:
+            return
+        found = self._gathered(hashlib.sha256(y.tobytes() + mean.tobytes()).hexdigest())
+        if len(set(found)) > 1:
+            raise ValueError(
+                f"The {self.size} processes of this fit have different data; expected the same X, "
+                "y and class table in each. The rows of every batch are shared out inside fit: do "
+                "not cut X into parts before."
+            )
+
+    def _gathered(self, found: Any) -> list[Any]:
+        everyone = [None] * self.size
+        distributed.all_gather_object(everyone, found, group=self.group)
+        return everyone
+
+
+ALONE = Processes()
+current: ContextVar[Processes] = ContextVar("processes", default=ALONE)

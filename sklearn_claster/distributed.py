@@ -1,0 +1,58 @@
+"""One fit on several processes or GPUs, by data parallelism."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import distributed
+
+from ._processes import Processes, current
+
+__all__ = ["data_parallel"]
+
+
+@contextmanager
+def data_parallel(group: Any = None) -> Iterator[None]:
+    """Share the batches of every `ClasterZSL.fit` inside among the processes of a group.
+
+    All processes make the same calls with the same data, as is usual with ``torchrun``. Each
+    takes its share of every batch, gradients are averaged by
+    `torch.nn.parallel.DistributedDataParallel`, and rewards move the same centroids
+    everywhere: the fitted models are equal, and up to rounding the model that one process
+    would have learnt (with `dropout` up to the noise). It pays where the arithmetic of a
+    batch is large: wide layers, large batches.
+
+    Parameters
+    ----------
+    group : torch.distributed.ProcessGroup, default=None
+        Who takes part; by default all processes.
+
+    Raises
+    ------
+    RuntimeError
+        If ``torch.distributed.init_process_group`` was not called before.
+    ValueError
+        From `fit`, if the processes have different data.
+
+    Examples
+    --------
+    >>> import torch.distributed
+    >>> from sklearn_claster import ClasterZSL
+    >>> from sklearn_claster.distributed import data_parallel
+    >>> def train(X, y, table):  # in a script that is started by torchrun
+    ...     torch.distributed.init_process_group("nccl")
+    ...     with data_parallel():
+    ...         return ClasterZSL(random_state=0).fit(X, y, table)
+    """
+    if not distributed.is_available() or not distributed.is_initialized():
+        raise RuntimeError(
+            "data_parallel needs a process group: start the script with torchrun and call "
+            "torch.distributed.init_process_group first."
+        )
+    token = current.set(Processes(group if group is not None else distributed.group.WORLD))
+    try:
+        yield
+    finally:
+        current.reset(token)

@@ -1,0 +1,137 @@
+"""One fit on several processes: the model that one process would have learnt."""
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_claster import ClasterZSL
+from sklearn_claster._processes import Processes
+from sklearn_claster.datasets import make_zero_shot_classification
+from sklearn_claster.distributed import data_parallel
+
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
+    reason="this build of torch has no gloo",
+)
+CASES = {
+    "default": {},
+    "alpha": {"alpha": 1.0, "max_epochs": 6},
+    "gradient": {"centroids": "gradient"},
+    "netvlad": {"centroids": "netvlad"},
+    "without clusters": {"centroids": None, "mixup": False},
+    "without semantics": {"use_semantics": False},
+    "early stopping": {"early_stopping": True},
+    "no seed": {"random_state": None},
+    "gated": {"space": "gzsl", "bias_detector": "stacking"},
+    "tiny batches": {"batch_size": 1, "max_epochs": 2},
+}
+
+
+def problem():
+    data = make_zero_shot_classification(
+        n_samples=150, n_features=12, n_seen=6, n_unseen=3, random_state=0
+    )
+    seen = np.isin(data.target, data.seen_classes)
+    return data.data[seen], data.target[seen], data.class_embeddings, data.data[~seen]
+
+
+def make(case):
+    parameters = {"hidden_layer_sizes": (16,), "max_epochs": 4, "random_state": 0, "device": "cpu"}
+    return ClasterZSL(**(parameters | CASES[case]))
+
+
+def work(rank, size, folder):
+    """What each process does: every case, and a fit with different data."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size
+    )
+    X, y, table, _ = problem()
+    found = {}
+    with data_parallel():
+        for case in CASES:
+            found[case] = pickle.dumps(make(case).fit(X, y, table))
+        try:
+            make("default").fit(X[rank::size], y[rank::size], table)
+        except ValueError as error:
+            found["error"] = str(error)
+    found["afterwards"] = pickle.dumps(make("default").fit(X, y, table))
+    torch.distributed.destroy_process_group()
+    (folder / f"{rank}.pickle").write_bytes(pickle.dumps(found))
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def found(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    torch.multiprocessing.spawn(work, args=(request.param, folder), nprocs=request.param)
+    return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(request.param)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_several_processes_learn_what_one_does(found, case):
+    X, y, table, X_new = problem()
+    models = [pickle.loads(one[case]) for one in found]
+    scores = [model.decision_function(X_new) for model in models]
+    for other in scores[1:]:
+        np.testing.assert_allclose(other, scores[0], rtol=0.0, atol=1e-4)
+    if case == "no seed":
+        return
+    alone = make(case).fit(X, y, table)
+    np.testing.assert_allclose(scores[0], alone.decision_function(X_new), rtol=0.0, atol=1e-3)
+    for name in ("loss", "seen_accuracy", "centroid_movement"):
+        np.testing.assert_allclose(models[0].history_[name], alone.history_[name], atol=1e-3)
+    if alone.cluster_centers_ is not None:
+        np.testing.assert_allclose(models[0].cluster_centers_, alone.cluster_centers_, atol=1e-4)
+
+
+def test_each_process_takes_its_share_of_a_batch():
+    """A fit whose processes had all the rows would learn the same: count the rows instead."""
+    parts = []
+    for rank in range(3):
+        processes = Processes()
+        processes.group, processes.rank, processes.size = object(), rank, 3
+        parts.append(processes.part(torch.arange(10)).tolist())
+    assert parts == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
+
+
+def test_processes_with_different_data_are_told(found):
+    for one in found:
+        assert "have different data; expected the same X, y and class table" in one["error"]
+
+
+def test_outside_of_it_a_process_works_alone(found):
+    X, y, table, X_new = problem()
+    alone = make("default").fit(X, y, table).decision_function(X_new)
+    for one in found:
+        np.testing.assert_array_equal(
+            pickle.loads(one["afterwards"]).decision_function(X_new), alone
+        )
+
+
+def test_without_a_group_the_cure_is_named():
+    with pytest.raises(RuntimeError, match="start the script with torchrun"), data_parallel():
+        pass
+
+
+def test_the_script_of_the_documentation_runs(tmp_path):
+    page = Path(__file__).parents[1] / "docs/beyond_one_machine.md"
+    script = re.search(r"^```py\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "train.py").write_text(script[1], "utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node=2", "train.py"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0.5
