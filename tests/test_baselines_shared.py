@@ -108,7 +108,7 @@ def test_every_check_of_scikit_learn(estimator, check):
     check(estimator)
 
 
-@pytest.mark.scikit_learn(1, 8)  # older versions have the check for other estimators only
+@pytest.mark.scikit_learn(1, 9)  # older versions have the check for other estimators only
 def test_the_check_that_needs_array_api_dispatch():
     """The variable has to be set before SciPy is imported: in a process of its own."""
     script = """
