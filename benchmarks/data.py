@@ -8,6 +8,7 @@ is a data set too. The name of a file or folder is the name of the data set.
 """
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +54,14 @@ class Problem:
         parts = [part for rows in (learn, held, unseen) for part in (X[rows], y[rows])]
         seen, unseen = (table.select(np.unique(y[rows])) for rows in (learn, unseen))
         return cls(*parts, seen, unseen)
+
+
+def default_folders():
+    """The folder of data sets that the environment names, or the one beside the checkout if any."""
+    if named := os.environ.get("CLASTER_DATA"):
+        return [Path(named)]
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return [beside] if beside.is_dir() else []
 
 
 def find_sources(paths):

@@ -7,7 +7,6 @@ a variant learns the rest and names the held-out ones. At most 40 rows a class a
 """
 
 import argparse
-import os
 import sys
 from itertools import product
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
-from data import change_training, find_sources, load_problem, names_of_embeddings
+from data import change_training, default_folders, find_sources, load_problem, names_of_embeddings
 from figures import interval
 from rows import ROOT, command
 from threadpoolctl import threadpool_limits
@@ -115,8 +114,8 @@ def main():
     parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument(
         "--data", type=Path, nargs="+", metavar="PATH",
-        default=[Path(os.environ.get("CLASTER_DATA", ROOT.parent / "shared" / "data"))],
-        help="data sets as in run.py (default: the folder CLASTER_DATA, or ../shared/data)",
+        default=default_folders(),
+        help="data sets as in run.py, with the same default",
     )  # fmt: skip
     parser.add_argument("--splits", type=int, default=1, help="class splits a data set")
     parser.add_argument("--folds", type=int, default=2, help="hold-outs a split")

@@ -22,7 +22,7 @@ import joblib
 import numpy as np
 import sklearn
 import torch
-from data import SEEN_TEST_SHARE, find_sources, load_problem
+from data import SEEN_TEST_SHARE, default_folders, find_sources, load_problem
 from rows import ROOT
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
@@ -209,8 +209,8 @@ def make_parser():
     parser.add_argument("--splits", nargs="+", help="only these, for example: own 0 truze")
     parser.add_argument(
         "--data", type=Path, nargs="+", metavar="PATH",
-        default=[Path(os.environ.get("CLASTER_DATA", ROOT.parent / "shared" / "data"))],
-        help="data sets as in run.py (default: the folder CLASTER_DATA, or ../shared/data)",
+        default=default_folders(),
+        help="data sets as in run.py, with the same default",
     )  # fmt: skip
     parser.add_argument("--epochs", type=int, help="max_epochs of ClasterZSL, for a quick look")
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")

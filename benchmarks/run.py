@@ -12,14 +12,13 @@ the file then.
 """
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from centroid_study import centroid_study
-from data import OWN, TRUZE, find_sources
+from data import OWN, TRUZE, default_folders, find_sources
 from measure import measure
 from methods import METHODS, check_available
 from pages import write_pages
@@ -39,9 +38,9 @@ def make_parser():
     )  # fmt: skip
     parser.add_argument(
         "--data", type=Path, nargs="+", metavar="PATH",
-        default=[Path(os.environ.get("CLASTER_DATA", ROOT.parent / "shared" / "data"))],
+        default=default_folders(),
         help=".npz files, folders of them, and folders with an xlsa17 pair of .mat files "
-        "(default: the folder CLASTER_DATA, or ../shared/data)",
+        "(default: the folder CLASTER_DATA, or ../shared/data if there is one)",
     )  # fmt: skip
     parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument(

@@ -224,6 +224,9 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         """
         labels = self._candidates(unseen_embeddings)[0].labels
         y = column_or_1d(as_host_array(y))
+        if sample_weight is not None:  # scikit-learn checks it from 1.8 on
+            weight = as_host_array(sample_weight)
+            sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
         known = np.isin(y, labels)
         if self._has_table and not known.all():
             share = "None" if not known.any() else f"Only {np.mean(known):.0%}"

@@ -28,24 +28,40 @@ def check_number(
     kind: type[Integral] | type[Real],
     low: float,
     high: float = np.inf,
+    **options: Any,
+) -> None:
+    """Raise unless the parameter is such a number; the options are those of `check_value`."""
+    check_value(getattr(estimator, name), name, kind, low, high, **options)
+
+
+def check_value(
+    value: Any,
+    name: str,
+    kind: type[Integral] | type[Real],
+    low: float,
+    high: float = np.inf,
     *,
     low_allowed: bool = True,
     also: tuple[Any, ...] = (),
+    cure: str = "",
 ) -> None:
-    """Raise unless the parameter is such a number between `low` and `high`, or in `also`."""
-    value = getattr(estimator, name)
+    """Raise unless the value is such a number between `low` and `high`, or in `also`."""
     if any(value is choice or (isinstance(value, str) and value == choice) for choice in also):
         return
     word = "an integer" if kind is Integral else "a number"
     opening = "[" if low_allowed else "("
     closing = "]" if np.isfinite(high) else ")"
     alternatives = "".join(f", or {choice!r}" for choice in also)
-    expected = f"expected {word} in {opening}{low}, {high}{closing}{alternatives}"
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name}={value!r} has the wrong type; {expected}.")
-    number: Any = value
-    if not low <= number <= high or (number == low and not low_allowed) or number == np.inf:
-        raise ValueError(f"{name}={value!r} is out of range; {expected}.")
+    expected = f"expected {word} in {opening}{low}, {high}{closing}{alternatives}. {cure}".strip()
+    if not is_number(value, kind):
+        raise TypeError(f"{name}={value!r} has the wrong type; {expected}")
+    if not low <= value <= high or (value == low and not low_allowed) or value == np.inf:
+        raise ValueError(f"{name}={value!r} is out of range; {expected}")
+
+
+def is_number(value: Any, kind: type) -> bool:
+    """Whether a value is such a number; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def check_widths(estimator: Any, name: str) -> None:
@@ -58,7 +74,7 @@ def check_widths(estimator: Any, name: str) -> None:
             f"{name}={widths!r} has the wrong type; expected a sequence of widths, "
             "for example (512,)."
         )
-    if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in widths):
+    if any(not is_number(n, Integral) or n < 1 for n in widths):
         raise ValueError(
             f"{name}={widths!r} holds something else than positive integers; "
             "expected for example (512,), or () for linear maps."

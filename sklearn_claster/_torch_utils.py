@@ -24,6 +24,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if isinstance(device, str) and device == "auto":
         return torch.device(_best_available())
     try:
+        if not isinstance(device, (str, torch.device)):  # of a number torch makes what it finds
+            raise TypeError("neither a string nor a torch.device")
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(

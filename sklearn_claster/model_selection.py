@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length, check_random_state
 
+from ._parameters import is_number
 from ._scorers import (
     ausuc_scorer,
     class_purity_scorer,
@@ -49,11 +50,11 @@ class _ClassSplitter(BaseCrossValidator):
         seen_fraction: float,
         random_state: int | np.random.RandomState | None,
     ) -> None:
-        if not _is_number(n_splits, Integral) or n_splits < min_splits:
+        if not is_number(n_splits, Integral) or n_splits < min_splits:
             raise ValueError(
                 f"n_splits has to be a whole number of at least {min_splits}; got {n_splits!r}."
             )
-        if not _is_number(seen_fraction, Real) or not 0 <= seen_fraction < 1:
+        if not is_number(seen_fraction, Real) or not 0 <= seen_fraction < 1:
             raise ValueError(
                 "seen_fraction has to be at least 0 and below 1, for example 0.2 to test on a "
                 f"fifth of the rows of each seen class; got {seen_fraction!r}."
@@ -310,8 +311,8 @@ class ZeroShotShuffleSplit(_ClassSplitter):
     ) -> None:
         super().__init__(n_splits, 1, seen_fraction, random_state)
         if not (
-            (_is_number(test_size, Integral) and test_size >= 1)
-            or (_is_number(test_size, Real) and 0 < test_size < 1)
+            (is_number(test_size, Integral) and test_size >= 1)
+            or (is_number(test_size, Real) and 0 < test_size < 1)
         ):
             raise ValueError(
                 "test_size has to be a share of the classes strictly between 0 and 1, or a whole "
@@ -324,7 +325,3 @@ class ZeroShotShuffleSplit(_ClassSplitter):
         if n_unseen < 1:
             n_unseen = math.ceil(n_unseen * n_classes - 0.5)
         return [rng.permutation(n_classes)[:n_unseen] for _ in range(self.n_splits)]
-
-
-def _is_number(value: Any, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, (bool, np.bool_))

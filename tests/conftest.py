@@ -1,6 +1,7 @@
 """What all tests share: threads, a picture backend without a screen, and skips that say why."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -16,6 +17,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parents[1]
+SCIKIT_LEARN = tuple(map(int, version("scikit-learn").split(".")[:2]))
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
@@ -29,6 +31,9 @@ def pytest_runtest_setup(item):
     np.random.seed(0)  # noqa: NPY002  # random_state=None draws from here: no test needs luck
     if item.get_closest_marker("cuda") and not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU, and torch.cuda.is_available() is False")
+    for mark in item.iter_markers("scikit_learn"):
+        if mark.args > SCIKIT_LEARN:
+            pytest.skip("needs scikit-learn " + ".".join(map(str, mark.args)))
 
 
 @pytest.fixture(scope="session")

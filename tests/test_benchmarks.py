@@ -1,4 +1,4 @@
-"""The example and the benchmark: they run from the command line, and their rows are honest."""
+"""The benchmark: it runs from the command line, and its rows are honest."""
 
 import json
 import os
@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -99,35 +98,6 @@ def write_tiny(path, change=lambda arrays: None):
     }
     change(arrays)
     np.savez(path, **arrays)
-
-
-@pytest.mark.slow
-def test_example(tmp_path):
-    picture = tmp_path / "pairs.png"
-    done = run("examples/plot_digit_pairs.py", "--output", picture, "--random-state", 1)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
-    found = re.findall(r"^(ClasterZSL|ESZSL) +([01]\.\d{3}) +\d+\.\d   \S", done.stdout, re.M)
-    accuracies = {method: float(accuracy) for method, accuracy in found}
-    assert list(accuracies) == ["ClasterZSL", "ESZSL"]
-    assert min(accuracies.values()) > 0.8  # chance is 1 in 30
-    pixels = plt.imread(picture)
-    assert min(pixels.shape[:2]) > 600
-    assert pixels[..., :3].std() > 0.1  # not blank
-
-
-@pytest.mark.slow
-def test_the_gate_example_beats_no_gate(tmp_path):
-    picture = tmp_path / "gate.png"
-    done = run("examples/plot_seen_and_unseen.py", "--output", picture, "--random-state", 1)
-    assert done.returncode == 0, done.stderr
-    rows = re.findall(
-        r"^(.{22}) +(?:[01]\.\d{3} +){2}([01]\.\d{3}) +[01]\.\d{3}$", done.stdout, re.M
-    )
-    means = {name.strip(): float(mean) for name, mean in rows}
-    assert list(means) == ["no gate", "calibrated stacking", "BiasDetector"]
-    assert means["BiasDetector"] > means["no gate"]
-    assert plt.imread(picture)[..., :3].std() > 0.1  # not blank
 
 
 def test_finished_rows_are_skipped_and_changed_ones_computed(runner, bench, tmp_path, monkeypatch):
@@ -321,6 +291,18 @@ def test_wrong_arguments_say_the_cure(words, message, tiny, bench, monkeypatch, 
     with pytest.raises(SystemExit):
         bench("run").main()
     assert message in capsys.readouterr().err
+
+
+def test_without_a_folder_of_data_there_are_digit_pairs(bench, tmp_path, monkeypatch):
+    data = bench("data")
+    monkeypatch.setenv("CLASTER_DATA", str(tmp_path))
+    assert data.default_folders() == [tmp_path]
+    monkeypatch.delenv("CLASTER_DATA")
+    monkeypatch.setattr(data, "__file__", str(tmp_path / "checkout" / "benchmarks" / "data.py"))
+    assert data.default_folders() == []
+    assert list(data.find_sources(data.default_folders())) == ["digit_pairs"]
+    (tmp_path / "shared" / "data").mkdir(parents=True)
+    assert data.default_folders() == [tmp_path / "shared" / "data"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from inspect import getdoc
 
 import numpy as np
 import pandas as pd
@@ -224,8 +225,8 @@ def test_wrong_parameters(parameters, error, message):
 
 
 def test_every_parameter_is_documented_with_its_default():
-    documented = BiasDetector.__doc__.split("Parameters\n")[1].split("    Attributes\n")[0]
+    documented = getdoc(BiasDetector).split("\nParameters\n")[1].split("\nAttributes\n")[0]
     for name, default in BiasDetector().get_params(deep=False).items():
         shown = f'"{default}"' if isinstance(default, str) else repr(default)
-        block = documented.split(f"    {name} : ")[1]
-        assert f"default={shown}" in block.split("\n        ")[0].replace("\\\n", "") + block
+        block = documented.split(f"\n{name} : ")[1]
+        assert f"default={shown}" in block.split("\n    ")[0].replace("\\\n", "") + block

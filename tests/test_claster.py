@@ -1181,7 +1181,7 @@ def test_mixup_changes_phi_and_nothing_before_it():
 
 
 def test_mixup_trains_on_points_between_samples(monkeypatch):
-    """With one class all targets agree, and a network that is told so needs no samples."""
+    """Without mixup the network x -> phi is given unit rows; points of a chord are shorter."""
     seen = []
     real = MLP.forward
 

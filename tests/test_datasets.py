@@ -1,5 +1,7 @@
 """The data sets: what they promise about labels, leaks, randomness and difficulty."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -205,22 +207,26 @@ def test_more_unseen_classes_keep_the_images_and_add_classes():
     assert np.intersect1d(few_seen, many_unseen).size == 0
 
 
+WRONG = {TypeError: "has the wrong type", ValueError: "is out of range"}
+
+
 @pytest.mark.parametrize(
-    ("kwargs", "error", "message"),
+    ("name", "value", "error", "expected"),
     [
-        ({"n_unseen": 0}, ValueError, "n_unseen has to be an integer from 1 to 90; got 0. Ten"),
-        ({"n_unseen": 91}, ValueError, "n_unseen has to be an integer from 1 to 90; got 91. Ten"),
-        ({"n_unseen": 30.0}, TypeError, "n_unseen has to be an integer from 1 to 90; got 30.0"),
-        ({"n_unseen": True}, TypeError, "n_unseen has to be an integer from 1 to 90; got True"),
-        ({"n_unseen": "30"}, TypeError, "n_unseen has to be an integer from 1 to 90; got '30'"),
-        ({"n_samples_per_class": 0}, ValueError, "an integer from 1 to 7569; got 0. No row"),
-        ({"n_samples_per_class": 7570}, ValueError, "an integer from 1 to 7569; got 7570. No row"),
-        ({"n_samples_per_class": None}, TypeError, "an integer from 1 to 7569; got None. No row"),
+        ("n_unseen", 0, ValueError, "an integer in [1, 90]. Ten classes at least"),
+        ("n_unseen", 91, ValueError, "an integer in [1, 90]. Ten classes at least"),
+        ("n_unseen", 30.0, TypeError, "an integer in [1, 90]. Ten classes at least"),
+        ("n_unseen", True, TypeError, "an integer in [1, 90]. Ten classes at least"),
+        ("n_unseen", "30", TypeError, "an integer in [1, 90]. Ten classes at least"),
+        ("n_samples_per_class", 0, ValueError, "an integer in [1, 7569]. No row"),
+        ("n_samples_per_class", 7570, ValueError, "an integer in [1, 7569]. No row"),
+        ("n_samples_per_class", None, TypeError, "an integer in [1, 7569]. No row"),
     ],
 )
-def test_digit_pairs_refuse_bad_parameters(kwargs, error, message):
-    with pytest.raises(error, match=message.replace(".", r"\.")):
-        load_digit_pairs(**kwargs)
+def test_digit_pairs_refuse_bad_parameters(name, value, error, expected):
+    message = f"{name}={value!r} {WRONG[error]}; expected {expected}"
+    with pytest.raises(error, match=re.escape(message)):
+        load_digit_pairs(**{name: value})
 
 
 # Synthetic data
@@ -345,25 +351,31 @@ def test_the_seen_classes_carry_over_to_the_unseen():
 
 
 @pytest.mark.parametrize(
-    ("kwargs", "error", "message"),
+    ("name", "value", "error", "expected"),
     [
-        ({"n_seen": 1}, ValueError, "n_seen has to be an integer of at least 2; got 1. A class"),
-        ({"n_unseen": 0}, ValueError, "n_unseen has to be an integer of at least 1; got 0. Ask"),
-        ({"n_unseen": 2.0}, TypeError, "n_unseen has to be an integer of at least 1; got 2.0"),
-        ({"n_samples": 24}, ValueError, "integer of at least 25; got 24. Each of the 25 classes"),
-        ({"n_features": 0}, ValueError, "n_features has to be an integer of at least 1; got 0"),
-        ({"n_embedding_features": "a"}, TypeError, "n_embedding_features has to be an integer"),
-        ({"class_sep": -1}, ValueError, "class_sep has to be a finite number of at least 0.0"),
-        ({"class_sep": float("nan")}, ValueError, "class_sep has to be a finite number .*nan"),
-        ({"noise": float("inf")}, ValueError, "noise has to be a finite number .*got inf"),
-        ({"noise": None}, TypeError, "noise has to be a finite number .*got None"),
-        ({"noise": True}, TypeError, "noise has to be a finite number .*got True"),
-        ({"label_noise": 1.5}, ValueError, "label_noise has to be .* from 0.0 to 1.0; got 1.5"),
-        ({"label_noise": -0.1}, ValueError, "label_noise has to be .* from 0.0 to 1.0; got -0.1"),
-        ({"label_noise": 1.0}, ValueError, "at most 780 of 800 .* Lower label_noise or raise"),
-        ({"nonlinear": "tanh"}, TypeError, "nonlinear has to be True or False; got 'tanh'. Pass"),
+        ("n_seen", 1, ValueError, "an integer in [2, inf). A classifier needs two classes"),
+        ("n_unseen", 0, ValueError, "an integer in [1, inf)."),
+        ("n_unseen", 2.0, TypeError, "an integer in [1, inf)."),
+        ("n_samples", 24, ValueError, "an integer in [25, inf). Each of the 25 classes"),
+        ("n_features", 0, ValueError, "an integer in [1, inf)."),
+        ("n_embedding_features", "a", TypeError, "an integer in [1, inf)."),
+        ("class_sep", -1, ValueError, "a number in [0, inf). It is a distance"),
+        ("class_sep", float("nan"), ValueError, "a number in [0, inf). It is a distance"),
+        ("noise", float("inf"), ValueError, "a number in [0, inf). It is a standard deviation"),
+        ("noise", None, TypeError, "a number in [0, inf). It is a standard deviation"),
+        ("noise", True, TypeError, "a number in [0, inf). It is a standard deviation"),
+        ("label_noise", 1.5, ValueError, "a number in [0, 1]. It is a share"),
+        ("label_noise", -0.1, ValueError, "a number in [0, 1]. It is a share"),
     ],
 )
-def test_synthetic_data_refuse_bad_parameters(kwargs, error, message):
-    with pytest.raises(error, match=message):
-        synthetic(**kwargs)
+def test_synthetic_data_refuse_bad_parameters(name, value, error, expected):
+    message = f"{name}={value!r} {WRONG[error]}; expected {expected}"
+    with pytest.raises(error, match=re.escape(message)):
+        synthetic(**{name: value})
+
+
+def test_synthetic_data_refuse_too_much_noise_and_unknown_maps():
+    with pytest.raises(ValueError, match=r"at most 780 of 800 .* Lower label_noise or raise"):
+        synthetic(label_noise=1.0)
+    with pytest.raises(TypeError, match=r"nonlinear has to be .*; got 'tanh'\. Pass"):
+        synthetic(nonlinear="tanh")

@@ -162,7 +162,7 @@ BAD = {
     "X a sparse tensor": (
         lambda: fit(torch.tensor(X).to_sparse()),
         TypeError,
-        r"Use Tensor\.to_dense",
+        r"Use Tensor\.(to_)?dense",
     ),
     "X a tensor without data": (
         lambda: fit(torch.empty(X.shape, device="meta")),

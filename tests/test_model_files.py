@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_a_round_trip_changes_nothing(name, path):
     assert os.listdir(path.parent) == [path.name]  # no part is left
     header, arrays = read(path)
     assert all(array.dtype.kind in "biuf" for array in arrays.values())
-    assert json.loads(header["versions"])["torch"] == torch.__version__
+    assert json.loads(header["versions"])["torch"] == version("torch")
     assert "torch.device" not in header["objects"]
 
 
@@ -82,7 +83,13 @@ def test_what_is_shared_is_stored_once(path):
         (np.array(["ä", "日本", "", "a" * 50, "b"]), "U"),
         (np.array(["a", "b", "c", "d", "e"], dtype=object), "UO"),
         (np.array([2**62, -1, 0, 5, 7]), "i"),
-        (np.arange(5, dtype=np.uint64) + 2**63, "u"),
+        pytest.param(
+            np.arange(5, dtype=np.uint64) + 2**63,
+            "u",
+            marks=pytest.mark.skipif(
+                np.__version__ == "2.0.0", reason="setdiff1d of NumPy 2.0.0 overflows"
+            ),
+        ),
         (np.arange(5) * 1.0, "f"),
     ],
     ids=["text", "objects", "int64", "uint64", "float"],
@@ -278,6 +285,17 @@ def test_altered_files_are_refused(change, path):
         load_model(path)
 
 
+def test_a_lack_of_memory_does_not_blame_the_file(path, monkeypatch):
+    save_model(fitted("ESZSL"), path)
+
+    def value(self, tree):
+        raise MemoryError
+
+    monkeypatch.setattr("sklearn_claster.persistence._codec.Decoder.value", value)
+    with pytest.raises(MemoryError):
+        load_model(path)
+
+
 @pytest.mark.parametrize(("found", "got"), [("2", "2"), ("next", "'next'"), (None, "none")])
 def test_another_format_is_refused(found, got, path):
     save_model(fitted("ESZSL"), path)
@@ -372,7 +390,7 @@ def test_a_card_says_what_there_is():
         r"| harmonic \| mean | 0.3123 |",
         "| gate | `'soft'` |",
         "| bias_detector | `BiasDetector()` |",
-        f"| torch | {torch.__version__} |",
+        f"| torch | {version('torch')} |",
     ):
         assert text in card, text
     assert all(line.count(" | ") == 1 for line in card.splitlines() if line.startswith("| seen"))

@@ -94,6 +94,11 @@ def test_what_was_written_is_read(tmp_path, writer):
     assert "30" in bunch.DESCR and "unknown" in bunch.DESCR and "AWA" in bunch.DESCR
 
 
+def test_the_folder_one_is_in_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(write(tmp_path / "AWA"))
+    assert load_xlsa17(".").DESCR.startswith("AWA, a data set")
+
+
 def test_forms_of_vectors_and_names(tmp_path):
     data = content()
     data["labels"] = data["labels"].T.astype(np.uint8)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from inspect import getdoc
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def test_clone_keeps_every_parameter_and_nothing_learnt():
 
 
 def test_every_parameter_is_documented_with_its_default():
-    documented = ClasterZSL.__doc__.split("Parameters\n")[1].split("    Attributes\n")[0]
+    documented = getdoc(ClasterZSL).split("\nParameters\n")[1].split("\nAttributes\n")[0]
     lines = [line.strip() for line in documented.replace("\\\n", "").splitlines()]
     heads = {line.split(" : ")[0]: line for line in lines if " : " in line and "default=" in line}
     for name, default in ClasterZSL().get_params().items():
@@ -117,7 +118,7 @@ def test_every_parameter_is_documented_with_its_default():
 
 
 def test_every_fitted_attribute_is_documented():
-    attributes = ClasterZSL.__doc__.split("Attributes\n")[1].split("    See Also\n")[0]
+    attributes = getdoc(ClasterZSL).split("\nAttributes\n")[1].split("\nSee Also\n")[0]
     zsl = make().fit(FRAME, Y, TABLE)
     public = {name for name in vars(zsl) if name.endswith("_") and not name.startswith("_")}
     public |= {"cluster_centers_", "device_"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.utils import Bunch, check_random_state
 
 from .._class_embeddings import ClassEmbeddings
-from ._synthetic import check_number
+from .._parameters import check_value
 
 _N_DIGITS = 10
 _N_CLASSES = _N_DIGITS**2
@@ -137,12 +139,14 @@ def load_digit_pairs(
     >>> X_train.shape, X_test.shape
     ((2100, 128), (900, 128))
     """
-    check_number(
+    check_value(
         n_unseen,
         "n_unseen",
-        (1, _N_CLASSES - _N_DIGITS),
-        "Ten classes at least have to stay seen, or some digit would never have been met on one "
-        "of the two sides.",
+        Integral,
+        1,
+        _N_CLASSES - _N_DIGITS,
+        cure="Ten classes at least have to stay seen, or some digit would never have been met on "
+        "one of the two sides.",
     )
     rng = check_random_state(random_state)
     digits = load_digits()
@@ -150,11 +154,13 @@ def load_digit_pairs(
         np.array_split(rng.permutation(np.flatnonzero(digits.target == digit)), 2)
         for digit in range(_N_DIGITS)
     ]  # load_digits holds no image twice, so disjoint rows are disjoint images
-    check_number(
+    check_value(
         n_samples_per_class,
         "n_samples_per_class",
-        (1, min(len(pool) for halves in pools for pool in halves) ** 2),
-        "No row of a class occurs twice, and the images of a digit form only so many pairs.",
+        Integral,
+        1,
+        min(len(pool) for halves in pools for pool in halves) ** 2,
+        cure="No row of a class occurs twice, and the images of a digit form only so many pairs.",
     )
     is_unseen = _draw_unseen(n_unseen, rng)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
@@ -13,6 +12,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import Bunch, check_random_state
 
 from .._class_embeddings import ClassEmbeddings
+from .._parameters import check_value
 
 _DESCR = """\
 Synthetic data for zero-shot classification
@@ -150,22 +150,16 @@ def make_zero_shot_classification(
     >>> 0.9 < problem.bayes_accuracy["zsl"] <= 1.0
     True
     """
-    check_number(n_seen, "n_seen", (2, None), "A classifier needs two classes to tell apart.")
-    check_number(n_unseen, "n_unseen", (1, None), "Ask for one unseen class at least.")
+    check_value(n_seen, "n_seen", Integral, 2, cure="A classifier needs two classes to tell apart.")
+    check_value(n_unseen, "n_unseen", Integral, 1)
     n_classes = n_seen + n_unseen
-    check_number(
-        n_samples,
-        "n_samples",
-        (n_classes, None),
-        f"Each of the {n_classes} classes needs a row: ask for more rows or fewer classes.",
-    )
-    check_number(n_features, "n_features", (1, None), "Ask for one feature at least.")
-    check_number(
-        n_embedding_features, "n_embedding_features", (1, None), "Ask for one feature at least."
-    )
-    check_number(class_sep, "class_sep", (0.0, None), "It is a distance; 6 * noise is easy.")
-    check_number(noise, "noise", (0.0, None), "It is a standard deviation; 0 is no noise.")
-    check_number(label_noise, "label_noise", (0.0, 1.0), "It is a share of rows: 0.3 is 30 %.")
+    each = f"Each of the {n_classes} classes needs a row: ask for more rows or fewer classes."
+    check_value(n_samples, "n_samples", Integral, n_classes, cure=each)
+    check_value(n_features, "n_features", Integral, 1)
+    check_value(n_embedding_features, "n_embedding_features", Integral, 1)
+    check_value(class_sep, "class_sep", Real, 0, cure="It is a distance; 6 * noise is easy.")
+    check_value(noise, "noise", Real, 0, cure="It is a standard deviation; 0 is no noise.")
+    check_value(label_noise, "label_noise", Real, 0, 1, cure="It is a share of rows: 0.3 is 30 %.")
     if not isinstance(nonlinear, (bool, np.bool_)):
         raise TypeError(
             f"nonlinear has to be True or False; got {nonlinear!r}. Pass True for a hidden tanh "
@@ -250,22 +244,3 @@ def _flip_labels(
     observed = truth.copy()
     observed[wrong] = seen[(places + steps) % len(seen)]
     return observed
-
-
-def check_number(
-    value: Any, name: str, limits: tuple[int, int | None] | tuple[float, float | None], cure: str
-) -> None:
-    """Refuse what is not a finite number within the limits, both included.
-
-    The lower limit says what kind of number is meant, integer or real.
-    """
-    low, high = limits
-    integer = isinstance(low, int)
-    span = f"of at least {low}" if high is None else f"from {low} to {high}"
-    noun = "an integer" if integer else "a finite number"
-    message = f"{name} has to be {noun} {span}; got {value!r}. {cure}"
-    if isinstance(value, bool) or not isinstance(value, Integral if integer else Real):
-        raise TypeError(message)
-    number = float(value)
-    if not math.isfinite(number) or number < low or (high is not None and number > high):
-        raise ValueError(message)

@@ -146,7 +146,7 @@ def load_xlsa17(
         )
     bunch.split_version = "PS v1" if recognised else split_version or "unknown"
     source = "recognised" if recognised else "as stated" if split_version else "no mark found"
-    return _described(bunch, f"{folder.name}, a data set in the form of xlsa17", source)
+    return _described(bunch, f"{folder.resolve().name}, a data set in the form of xlsa17", source)
 
 
 def load_i3d(
@@ -237,7 +237,7 @@ def load_i3d(
     bunch.n_leaked_rows, _ = _leak(parts)
     bunch.split_version = name or "unknown"
     streams = {"both": "RGB and flow", "rgb": "RGB", "flow": "flow"}[stream]
-    return _described(bunch, f"{folder.name}, I3D features ({streams})", "a class split")
+    return _described(bunch, f"{folder.resolve().name}, I3D features ({streams})", "a class split")
 
 
 def _leak(split: SplitFile) -> tuple[int, bool]:

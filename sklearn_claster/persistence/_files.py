@@ -131,7 +131,9 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     try:
         model = Decoder(json.loads(header["objects"]), arrays).value(json.loads(header["model"]))
         check_is_fitted(model)
-    except Exception as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # what an altered file raises depends on what was altered
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(_foreign(path, f"a damaged or altered one ({reason})")) from error
     return model
