@@ -89,7 +89,7 @@ def test_distance_weights_by_hand(distances, weights, dtype):
     agree(twin("distance_weights", distances), [weights], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("dtype", "tie"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
+@pytest.mark.parametrize(("dtype", "tie"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 def test_what_counts_as_a_tie(dtype, tie, scale):
     """A relative spread below the threshold gives 1 to all, one above it a hard assignment."""

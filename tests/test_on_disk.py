@@ -120,6 +120,7 @@ def test_the_same_seed_gives_the_same_model():
 
 
 def test_no_more_than_a_part_is_read_at_once(monkeypatch):
+    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", 1024)
     monkeypatch.setattr("sklearn_claster._base._ROWS_AT_ONCE", 100)
     monkeypatch.setattr("sklearn_claster._preprocessing._ROWS_AT_ONCE", 100)
     array = Watched(X)
