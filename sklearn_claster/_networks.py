@@ -42,12 +42,13 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """Map (n, n_in) to (n, n_out); dropout applies where a noise generator is given."""
-        for layer in self.layers[:-1]:
+        *hidden, last = self.layers
+        for layer in hidden:
             x = F.relu(layer(x))
             if noise is not None and self.dropout > 0.0:
                 keep = torch.empty_like(x).bernoulli_(1.0 - self.dropout, generator=noise)
                 x = x * keep / (1.0 - self.dropout)
-        return self.layers[-1](x)
+        return last(x)
 
 
 class NoClusters(nn.Module):

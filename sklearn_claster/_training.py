@@ -217,7 +217,9 @@ def train_classifier(
 
 def descend(adam: torch.optim.Adam, loss: Tensor) -> None:
     """One step down the gradient of a loss."""
-    adam.zero_grad(set_to_none=True)
+    for group in adam.param_groups:  # zero_grad, without its profiler: it is a tenth of small steps
+        for parameter in group["params"]:
+            parameter.grad = None
     loss.backward()
     adam.step()
 
