@@ -24,11 +24,11 @@ def peak(function, *arguments):
         tracemalloc.stop()
 
 
+SMALL = {"n_clusters": 2, "hidden_layer_sizes": (8,), "max_epochs": 1, "batch_size": 1000}
+
+
 def make(**parameters):
-    return ClasterZSL(
-        n_clusters=2, hidden_layer_sizes=(8,), max_epochs=1, batch_size=1000, device="cpu", random_state=0,
-        **parameters,
-    )  # fmt: skip
+    return ClasterZSL(device="cpu", random_state=0, **SMALL, **parameters)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
