@@ -30,9 +30,15 @@ def step(adam, loss):
     adam.step()
 
 
+def distances(psi, centroids):
+    """From |a|^2 - 2 a b + |b|^2."""
+    squares = psi.norm(dim=1, keepdim=True).square() + centroids.square().sum(dim=1)
+    return (squares - 2.0 * (psi @ centroids.T)).clamp(min=1e-6).sqrt()
+
+
 def omega(psi, centroids, weight):
     """Eq. 1: distances, min-max normalised inverses, weighted sum of centroids."""
-    d = torch.cdist(psi, centroids, compute_mode="donot_use_mm_for_euclid_dist").clamp(min=1e-12)
+    d = distances(psi, centroids)
     near, far = d.min(dim=1, keepdim=True).values, d.max(dim=1, keepdim=True).values
     eta = near * (far - d) / (d * (far - near).clamp(min=1e-12))
     return psi + weight * (eta @ centroids), d
@@ -146,8 +152,7 @@ def rewarded(centroids, psi, logits, y, alpha, width):
     """Eqs. 4-5: the nearest centroid of every point moves by what its decision earned."""
     z = torch.softmax(logits, dim=1)
     reward = torch.where(z.argmax(dim=1) == y, 1.0, -1.0)
-    mode = "donot_use_mm_for_euclid_dist"
-    distance, nearest = torch.cdist(psi, centroids, compute_mode=mode).min(dim=1)
+    distance, nearest = distances(psi, centroids).min(dim=1)
     chance = 2.0 * torch.sigmoid(-distance / width)
     strength = reward * (z.gather(1, y[:, None])[:, 0] - chance).clamp(min=0.0)
     own = F.one_hot(nearest, len(centroids)).to(psi.dtype)
