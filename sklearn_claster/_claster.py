@@ -159,7 +159,7 @@ default="combined"
     device : str or torch.device, default="auto"
         Where to compute. "auto" picks CUDA, then MPS, then CPU.
     precision : {"float32", "bfloat16"}, default="float32"
-        Of the matrix products in training; all else, and `predict`, stays in float32.
+        Of the matrix products that train phi and V; all else, `predict` too, is in float32.
         "bfloat16" pays for wide layers on hardware that has it; not on MPS.
     random_state : int, RandomState instance or None, default=None
         Seed of first weights, clusters and order of samples. The same int gives the same

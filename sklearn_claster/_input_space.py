@@ -45,15 +45,20 @@ class InputSpace:
 
         With class codes y (n,) it whitens. Rows on disk stay there.
         """
-        mean = row_mean(X)
-        x = _unit_rows_of(X, mean, device)
+        centred = cls(row_mean(X))
+        to_unit_rows = centred.on(device)
+        x: Rows
+        if isinstance(X, ArrayOnDisk):
+            x = RowsOnDisk(X, to_unit_rows)
+        else:
+            x = RowsInMemory(to_unit_rows(X))
         if y is None:
-            return cls(mean), x
+            return centred, x
         y = torch.as_tensor(y, device=device)
         n_classes = int(y.max()) + 1
         means, shares = class_means(x, y, n_classes)
         whitening = within_class_whitening(x, y, means)
-        space = cls(mean, to_numpy(whitening), to_numpy(shares @ means @ whitening))
+        space = cls(centred.mean, to_numpy(whitening), to_numpy(shares @ means @ whitening))
         whiten = space._whitener(device, np.float32)
         return space, x.map(lambda values, _: whiten(values))
 
@@ -78,15 +83,6 @@ class InputSpace:
             for array in (self.whitening, self.whitened_mean)
         )
         return lambda x: F.normalize((x @ whitening).sub_(mean), dim=1)
-
-
-def _unit_rows_of(X: Any, mean: NDArray[np.float64], device: torch.device) -> Rows:
-    def to_unit_rows(rows: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(unit_rows(rows, mean)).to(device)
-
-    return (
-        RowsOnDisk(X, to_unit_rows) if isinstance(X, ArrayOnDisk) else RowsInMemory(to_unit_rows(X))
-    )
 
 
 def class_means(x: Rows, y: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:

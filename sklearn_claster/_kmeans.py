@@ -40,9 +40,8 @@ def kmeans_plusplus(points: Tensor, n_clusters: int, generator: torch.Generator)
 def kmeans(points: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
     """Lloyd's algorithm from these centroids until they stay where they are, (n, p) -> (K, p).
 
-    The number of passes over the points comes second.
-
-    A centroid that loses all its points moves to the point that is farthest from its own.
+    A centroid that loses all its points moves to the point that is farthest from its own. The
+    number of passes over the points comes second.
     """
     number = 0
     while number < _MOST_ITERATIONS:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 # Smaller arrays are read whole: what happens to them is what happens to arrays in memory.
 READ_WHOLE_BYTES = 256 * 2**20
-_READ_AT_ONCE = 4096
+_ROWS_AT_ONCE = 4096
 
 
 class ArrayOnDisk:
@@ -81,8 +82,7 @@ def in_memory(
     counts = np.bincount(y)
     rank[by_class] = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
     chosen = rank < np.maximum(1, counts * n_rows // len(y))[y]
-    parts = range(0, len(X), _READ_AT_ONCE)
-    rows = [X[a : a + _READ_AT_ONCE][chosen[a : a + _READ_AT_ONCE]] for a in parts]
+    rows = [X[part][chosen[part]] for part in gen_batches(len(X), _ROWS_AT_ONCE)]
     return np.concatenate(rows), y[chosen]
 
 

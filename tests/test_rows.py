@@ -176,7 +176,7 @@ def test_rows_of_a_mask_are_read_in_parts_too(share):
 def test_as_many_rows_of_every_class_as_memory_may_take(monkeypatch):
     y = np.repeat([0, 1, 2], [1, 199, 800])
     monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", 100 * F * 4)
-    monkeypatch.setattr(_on_disk, "_READ_AT_ONCE", 64)
+    monkeypatch.setattr(_on_disk, "_ROWS_AT_ONCE", 64)
     rows, codes = in_memory(ArrayOnDisk(X), y)
     assert np.bincount(codes).tolist() == [1, 19, 80]
     np.testing.assert_array_equal(y[(rows[:, 0] / F).astype(int)], codes)
