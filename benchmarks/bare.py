@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.linear_model import RidgeCV
 from torch.nn import functional as F
 
 ROWS = 4096  # of a block in predict
@@ -64,6 +65,18 @@ def class_means(x, y, n_classes):
     return sums / counts[:, None], counts / len(y)
 
 
+def ridge(a, means, shares, device):
+    """A linear map from class vectors to class means, (f, s)."""
+    a, means, shares = (tensor.double().cpu().numpy() for tensor in (a, means, shares))
+    found = RidgeCV(np.logspace(-4, 2, 7), fit_intercept=False)
+    line = found.fit(a, means, len(a) * shares).coef_
+    return torch.tensor(line, dtype=torch.float32, device=device)
+
+
+def straight(model, a):
+    return 0.0 if model["line"] is None else a @ model["line"].T
+
+
 def first_centroids(points, n_clusters, seed):
     points = points.cpu().numpy()
     kind = KMeans if points.size <= FULL_KMEANS else MiniBatchKMeans
@@ -72,12 +85,13 @@ def first_centroids(points, n_clusters, seed):
 
 def fit(
     X, y, vectors, *, hidden=(512, 512), batch=256, epochs=10, reinforce_steps=None,
-    learning_rate=1e-3, weight=None, n_clusters=6, whiten=True, mixup=True, device="cpu", seed=0,
+    learning_rate=1e-3, weight=None, n_clusters=6, whiten=True, mixup=True, shortcut=True,
+    device="cpu", seed=0,
 ):  # fmt: skip
     """Learn from rows (n, f), class codes (n,) and class vectors (S, s); all that predict needs."""
     x, y = torch.tensor(X, dtype=torch.float32, device=device), torch.as_tensor(y, device=device)
     mean, n_classes = x.mean(dim=0), len(vectors)
-    model = {"mean": mean, "W": None}
+    model = {"mean": mean, "W": None, "line": None}
     x = F.normalize(x - mean, dim=1)
     if whiten:
         model["W"] = whitening(x, y, class_means(x, y, n_classes)[0]).float()
@@ -91,6 +105,9 @@ def fit(
         torch.random.manual_seed(seed)
         widths = [(s, *hidden, f), (f, *hidden, f), (2 * f, *hidden, s)]
         project, estimate, classify = (network(w).to(device) for w in widths)
+        if shortcut:
+            for parameter in project[-1].parameters():
+                parameter.data *= 0.1
 
     def adam(net, decay, faster=1.0):
         rate = learning_rate * faster
@@ -101,13 +118,17 @@ def fit(
         return rows.tensor_split(-(-len(x) // batch))
 
     means, shares = class_means(x, y, n_classes)
+    if shortcut:
+        model["line"] = ridge(a, means, shares, device)
+        means = means - a @ model["line"].T
     n_steps = min(300, max(100, 10 * n_classes))
     optimiser = adam(project, 2e-3, 300 / n_steps)
     for _ in range(n_steps):
         step(optimiser, (shares[:, None] * (project(a) - means) ** 2).sum())
     with torch.no_grad():
-        scale = (shares * project(a).square().sum(dim=1)).sum().sqrt()
-        targets = project(a) / scale
+        targets = straight(model, a) + project(a)
+        scale = (shares * targets.square().sum(dim=1)).sum().sqrt()
+        targets /= scale
     optimiser = adam(estimate, 0.0)
     for _ in range(10):
         for rows in batches():
@@ -186,6 +207,7 @@ def constants(model, device="cpu"):
         return None if array is None else torch.tensor(np.float32(array), device=device)
 
     return made | {
+        "line": arrays.get("projector.shortcut"),
         "mean": single(space["mean"]), "W": single(space["whitening"]),
         "mean2": single(space["whitened_mean"]), "a_mean": single(state["embedding_mean"]),
         "a": single(state["seen"]), "scale": arrays["projection_scale"],
@@ -206,7 +228,8 @@ def predict(model, X, vectors):
     device = model["mean"].device
     vectors = torch.tensor(vectors, dtype=torch.float32, device=device)
     candidates = F.normalize(vectors - model["a_mean"], dim=1)
-    visual = rectified(model["project"](candidates), model["project"](model["a"]))
+    visual, seen = (straight(model, a) + model["project"](a) for a in (candidates, model["a"]))
+    visual = rectified(visual, seen)
     visual = F.normalize(torch.cat([visual, visual], dim=1), dim=1)
     semantic = rectified(candidates, model["a"])
     best = []
@@ -214,9 +237,10 @@ def predict(model, X, vectors):
         x = F.normalize(rows.to(device) - model["mean"], dim=1)
         if model["W"] is not None:
             x = F.normalize(x @ model["W"] - model["mean2"], dim=1)
-        psi = torch.cat([x, model["estimate"](x)], dim=1)
+        phi = model["estimate"](x)
+        psi = torch.cat([x, phi], dim=1)
         moved, _ = omega(psi, model["centroids"], model["weight"])
         score = 0.1 * F.normalize(model["classify"](moved), dim=1) @ semantic.T
-        score += 0.9 * F.normalize(psi, dim=1) @ visual.T
+        score += 0.9 * F.normalize(torch.cat([3.0 * x, phi], dim=1), dim=1) @ visual.T
         best.append(score.argmax(dim=1))
     return torch.cat(best).cpu().numpy()

@@ -22,7 +22,7 @@ from sklearn_claster.metrics import gzsl_report
 from sklearn_claster.model_selection import ZeroShotKFold, gzsl_scorer
 
 SHARES = [0.02, 0.1, 0.2, 0.4]
-LEAST_SEEN = 0.6  # the wish: at least this accuracy on seen classes
+LEAST_SEEN = 0.65  # the wish: at least this accuracy on seen classes
 
 
 def most_unseen(results):

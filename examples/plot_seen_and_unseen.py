@@ -34,6 +34,7 @@ def main():
         n_samples=800,
         n_seen=24,
         n_unseen=8,
+        n_embedding_features=12,
         class_sep=5.0,
         nonlinear=True,
         random_state=args.random_state,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
@@ -33,24 +33,6 @@ from ._networks import FUSIONS
 from ._parameters import check_choice, check_number, check_widths
 from ._processes import current
 from ._torch_utils import autocast, resolve_device
-
-# The paper's own values and sentences: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU. What the
-# paper does not say (temperature, batch size, warm-up, the neighbours of Eq. 6) keeps its default.
-PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
-    {
-        "n_clusters": 6,
-        "alpha": 0.1,
-        "centroids": "reinforce",
-        "centroid_weight": 1.0,
-        "inference": "seen_class",
-        "whiten": False,
-        "mixup": False,
-        "hidden_layer_sizes": (8192, 8192),
-        "learning_rate": 1e-4,
-        "weight_decay": 5e-4,
-        "reinforce_steps": 10_000,
-    }
-)
 
 
 class ClasterZSL(
@@ -102,13 +84,17 @@ default="reinforce"
 default="combined"
         The test rule. "compatibility": cosine of V(omega) and the candidate's embedding.
         "visual": cosine of the point [x, phi(x)] and the candidate's own point, its
-        projected embedding in both halves. "combined":
+        projected embedding in both halves; x counts `feature_weight` times. "combined":
         their mean, weighted by `visual_weight`. "seen_class": the paper's sentence to the
         letter, nearest candidate to the embedding of the most probable seen class.
         "conse": nearest candidate to the probability-weighted embeddings of the seen
         classes (Norouzi et al., 2014).
     visual_weight : float, default=0.9
         Share of the visual space in "combined".
+    feature_weight : float, default=3.0
+        How many times as much x counts as phi(x) when points are compared with candidates,
+        between 0 and 1000; 1 compares points as they are. Only for points whose halves lie
+        side by side, `fusion="concatenate"`.
     n_neighbors : int, default=3
         k of the rectification of unseen candidates by their nearest seen classes (Eq. 6);
         0 turns it off, more than there are seen classes means all of them.
@@ -117,6 +103,10 @@ default="combined"
     whiten : bool, default=True
         Whether features are whitened *within* the seen classes: directions in which samples
         of one class differ count for less. It takes a matrix of n_features x n_features.
+    linear_shortcut : bool, default=True
+        Whether a' is a linear map plus a network, and not a network alone. The map is a ridge
+        regression of class means on embeddings, whose penalty is chosen by leaving one class
+        out at a time; the network learns what the map leaves.
     mixup : bool, default=True
         Whether phi is trained on mixtures of two samples and of their targets (Zhang et
         al., 2018).
@@ -230,6 +220,7 @@ default="combined"
     """
 
     _reads_in_parts = True
+    _before = MappingProxyType({"feature_weight": 1.0, "linear_shortcut": False})
 
     def __init__(
         self,
@@ -243,9 +234,11 @@ default="combined"
         fusion: str = "concatenate",
         inference: str = "combined",
         visual_weight: float = 0.9,
+        feature_weight: float = 3.0,
         n_neighbors: int = 3,
         temperature: float = 0.1,
         whiten: bool = True,
+        linear_shortcut: bool = True,
         mixup: bool = True,
         hidden_layer_sizes: Sequence[int] = (512, 512),
         dropout: float = 0.0,
@@ -272,9 +265,11 @@ default="combined"
         self.fusion = fusion
         self.inference = inference
         self.visual_weight = visual_weight
+        self.feature_weight = feature_weight
         self.n_neighbors = n_neighbors
         self.temperature = temperature
         self.whiten = whiten
+        self.linear_shortcut = linear_shortcut
         self.mixup = mixup
         self.hidden_layer_sizes = hidden_layer_sizes
         self.dropout = dropout
@@ -415,6 +410,7 @@ default="combined"
         check_number(self, "centroid_weight", Real, 0, also=("mean",))
         check_choice(self, "use_semantics", (True, False))
         check_choice(self, "whiten", (True, False))
+        check_choice(self, "linear_shortcut", (True, False))
         check_choice(self, "mixup", (True, False))
         check_number(self, "dropout", Real, 0, 0.99)
         check_number(self, "learning_rate", Real, 0, low_allowed=False)
@@ -436,6 +432,7 @@ default="combined"
         """Raise for a wrong parameter of the test rule; these may be set after `fit` too."""
         check_choice(self, "inference", tuple(TEST_RULES))
         check_number(self, "visual_weight", Real, 0, 1)
+        check_number(self, "feature_weight", Real, 0, 1000)
         check_number(self, "n_neighbors", Integral, 0)
         check_number(self, "temperature", Real, 1e-30)  # cosines over it stay finite
 

@@ -27,6 +27,7 @@ class TestRule:
     n_neighbors: int
     temperature: float
     visual_weight: float
+    feature_weight: float
 
     @classmethod
     def of(cls, parameters: Any) -> TestRule:
@@ -69,7 +70,7 @@ def _compatibility(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRu
 def _visual(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
     if to.visual is None:
         raise ValueError(VISUAL_NEEDS_SEMANTICS)
-    return compatibility(points, to.visual)
+    return compatibility(net.emphasised(points, rule.feature_weight), to.visual)
 
 
 def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:

@@ -93,6 +93,7 @@ def learn(
         parameters.fusion if parameters.use_semantics else None,
         seeded_generator(seed),
         parameters.dropout,
+        parameters.linear_shortcut,
     ).to(device)
     processes = current.get()
     processes.check_same_data(y, input_space.mean)

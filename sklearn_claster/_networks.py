@@ -51,6 +51,33 @@ class MLP(nn.Module):
         return last(x)
 
 
+class ShortcutMLP(MLP):
+    """An `MLP` beside a linear map, whose sum it gives; what is trained are the dense layers.
+
+    Their last layer starts small, so that the linear map decides where nothing else is learnt.
+    """
+
+    shortcut: Tensor
+
+    def __init__(
+        self,
+        n_in: int,
+        hidden_layer_sizes: Sequence[int],
+        n_out: int,
+        generator: torch.Generator,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(n_in, hidden_layer_sizes, n_out, generator, dropout)
+        self.register_buffer("shortcut", torch.zeros(n_out, n_in))
+        with torch.no_grad():
+            for parameter in self.layers[-1].parameters():
+                parameter.mul_(0.1)
+
+    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
+        """Map (n, n_in) to (n, n_out)."""
+        return F.linear(x, self.shortcut) + super().forward(x, noise)
+
+
 class NoClusters(nn.Module):
     """omega = psi: the representation without clusters."""
 
@@ -135,6 +162,8 @@ class ClasterNet(nn.Module):
         Where the first weights come from (CPU).
     dropout : float
         Dropout of the hidden layers of V and phi while they train.
+    linear_shortcut : bool
+        Whether a' has a linear map beside its layers.
     """
 
     projection_scale: Tensor
@@ -147,6 +176,7 @@ class ClasterNet(nn.Module):
         fusion: str | None,
         generator: torch.Generator,
         dropout: float = 0.0,
+        linear_shortcut: bool = False,
     ) -> None:
         super().__init__()
         f, s, hidden = n_features, n_embedding_features, list(hidden_layer_sizes)
@@ -156,11 +186,12 @@ class ClasterNet(nn.Module):
             "hidden_layer_sizes": hidden,
             "fusion": fusion,
             "dropout": dropout,
+            "linear_shortcut": linear_shortcut,
         }
         self.fusion = fusion
         self.n_points = 2 * f if fusion == "concatenate" else f
         if self.use_semantics:
-            self.projector = MLP(s, hidden, f, generator)
+            self.projector = (ShortcutMLP if linear_shortcut else MLP)(s, hidden, f, generator)
             self.estimator = MLP(f, hidden, f, generator, dropout)
             self.register_buffer("projection_scale", torch.ones(()))
         self.classifier = MLP(self.n_points, hidden, s, generator, dropout)
@@ -182,6 +213,13 @@ class ClasterNet(nn.Module):
     def points(self, x: Tensor) -> Tensor:
         """The visual-semantic points psi = [x, phi(x)], (n, f) -> (n, p)."""
         return self.fuse(x, self.estimator(x)) if self.use_semantics else x
+
+    def emphasised(self, points: Tensor, feature_weight: float) -> Tensor:
+        """Points whose half x counts so many times as much, where halves lie side by side."""
+        if self.fusion != "concatenate":
+            return points
+        visual, semantic = points.chunk(2, dim=1)
+        return self.fuse(feature_weight * visual, semantic)
 
     def represent(self, points: Tensor) -> Tensor:
         """The CLASTER representation omega of points, (n, p) -> (n, p)."""

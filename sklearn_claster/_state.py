@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from inspect import signature
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -16,6 +17,9 @@ _KEY = "_state_format"
 
 class WholeState:
     """Mixin: saved states carry `STATE_FORMAT`, and `fit` changes all of the state or nothing."""
+
+    # What an estimator did before it had these parameters, where their defaults do something else.
+    _before: Mapping[str, Any] = MappingProxyType({})
 
     @contextmanager
     def _twin(self) -> Iterator[Self]:
@@ -38,7 +42,8 @@ class WholeState:
         state = dict(state)
         check_format(state.pop(_KEY, None), type(self).__name__)
         for name, parameter in signature(type(self)).parameters.items():
-            state.setdefault(name, parameter.default)  # added since the state was saved
+            # added since the state was saved
+            state.setdefault(name, self._before.get(name, parameter.default))
         super().__setstate__(state)  # type: ignore[misc]
 
 

@@ -10,17 +10,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
 from ._equations import compatibility
-from ._networks import ClasterNet, NoClusters, SemanticMap
+from ._networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
 from ._processes import ALONE, Processes
 from ._rows import Rows
-from ._torch_utils import autocast
+from ._torch_utils import autocast, to_numpy
 
 # a' is learnt from one point per class, so it needs a stronger penalty than V does.
 PROJECTOR_WEIGHT_DECAY = 2e-3
+SHORTCUT_PENALTIES = np.logspace(-4, 2, 7)  # for embeddings of unit length
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,35 @@ def fit_projector(
 ) -> None:
     """Section 3.2, a -> a': least squares against x.
 
+    Where a' has a linear shortcut, that is fitted first, and the network learns the rest.
     Afterwards a' is scaled to a root mean square row norm of one.
     """
+    if isinstance(net.projector, ShortcutMLP):
+        fit_shortcut(net.projector, embeddings, class_means, class_weights)
     adam = optimization.adam(net.projector, PROJECTOR_WEIGHT_DECAY)
     fit_class_means(net.projector, embeddings, class_means, class_weights, adam, n_steps)
     with torch.no_grad():
         norms = (net.projector(embeddings) ** 2).sum(dim=1)  # (S,)
         mean_square = (class_weights * norms).sum()
         net.projection_scale.copy_(mean_square.sqrt() if mean_square > 0.0 else mean_square + 1.0)
+
+
+def fit_shortcut(
+    network: ShortcutMLP,
+    embeddings: Tensor,  # (S, s)
+    class_means: Tensor,  # (S, f)
+    class_weights: Tensor,  # (S,), sum 1
+) -> None:
+    """Ridge regression of class means on embeddings, in closed form.
+
+    Its penalty is the one with the least error on classes that are left out one at a time.
+    """
+    tensors = embeddings, class_means, class_weights
+    a, means, weights = (to_numpy(tensor).astype(np.float64) for tensor in tensors)
+    ridge = RidgeCV(SHORTCUT_PENALTIES, fit_intercept=False)
+    ridge.fit(a, means, sample_weight=len(a) * weights)
+    coefficients = ridge.coef_.astype(np.float32).reshape(network.shortcut.shape)
+    network.shortcut.copy_(torch.from_numpy(coefficients))
 
 
 def fit_class_means(

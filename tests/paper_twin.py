@@ -151,6 +151,28 @@ def rectify(candidates, seen, n_neighbors):
     return result
 
 
+def ridge(a, targets, weights):
+    """Weighted ridge regression without intercept, (S, s), (S, f) -> (f, s).
+
+    The penalty, a power of ten from 1e-4 to 100, has the least squared error on rows that are left
+    out one at a time.
+    """
+
+    def solve(rows, penalty):
+        weighted = a[rows] * weights[rows, None]
+        matrix = weighted.T @ a[rows] + penalty * np.eye(a.shape[1])
+        return np.linalg.solve(matrix, weighted.T @ targets[rows]).T
+
+    errors = {}
+    for penalty in 10.0 ** np.arange(-4, 3):
+        errors[penalty] = 0.0
+        for i in range(len(a)):
+            others = np.delete(np.arange(len(a)), i)
+            residual = targets[i] - solve(others, penalty) @ a[i]
+            errors[penalty] += weights[i] * float(residual @ residual)
+    return solve(np.arange(len(a)), min(errors, key=errors.get))
+
+
 def _counts(clusters, y):
     """How often every (cluster, class) pair occurs."""
     counts = {}

@@ -103,13 +103,15 @@ class Twin:
         return np.stack([paper_twin._unit(row) for row in rows])
 
     def mlp(self, name, rows):
+        shortcut = self.state.get(f"{name}.shortcut")
+        straight = 0 if shortcut is None else rows @ shortcut.T
         n_layers = sum(key.startswith(f"{name}.layers") and "bias" in key for key in self.state)
         for i in range(n_layers):
             layer = f"{name}.layers.{i}"
             rows = rows @ self.state[f"{layer}.weight"].T + self.state[f"{layer}.bias"]
             if i < n_layers - 1:
                 rows = np.maximum(rows, 0)
-        return rows
+        return rows + straight
 
     def project(self, embeddings):
         return self.mlp("projector", embeddings) / self.state["projection_scale"]
@@ -166,7 +168,10 @@ class Twin:
             own = {"concatenate": np.hstack([own, own]), "sum": 2 * own, "product": own**2}[
                 zsl.fusion
             ]
-            likeness = self.unit(self.points(X)) @ self.unit(own).T
+            points = self.points(X)
+            if zsl.fusion == "concatenate":
+                points[:, : points.shape[1] // 2] *= zsl.feature_weight
+            likeness = self.unit(points) @ self.unit(own).T
         if zsl.inference == "compatibility" or (zsl.inference, zsl.use_semantics) == (
             "combined",
             False,
@@ -271,6 +276,50 @@ def test_visual_weight_reaches_both_ends(weight, rule):
     zsl = fitted(visual_weight=weight)
     combined = zsl.decision_function(X_UNSEEN)
     agree(combined, zsl.set_params(inference=rule).decision_function(X_UNSEEN), 1e-6)
+
+
+def test_feature_weight_goes_from_phi_alone_to_x_alone():
+    zsl = fitted(inference="visual", feature_weight=0)
+    model, rows = zsl._model, X_UNSEEN
+    halves = np.hsplit(model.points(rows).detach().numpy(), 2)
+    own = Twin(zsl).candidates(DATA.unseen_classes)[1]
+    for weight, half in ((0, halves[1]), (1000, halves[0])):
+        cosines = Twin.unit(half) @ own.T / 2**0.5  # to [a', a'], one half of it against zeros
+        scores = zsl.set_params(feature_weight=weight).decision_function(rows)
+        agree(scores * zsl.temperature, cosines, 3e-3)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "product"])
+def test_feature_weight_is_of_halves_side_by_side(fusion):
+    zsl = fitted(fusion=fusion)
+    scores = zsl.decision_function(X_UNSEEN)
+    assert np.array_equal(scores, zsl.set_params(feature_weight=1).decision_function(X_UNSEEN))
+
+
+def test_the_shortcut_is_the_ridge_that_leaves_out_classes_best():
+    zsl = fitted()
+    twin = Twin(zsl)
+    x = twin.input(X)
+    means = np.stack([x[label == Y].mean(axis=0) for label in DATA.seen_classes])
+    counts = np.array([(label == Y).sum() for label in DATA.seen_classes])
+    expected = paper_twin.ridge(twin.seen, means, counts / counts.mean())
+    agree(weights(zsl)["projector.shortcut"], expected, 1e-4)
+    assert "projector.shortcut" not in weights(fitted(linear_shortcut=False))
+
+
+def test_a_linear_problem_is_learnt_with_the_shortcut(monkeypatch):
+    monkeypatch.undo()  # the full budgets
+    accuracy = dict.fromkeys((True, False), 0.0)
+    for seed in range(3):
+        data = make_zero_shot_classification(
+            1500, 100, n_seen=30, n_unseen=10, n_embedding_features=25, random_state=seed
+        )
+        seen = np.isin(data.target, data.seen_classes)
+        for shortcut in accuracy:
+            zsl = ClasterZSL(linear_shortcut=shortcut, random_state=0)
+            zsl.fit(data.data[seen], data.target[seen], data.class_embeddings)
+            accuracy[shortcut] += zsl.score(data.data[~seen], data.target[~seen]) / 3
+    assert accuracy[True] > accuracy[False] + 0.03
 
 
 def test_the_scale_of_features_and_embeddings_does_not_matter():
@@ -1014,7 +1063,8 @@ def test_callbacks_with_early_stopping_see_the_refit_only(callback, accuracies):
 def test_scoring_monitor():
     monitors = pytest.importorskip("sklearn.callback", reason="from scikit-learn 1.9 on")
     monitor = monitors.ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
-    zsl = make(max_epochs=3, space="seen").set_callbacks(monitor).fit(X, Y, TABLE)
+    zsl = make(max_epochs=3, space="seen", inference="compatibility")
+    zsl.set_callbacks(monitor).fit(X, Y, TABLE)
     log = monitor.get_logs().data
     epochs = [row for row in log if row["task_name"] == "epoch"]
     assert [row["task_id"] for row in epochs] == [0, 1, 2]

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from .._claster import ClasterZSL
 from .._equations import _TIE_DEFAULT
 from .._inference import TestRule
-from .._networks import MLP, CentroidSum, ClasterNet, NetVLAD
+from .._networks import MLP, CentroidSum, ClasterNet, NetVLAD, ShortcutMLP
 from .._torch_utils import to_numpy
 
 _OPSET, _IR_VERSION = 18, 8  # of 2022: old runtimes read them too
@@ -32,8 +32,9 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
     """Write the scoring of a fitted `ClasterZSL` as an ONNX file, for runtimes without Python.
 
     Centring, whitening, the networks, Eq. 1 and the rectification of candidates (Eq. 6) are in
-    the graph; `space`, `inference`, `n_neighbors`, `temperature` and `visual_weight` are written
-    as the model has them. Which class a column stands for is up to the caller.
+    the graph; `space`, `inference`, `n_neighbors`, `temperature`, `visual_weight` and
+    `feature_weight` are written as the model has them. Which class a column stands for is up to
+    the caller.
 
     ===================  ==============================  ======================================
     input, output        type and shape                  what it is
@@ -186,11 +187,14 @@ class _Graph:
         return both
 
     def mlp(self, net: MLP, rows: str) -> str:
-        """`MLP.forward` without dropout."""
+        """`MLP.forward` without dropout, and that of `ShortcutMLP`."""
+        start = rows
         for depth, layer in enumerate(net.layers):
             rows = self("Relu", rows) if depth else rows
             weight, bias = layer.parameters()
             rows = self("Add", self("MatMul", rows, self.single(weight.T)), self.single(bias))
+        if isinstance(net, ShortcutMLP):
+            rows = self("Add", rows, self("MatMul", start, self.single(net.shortcut.T)))
         return rows
 
 
@@ -218,9 +222,10 @@ class _Core:
         `is_seen` names an input (C,), or says the same of all candidates.
         """
         g, net, rule = self.g, self.net, self.rule
-        points = x
+        points, phi = x, ""
         if net.use_semantics:
-            points = self._fuse(x, g.mlp(net.estimator, x))
+            phi = g.mlp(net.estimator, x)
+            points = self._fuse(x, phi)
 
         def semantic_candidates() -> str:
             return self._rectify_unseen(embeddings, torch.as_tensor(self.seen), is_seen)
@@ -234,7 +239,10 @@ class _Core:
             projected = g.mlp(net.projector, embeddings)
             projected = g("Div", projected, g.single(net.projection_scale))
             projected = self._rectify_unseen(projected, seen, is_seen)
-            return g.cosines(points, self._fuse(projected, projected))
+            emphasised = points
+            if net.fusion == "concatenate":
+                emphasised = self._fuse(g("Mul", x, g.single(rule.feature_weight)), phi)
+            return g.cosines(emphasised, self._fuse(projected, projected))
 
         def combined() -> str:
             if not net.use_semantics:
