@@ -1,6 +1,6 @@
-"""The gradient loops, and the only place that makes an optimiser.
+"""The gradient loops.
 
-It is Adam throughout; the penalty of Eq. 3 is its weight decay.
+The optimiser is Adam throughout; the penalty of Eq. 3 is its weight decay.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
+from ._adam import Optimizer, descend, make_adam
 from ._equations import compatibility
 from ._networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
 from ._processes import ALONE, Processes
@@ -40,29 +41,13 @@ class Optimization:
 
     def adam(
         self, network: nn.Module, weight_decay: float, free: Iterable[nn.Parameter] = ()
-    ) -> torch.optim.Adam:
+    ) -> Optimizer:
         """Adam for a network, and for `free` parameters that no penalty shrinks."""
         return make_adam(network, self.learning_rate, weight_decay, free)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Where a network's forward pass has the chosen precision."""
         return autocast(self.noise.device, self.precision)
-
-
-def make_adam(
-    network: nn.Module,
-    learning_rate: float,
-    weight_decay: float,
-    free: Iterable[nn.Parameter] = (),
-    betas: tuple[float, float] = (0.9, 0.999),
-) -> torch.optim.Adam:
-    """Adam for a network, and for `free` parameters that no penalty shrinks."""
-    penalised = list(network.parameters())
-    groups = [{"params": penalised, "weight_decay": weight_decay}]
-    if free := list(free):
-        groups.append({"params": free, "weight_decay": 0.0})
-    fused = penalised[0].device.type in {"cpu", "cuda"}
-    return torch.optim.Adam(groups, lr=learning_rate, betas=betas, fused=fused)
 
 
 def fit_projector(
@@ -111,7 +96,7 @@ def fit_class_means(
     embeddings: Tensor,  # (S, s)
     class_means: Tensor,  # (S, f)
     class_weights: Tensor,  # (S,), sum 1
-    adam: torch.optim.Adam,
+    adam: Optimizer,
     n_steps: int,
 ) -> None:
     """Least squares from a class' embedding to its samples.
@@ -237,15 +222,6 @@ def train_classifier(
         )
         if on_epoch(record):
             break
-
-
-def descend(adam: torch.optim.Adam, loss: Tensor) -> None:
-    """One step down the gradient of a loss."""
-    for group in adam.param_groups:  # zero_grad, without its profiler: it is a tenth of small steps
-        for parameter in group["params"]:
-            parameter.grad = None
-    loss.backward()
-    adam.step()
 
 
 def _relative_movement(start: Tensor | None, now: Tensor | None) -> float:

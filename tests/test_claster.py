@@ -18,6 +18,7 @@ from sklearn_claster import (
     PAPER_PARAMETERS,
     ClassEmbeddings,
     ClasterZSL,
+    _adam,
     _claster,
     _learning,
     _model,
@@ -1183,13 +1184,13 @@ def test_the_paper_parameters_plan_its_steps_and_fit():
 @pytest.mark.parametrize("centroids", ["gradient", "netvlad"])
 def test_no_penalty_shrinks_learnt_centroids(centroids, monkeypatch):
     groups = []
-    adam = torch.optim.Adam
+    adam = _adam.FusedAdam
 
     def recorded(parameters, **options):
         groups.append(parameters)
         return adam(parameters, **options)
 
-    monkeypatch.setattr(torch.optim, "Adam", recorded)
+    monkeypatch.setattr(_adam, "FusedAdam", recorded)
     zsl = fitted(centroids=centroids, weight_decay=0.25)
     network, clusters = groups[-1]  # of V, the last to be trained
     assert (network["weight_decay"], clusters["weight_decay"]) == (0.25, 0.0)

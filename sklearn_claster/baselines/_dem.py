@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from .._adam import make_adam
 from .._networks import MLP
 from .._parameters import check_number, check_widths
 from .._torch_utils import resolve_device, seeded_generator, to_tensor
-from .._training import fit_class_means, make_adam
+from .._training import fit_class_means
 from ._centred import CentredClassifier, class_means, directions
 from ._dense import forward, layers_of
 

@@ -1,0 +1,40 @@
+"""Adam by a direct call of torch's kernel."""
+
+import pytest
+import torch
+
+from sklearn_claster._adam import descend, make_adam
+
+
+def networks():
+    """Two equal networks, and a free parameter of each."""
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for _ in range(2):
+        network = torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3))
+        made.append((network, torch.nn.Parameter(torch.full((3,), 0.5))))
+    with torch.no_grad():
+        for one, other in zip(made[0][0].parameters(), made[1][0].parameters(), strict=True):
+            one.normal_(generator=generator)
+            other.copy_(one)
+    return made
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9)])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_it_is_torchs_own_bit_for_bit(weight_decay, betas):
+    (ours, our_free), (theirs, their_free) = networks()
+    adam = make_adam(ours, 0.02, weight_decay, [our_free], betas)
+    groups = [
+        {"params": list(theirs.parameters()), "weight_decay": weight_decay},
+        {"params": [their_free], "weight_decay": 0.0},
+    ]
+    reference = torch.optim.Adam(groups, lr=0.02, betas=betas, fused=True)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(30):
+        x = torch.randn(4, 7, generator=generator)
+        descend(adam, ((ours(x) + our_free) ** 2).sum())
+        descend(reference, ((theirs(x) + their_free) ** 2).sum())
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(our_free, their_free) and not torch.equal(our_free, torch.full((3,), 0.5))
