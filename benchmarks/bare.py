@@ -69,12 +69,12 @@ def ridge(a, means, shares, device):
     """A linear map from class vectors to class means, (f, s)."""
     a, means, shares = (tensor.double().cpu().numpy() for tensor in (a, means, shares))
     found = RidgeCV(np.logspace(-4, 2, 7), fit_intercept=False)
-    line = found.fit(a, means, len(a) * shares).coef_
-    return torch.tensor(line, dtype=torch.float32, device=device)
+    found.fit(a, means, len(a) * shares)
+    return torch.tensor(found.coef_, dtype=torch.float32, device=device)
 
 
-def straight(model, a):
-    return 0.0 if model["line"] is None else a @ model["line"].T
+def linear_part(model, a):
+    return 0.0 if model["shortcut"] is None else a @ model["shortcut"].T
 
 
 def first_centroids(points, n_clusters, seed):
@@ -91,7 +91,7 @@ def fit(
     """Learn from rows (n, f), class codes (n,) and class vectors (S, s); all that predict needs."""
     x, y = torch.tensor(X, dtype=torch.float32, device=device), torch.as_tensor(y, device=device)
     mean, n_classes = x.mean(dim=0), len(vectors)
-    model = {"mean": mean, "W": None, "line": None}
+    model = {"mean": mean, "W": None, "shortcut": None}
     x = F.normalize(x - mean, dim=1)
     if whiten:
         model["W"] = whitening(x, y, class_means(x, y, n_classes)[0]).float()
@@ -119,14 +119,14 @@ def fit(
 
     means, shares = class_means(x, y, n_classes)
     if shortcut:
-        model["line"] = ridge(a, means, shares, device)
-        means = means - a @ model["line"].T
+        model["shortcut"] = ridge(a, means, shares, device)
+        means = means - a @ model["shortcut"].T
     n_steps = min(300, max(100, 10 * n_classes))
     optimiser = adam(project, 2e-3, 300 / n_steps)
     for _ in range(n_steps):
         step(optimiser, (shares[:, None] * (project(a) - means) ** 2).sum())
     with torch.no_grad():
-        targets = straight(model, a) + project(a)
+        targets = linear_part(model, a) + project(a)
         scale = (shares * targets.square().sum(dim=1)).sum().sqrt()
         targets /= scale
     optimiser = adam(estimate, 0.0)
@@ -207,7 +207,7 @@ def constants(model, device="cpu"):
         return None if array is None else torch.tensor(np.float32(array), device=device)
 
     return made | {
-        "line": arrays.get("projector.shortcut"),
+        "shortcut": arrays.get("projector.shortcut"),
         "mean": single(space["mean"]), "W": single(space["whitening"]),
         "mean2": single(space["whitened_mean"]), "a_mean": single(state["embedding_mean"]),
         "a": single(state["seen"]), "scale": arrays["projection_scale"],
@@ -228,7 +228,7 @@ def predict(model, X, vectors):
     device = model["mean"].device
     vectors = torch.tensor(vectors, dtype=torch.float32, device=device)
     candidates = F.normalize(vectors - model["a_mean"], dim=1)
-    visual, seen = (straight(model, a) + model["project"](a) for a in (candidates, model["a"]))
+    visual, seen = (linear_part(model, a) + model["project"](a) for a in (candidates, model["a"]))
     visual = rectified(visual, seen)
     visual = F.normalize(torch.cat([visual, visual], dim=1), dim=1)
     semantic = rectified(candidates, model["a"])

@@ -29,6 +29,8 @@ VARIANTS = [
     {"mixup": False},
     {"linear_shortcut": False},
     {"feature_weight": 1.0},
+    {"feature_weight": 2.0},
+    {"feature_weight": 5.0},
     {"linear_shortcut": False, "feature_weight": 1.0},
     {"fusion": "sum"},
     {"hidden_layer_sizes": ()},
@@ -85,7 +87,8 @@ def load(source, embedding, split):
             nonlinear=embedding == "nonlinear", random_state=split,
         )  # fmt: skip
         seen = np.isin(data.target, data.seen_classes)
-        return data.data[seen], data.target[seen], data.class_embeddings
+        class_vectors = data.class_embeddings.select(data.seen_classes)
+        return data.data[seen], data.target[seen], class_vectors
     problem = load_problem(source, embedding, split)
     problem = change_training(problem, {"rows_a_class": ROWS_A_CLASS}, split)
     return problem.X_seen, problem.y_seen, problem.seen
@@ -130,7 +133,7 @@ def table(problems, variants, figures, n_real):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these, no synthetic")
     parser.add_argument(
         "--data", type=Path, nargs="+", metavar="PATH",
         default=default_folders(),

@@ -31,7 +31,7 @@ class FusedAdam:
         self.param_groups = [{"lr": lr, "betas": betas, **group} for group in groups]
         self._means = [list(map(torch.zeros_like, group["params"])) for group in groups]
         self._squares = [list(map(torch.zeros_like, group["params"])) for group in groups]
-        self._n_steps = torch.zeros((), device=groups[0]["params"][0].device)
+        self._n_steps = torch.zeros((), dtype=torch.float32, device=groups[0]["params"][0].device)
 
     @torch.no_grad()
     def step(self) -> None:
@@ -58,7 +58,7 @@ class FusedAdam:
             )
 
 
-Optimizer = FusedAdam | torch.optim.Adam
+Adam = FusedAdam | torch.optim.Adam
 
 
 def make_adam(
@@ -67,7 +67,7 @@ def make_adam(
     weight_decay: float,
     free: Iterable[nn.Parameter] = (),
     betas: tuple[float, float] = (0.9, 0.999),
-) -> Optimizer:
+) -> Adam:
     """Adam for a network, and for `free` parameters that no penalty shrinks."""
     penalised = list(network.parameters())
     groups = [{"params": penalised, "weight_decay": weight_decay}]
@@ -77,7 +77,7 @@ def make_adam(
     return (FusedAdam if fused else torch.optim.Adam)(groups, lr=learning_rate, betas=betas)
 
 
-def descend(adam: Optimizer, loss: Tensor) -> None:
+def descend(adam: Adam, loss: Tensor) -> None:
     """One step down the gradient of a loss."""
     for group in adam.param_groups:  # zero_grad, without its profiler: it is a tenth of small steps
         for parameter in group["params"]:

@@ -220,7 +220,7 @@ default="combined"
     """
 
     _reads_in_parts = True
-    _before = MappingProxyType({"feature_weight": 1.0, "linear_shortcut": False})
+    _defaults_before = MappingProxyType({"feature_weight": 1.0, "linear_shortcut": False})
 
     def __init__(
         self,

@@ -73,6 +73,10 @@ class ShortcutMLP(MLP):
             for parameter in self.layers[-1].parameters():
                 parameter.mul_(0.1)
 
+    def dense(self, x: Tensor) -> Tensor:
+        """What the layers add to the linear map, (n, n_in) -> (n, n_out)."""
+        return super().forward(x)
+
     def forward(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
         return F.linear(x, self.shortcut) + super().forward(x, noise)

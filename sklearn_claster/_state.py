@@ -19,7 +19,7 @@ class WholeState:
     """Mixin: saved states carry `STATE_FORMAT`, and `fit` changes all of the state or nothing."""
 
     # What an estimator did before it had these parameters, where their defaults do something else.
-    _before: Mapping[str, Any] = MappingProxyType({})
+    _defaults_before: Mapping[str, Any] = MappingProxyType({})
 
     @contextmanager
     def _twin(self) -> Iterator[Self]:
@@ -41,9 +41,9 @@ class WholeState:
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         check_format(state.pop(_KEY, None), type(self).__name__)
-        for name, parameter in signature(type(self)).parameters.items():
-            # added since the state was saved
-            state.setdefault(name, self._before.get(name, parameter.default))
+        defaults = {n: p.default for n, p in signature(type(self)).parameters.items()}
+        for name, value in {**defaults, **self._defaults_before}.items():
+            state.setdefault(name, value)  # added since the state was saved
         super().__setstate__(state)  # type: ignore[misc]
 
 

@@ -15,7 +15,7 @@ import torch
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
-from ._adam import Optimizer, descend, make_adam
+from ._adam import Adam, descend, make_adam
 from ._equations import compatibility
 from ._networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
 from ._processes import ALONE, Processes
@@ -41,7 +41,7 @@ class Optimization:
 
     def adam(
         self, network: nn.Module, weight_decay: float, free: Iterable[nn.Parameter] = ()
-    ) -> Optimizer:
+    ) -> Adam:
         """Adam for a network, and for `free` parameters that no penalty shrinks."""
         return make_adam(network, self.learning_rate, weight_decay, free)
 
@@ -63,10 +63,14 @@ def fit_projector(
     Where a' has a linear shortcut, that is fitted first, and the network learns the rest.
     Afterwards a' is scaled to a root mean square row norm of one.
     """
+    network: Callable[[Tensor], Tensor] = net.projector
+    targets = class_means
     if isinstance(net.projector, ShortcutMLP):
         fit_shortcut(net.projector, embeddings, class_means, class_weights)
+        network = net.projector.dense
+        targets = class_means - embeddings @ net.projector.shortcut.T
     adam = optimization.adam(net.projector, PROJECTOR_WEIGHT_DECAY)
-    fit_class_means(net.projector, embeddings, class_means, class_weights, adam, n_steps)
+    fit_class_means(network, embeddings, targets, class_weights, adam, n_steps)
     with torch.no_grad():
         norms = (net.projector(embeddings) ** 2).sum(dim=1)  # (S,)
         mean_square = (class_weights * norms).sum()
@@ -92,11 +96,11 @@ def fit_shortcut(
 
 
 def fit_class_means(
-    network: nn.Module,
+    network: Callable[[Tensor], Tensor],
     embeddings: Tensor,  # (S, s)
     class_means: Tensor,  # (S, f)
     class_weights: Tensor,  # (S,), sum 1
-    adam: Optimizer,
+    adam: Adam,
     n_steps: int,
 ) -> None:
     """Least squares from a class' embedding to its samples.

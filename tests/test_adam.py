@@ -6,24 +6,30 @@ import torch
 from sklearn_claster._adam import descend, make_adam
 
 
-def networks():
+def networks(device):
     """Two equal networks, and a free parameter of each."""
     generator = torch.Generator().manual_seed(0)
     made = []
     for _ in range(2):
         network = torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.ReLU(), torch.nn.Linear(5, 3))
-        made.append((network, torch.nn.Parameter(torch.full((3,), 0.5))))
+        made.append((network.to(device), torch.nn.Parameter(torch.full((3,), 0.5, device=device))))
     with torch.no_grad():
         for one, other in zip(made[0][0].parameters(), made[1][0].parameters(), strict=True):
-            one.normal_(generator=generator)
+            one.copy_(torch.randn(one.shape, generator=generator))
             other.copy_(one)
     return made
 
 
+def test_other_devices_have_torchs_own():
+    network = torch.nn.Linear(2, 2, device="meta")
+    assert isinstance(make_adam(network, 0.1, 0.0), torch.optim.Adam)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9)])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
-def test_it_is_torchs_own_bit_for_bit(weight_decay, betas):
-    (ours, our_free), (theirs, their_free) = networks()
+def test_it_is_torchs_own_bit_for_bit(weight_decay, betas, device):
+    (ours, our_free), (theirs, their_free) = networks(device)
     adam = make_adam(ours, 0.02, weight_decay, [our_free], betas)
     groups = [
         {"params": list(theirs.parameters()), "weight_decay": weight_decay},
@@ -32,9 +38,10 @@ def test_it_is_torchs_own_bit_for_bit(weight_decay, betas):
     reference = torch.optim.Adam(groups, lr=0.02, betas=betas, fused=True)
     generator = torch.Generator().manual_seed(1)
     for _ in range(30):
-        x = torch.randn(4, 7, generator=generator)
+        x = torch.randn(4, 7, generator=generator).to(device)
         descend(adam, ((ours(x) + our_free) ** 2).sum())
         descend(reference, ((theirs(x) + their_free) ** 2).sum())
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert torch.equal(our_free, their_free) and not torch.equal(our_free, torch.full((3,), 0.5))
+    assert torch.equal(our_free, their_free)
+    assert not torch.equal(our_free.cpu(), torch.full((3,), 0.5))

@@ -195,6 +195,8 @@ def load_fixture(kind):
 @pytest.mark.parametrize("kind", ["safetensors", "pickle"])
 def test_files_of_format_1_are_read(kind, expected):
     model = load_fixture(kind)
+    # what was added since then does nothing
+    assert (model.feature_weight, model.linear_shortcut) == (1.0, False)
     assert_array_equal(model.candidates()[0], expected["labels"])
     # other processors round otherwise
     assert_allclose(model.decision_function(expected["X"]), expected["scores"], atol=1e-4)

@@ -64,7 +64,8 @@ def test_every_rule_in_every_space(inference, space, path):
 
 
 @pytest.mark.parametrize(
-    "name", [*(f"centroids={kind}" for kind in CENTROIDS), "deep", "linear", "summed"]
+    "name",
+    [*(f"centroids={kind}" for kind in CENTROIDS), "deep", "linear", "summed", "no shortcut"],
 )
 def test_every_network(name, path):
     agree(fitted(name), path)

@@ -60,6 +60,7 @@ ESTIMATORS = {
     "deep": make(use_semantics=False, centroid_weight=0.3, hidden_layer_sizes=(4, 3)),
     "linear": make(dropout=0.2, hidden_layer_sizes=(), centroids="gradient", use_semantics=False),
     "summed": make(fusion="sum", whiten=False, centroid_weight=np.float32(0.5)),
+    "no shortcut": make(linear_shortcut=False, feature_weight=0.5),
     "a device": make(device=torch.device("cpu")),
     "stacking": make(bias_detector="stacking"),
     "soft gate": make(bias_detector=BiasDetector(), gate="soft"),

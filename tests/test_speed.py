@@ -95,7 +95,9 @@ def test_steps_are_those_of_the_estimator(bench, problem):
     data, seen = problem
     X, y = data.data[seen], data.target[seen]
     sizes = bench("floor").Sizes(len(X), X.shape[1], 1, 12, batch=20, epochs=3)
-    model = ClasterZSL(2, hidden_layer_sizes=(4,), max_epochs=3, batch_size=20, random_state=0)
+    model = ClasterZSL(
+        2, hidden_layer_sizes=(4,), max_epochs=3, batch_size=20, device="cpu", random_state=0
+    )
     steps = []
     step = FusedAdam.step
 
@@ -113,8 +115,8 @@ def test_steps_are_those_of_the_estimator(bench, problem):
 def test_plain_predict_agrees_with_the_estimator(bench, problem):
     data, seen = problem
     bare = bench("bare")
-    for whiten in (True, False):
-        model = ClasterZSL(hidden_layer_sizes=(32,), whiten=whiten, random_state=0, device="cpu")
+    for change in ({}, {"whiten": False}, {"linear_shortcut": False}):
+        model = ClasterZSL(hidden_layer_sizes=(32,), random_state=0, device="cpu", **change)
         model.fit(data.data[seen], data.target[seen], data.class_embeddings)
         labels, vectors = model.candidates()
         X_new = data.data[~seen].astype(np.float32)
