@@ -5,6 +5,7 @@ versions count, and a page says if its rows come from different states of the co
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from centroid_study import centroid_study
@@ -13,7 +14,7 @@ from pages_centroids import centroid_page
 from pages_claster import claster_page
 from pages_methods import methods_page
 from rows import ROOT, key, latest
-from studies import STUDIES
+from studies import SPLITS, STUDIES
 
 PAGES = {
     "zero_shot.md": (methods_page, ("methods", "generalized", "named")),
@@ -23,10 +24,16 @@ PAGES = {
 
 
 def found_entries(study, plan, by_key):
-    """(entry, row) of each entry that has a row, and the number of those without."""
-    entries = study(plan, by_key)
-    found = [(entry, by_key[key(entry.task)]) for entry in entries if key(entry.task) in by_key]
-    return found, len(entries) - len(found)
+    """(entry, row) of each entry that has a row, and the number of the plan's own without.
+
+    Rows of more splits than the plan asks for count too.
+    """
+    n_missing = sum(key(entry.task) not in by_key for entry in study(plan, by_key))
+    most = max(len(case.numbered) for case in plan.cases)
+    wide = replace(plan, **{kind: max(most, getattr(plan, kind)) for kind in SPLITS})
+    wide = replace(wide, long_splits=wide.centroid_splits)
+    found = [(e, by_key[key(e.task)]) for e in study(wide, by_key) if key(e.task) in by_key]
+    return found, n_missing
 
 
 def write_pages(plan, names, rows, folder, source):

@@ -52,7 +52,8 @@ SECTIONS = {
 def claster_page(plan, by_key, tables):
     """The Markdown text."""
     cases = ", ".join(f"{case.dataset}: {case.embedding}" for case in plan.study_cases())
-    parts = [TEXT.format(n_splits=plan.study_splits, cases=cases).rstrip()]
+    splits = {entry.task["split"] for found in tables.values() for entry, _ in found}
+    parts = [TEXT.format(n_splits=len(splits), cases=cases).rstrip()]
     for name, (title, words, column, labels, reference) in SECTIONS.items():
         if tables[name]:
             published = PUBLISHED if name == "ablation" else None

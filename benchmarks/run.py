@@ -23,7 +23,7 @@ from measure import measure
 from methods import METHODS, check_available
 from pages import write_pages
 from rows import ROOT, compute, latest, read_rows
-from studies import NEED_TUNING, PRESETS, STUDIES, Plan, cases_of, catalogue, tuning
+from studies import NEED_TUNING, PRESETS, SPLITS, STUDIES, Plan, cases_of, catalogue, tuning
 
 ALL = STUDIES | {"centroids": centroid_study}
 
@@ -60,7 +60,9 @@ def make_parser():
     parser.add_argument(
         "--own-split", action="store_true", help="Table 4 with the data sets' own row splits too"
     )
-    parser.add_argument("--splits", type=int, help="class splits of every study, at most")
+    parser.add_argument(
+        "--splits", type=int, help="class splits of every study, where a data set has so many"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument(
         "--output", type=Path, metavar="DIR",
@@ -92,8 +94,8 @@ def make_plan(args, cases):
     if args.preset == "quick" and not args.embeddings:
         plan = replace(plan, cases=tuple(plan.study_cases()))
     if args.splits is not None:
-        kinds = ["splits", "generalized_splits", "study_splits", "centroid_splits", "long_splits"]
-        plan = replace(plan, **{kind: min(args.splits, getattr(plan, kind)) for kind in kinds})
+        plan = replace(plan, **dict.fromkeys(SPLITS, args.splits))
+        plan = replace(plan, long_splits=min(args.splits, plan.long_splits))
     return plan
 
 

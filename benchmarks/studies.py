@@ -99,6 +99,9 @@ PRESETS = {
 }  # fmt: skip
 
 
+SPLITS = ("splits", "generalized_splits", "study_splits", "centroid_splits")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One cell of a table: the case, the line it stands in, and the task that fills it."""
