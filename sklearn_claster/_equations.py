@@ -48,10 +48,10 @@ def distance_weights(distances: Tensor) -> Tensor:
     tie = _TIE.get(distances.dtype, _TIE_DEFAULT)
     tied = farthest - nearest <= tie * farthest  # (n, 1)
     one = (distances <= nearest) | tied  # where eta is 1 by definition
-    safe_distances = torch.where(one, torch.ones_like(distances), distances)
-    safe_spread = torch.where(tied, torch.ones_like(farthest), farthest - nearest)
+    safe_distances = distances.masked_fill(one, 1.0)
+    safe_spread = (farthest - nearest).masked_fill(tied, 1.0)
     eta = (nearest / safe_distances) * ((farthest - distances) / safe_spread)
-    return torch.where(one, torch.ones_like(eta), eta)
+    return eta.masked_fill(one, 1.0)
 
 
 def claster_representation(points: Tensor, centroids: Tensor, weight: float = 1.0) -> Tensor:
