@@ -80,7 +80,7 @@ def conditions(plan):
 
 
 def centroid_study(plan, by_key):
-    """The entries, split by split; group is the condition, label the variant."""
+    """The entries, split by split, long ones last; group is the condition, label the variant."""
     rows_a_class = plan.training.get("rows_a_class", ROWS_A_CLASS)
     cases = plan.study_cases()
     anchors = [case for case in cases if case.dataset != "digit_pairs"] or cases
@@ -99,11 +99,12 @@ def centroid_study(plan, by_key):
             ),
             condition.name,
         )
-        for number in range(plan.centroid_splits)
+        for long in (False, True)
+        for number in range(plan.long_splits if long else plan.centroid_splits)
         for case in anchors
         for split in case.numbered[number : number + 1]
         for condition in conditions(plan)
-        if not condition.long or number < plan.long_splits
+        if condition.long is long
         for variant in condition.variants
         for seed in range(plan.centroid_seeds)
     ]
