@@ -61,7 +61,7 @@ VARIANTS = [
 ROWS_A_CLASS = 40
 SYNTHETIC = "synthetic"
 TEXT = """\
-# How the defaults were chosen
+# How the defaults were chosen{which}
 
 Each line changes one default of `ClasterZSL`. The unseen classes of every problem were put away; of
 its seen classes a quarter was held out, and a variant that had learnt the others named them (at
@@ -139,13 +139,16 @@ def main():
         default=default_folders(),
         help="data sets as in run.py, with the same default",
     )  # fmt: skip
+    parser.add_argument(
+        "--only", nargs="+", metavar="PARAMETER", help="only variants that change these alone"
+    )
     parser.add_argument("--splits", type=int, default=1, help="class splits a data set")
     parser.add_argument("--folds", type=int, default=2, help="hold-outs a split")
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "defaults.md")
     args = parser.parse_args()
     sources = find_sources(path.resolve() for path in args.data)
-    variants = [{}, *VARIANTS]
+    variants = [{}, *(v for v in VARIANTS if not args.only or set(v) <= set(args.only))]
     problems = [
         (name, kind)
         for name in args.datasets or sources
@@ -173,6 +176,7 @@ def main():
             print(*problems[p], name_of(variants[v]), f"{mean:.4f}", file=sys.stderr, flush=True)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     text = TEXT.format(
+        which=f": {', '.join(args.only)}" if args.only else "",
         table=table(problems, variants, figures, n_real),
         rows_a_class=ROWS_A_CLASS,
         n_folds=n_real * len(folds),
