@@ -60,14 +60,9 @@ class ShortcutMLP(MLP):
     shortcut: Tensor
 
     def __init__(
-        self,
-        n_in: int,
-        hidden_layer_sizes: Sequence[int],
-        n_out: int,
-        generator: torch.Generator,
-        dropout: float = 0.0,
+        self, n_in: int, hidden_layer_sizes: Sequence[int], n_out: int, generator: torch.Generator
     ) -> None:
-        super().__init__(n_in, hidden_layer_sizes, n_out, generator, dropout)
+        super().__init__(n_in, hidden_layer_sizes, n_out, generator)
         self.register_buffer("shortcut", torch.zeros(n_out, n_in))
         with torch.no_grad():
             for parameter in self.layers[-1].parameters():
