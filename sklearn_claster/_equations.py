@@ -60,7 +60,7 @@ def claster_representation(points: Tensor, centroids: Tensor, weight: float = 1.
     ``weight=1`` is the paper; 1/K turns the sum into a mean.
     """
     eta = distance_weights(pairwise_distances(points, centroids))
-    return points + weight * (eta @ centroids)
+    return torch.addmm(points, eta, centroids, alpha=weight)
 
 
 def compatibility(projected: Tensor, embeddings: Tensor) -> Tensor:

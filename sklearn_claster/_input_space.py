@@ -123,15 +123,16 @@ def within_class_whitening(x: Rows, y: Tensor, means: Tensor) -> Tensor:
         scatter += (residuals.T @ residuals).to(means.device, torch.float64)
         fourth_powers += float(((residuals**2).sum(dim=1) ** 2).sum())
         epsilon = torch.finfo(values.dtype).eps
-    covariance = scatter / n_samples
+    covariance = scatter.div_(n_samples)  # in place: copies of it take as long as its products
     variance = float(covariance.trace()) / n_features  # mean over directions
     identity = torch.eye(n_features, dtype=torch.float64, device=means.device)
     if variance <= epsilon**2:
         return identity
-    square = float((covariance**2).sum())
+    square = float(torch.linalg.matrix_norm(covariance)) ** 2
     error = (fourth_powers / n_samples - square) / n_samples  # of the covariance, squared
     spread = square - n_features * variance**2  # of the eigenvalues, squared
     shrinkage = min(max(error / spread if spread > 0.0 else 1.0, _LEAST_SHRINKAGE), 1.0)
-    shrunk = (1.0 - shrinkage) * covariance / variance + shrinkage * identity
+    shrunk = covariance.mul_((1.0 - shrinkage) / variance)
+    shrunk.diagonal().add_(shrinkage)
     lower = torch.linalg.cholesky(shrunk)
     return torch.linalg.solve_triangular(lower, identity, upper=False).T.contiguous()

@@ -132,12 +132,13 @@ def fit_estimator(
     estimator = processes.joined(net.estimator)
     for _ in range(n_epochs):
         for sample, rows in x.batches(optimization.batch_size, optimization.order):
-            target = projected[y[rows]]
+            target = projected.index_select(0, y[rows])
             if mixup:
                 sample, target = _between_neighbors(sample, target, optimization.noise)
             with optimization.autocast():
                 phi = estimator(processes.part(sample), optimization.noise)
-            errors = ((phi - processes.part(target)) ** 2).sum(dim=1)
+            phi = phi.to(target.dtype)
+            errors = nn.functional.mse_loss(phi, processes.part(target), reduction="none")
             descend(adam, processes.mean_loss(errors, len(rows)))
 
 
@@ -149,10 +150,15 @@ def _between_neighbors(
     The rows come in a random order, so the next one is a random partner.
     """
     share = torch.rand((len(sample), 1), generator=noise, device=noise.device).to(sample.dtype)
-    return (
-        torch.lerp(sample.roll(1, dims=0), sample, share),
-        torch.lerp(target.roll(1, dims=0), target, share),
-    )
+    return _towards_previous(sample, share), _towards_previous(target, share)
+
+
+def _towards_previous(rows: Tensor, share: Tensor) -> Tensor:
+    """`torch.lerp(rows.roll(1, dims=0), rows, share)`, without a rolled copy of the batch."""
+    between = torch.empty_like(rows)
+    torch.lerp(rows[-1:], rows[:1], share[:1], out=between[:1])
+    torch.lerp(rows[:-1], rows[1:], share[1:], out=between[1:])
+    return between
 
 
 @dataclass

@@ -26,8 +26,9 @@ from sklearn_claster import (
 from sklearn_claster._centroids import Reinforcement, random_centroids, step_size
 from sklearn_claster._inference import TEST_RULES
 from sklearn_claster._learning import Plan
-from sklearn_claster._networks import MLP, CentroidSum
+from sklearn_claster._networks import MLP, CentroidSum, ShortcutMLP
 from sklearn_claster._rows import RowsInMemory
+from sklearn_claster._training import _between_neighbors
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -299,14 +300,24 @@ def test_feature_weight_is_of_halves_side_by_side(fusion):
 
 
 def test_the_shortcut_is_the_ridge_that_leaves_out_classes_best():
-    zsl = fitted()
-    twin = Twin(zsl)
-    x = twin.input(X)
-    means = np.stack([x[label == Y].mean(axis=0) for label in DATA.seen_classes])
-    counts = np.array([(label == Y).sum() for label in DATA.seen_classes])
+    rank = np.array([np.sum(Y[:i] == label) for i, label in enumerate(Y)])  # within its class
+    some = rank < 2 + 2 * np.searchsorted(DATA.seen_classes, Y)  # 2, 4, ... 12 rows a class
+    rows, y = X[some], Y[some]
+    zsl = make().fit(rows, y, TABLE)
+    twin = Twin(zsl, rows, y)
+    x = twin.input(rows)
+    means = np.stack([x[label == y].mean(axis=0) for label in DATA.seen_classes])
+    counts = np.array([(label == y).sum() for label in DATA.seen_classes])
     expected = paper_twin.ridge(twin.seen, means, counts / counts.mean())
     agree(weights(zsl)["projector.shortcut"], expected, 1e-4)
     assert "projector.shortcut" not in weights(fitted(linear_shortcut=False))
+
+
+def test_beside_the_shortcut_the_layers_start_small():
+    alone = MLP(3, [5], 2, torch.Generator().manual_seed(0))
+    beside = ShortcutMLP(3, [5], 2, torch.Generator().manual_seed(0))
+    rows = torch.randn(4, 3)
+    torch.testing.assert_close(beside(rows), 0.1 * alone(rows))  # the shortcut is still zero
 
 
 def test_a_linear_problem_is_learnt_with_the_shortcut(monkeypatch):
@@ -1252,6 +1263,18 @@ def test_mixup_trains_on_points_between_samples(monkeypatch):
     assert torch.allclose(lengths[False], torch.ones(()), atol=1e-5)  # the samples: unit rows
     assert (lengths[True] < 0.99).float().mean() > 0.8  # chords lie inside the sphere
     assert lengths[True].max() < 1.0 + 1e-5
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 5])
+def test_mixup_is_of_every_row_and_the_one_before(n_samples):
+    rows, targets = torch.randn(n_samples, 3), torch.randn(n_samples, 2)
+    noise = torch.Generator().manual_seed(0)
+    share = torch.rand((n_samples, 1), generator=noise).numpy()
+    mixed = _between_neighbors(rows, targets, noise.manual_seed(0))
+    for given, found in zip((rows.numpy(), targets.numpy()), mixed, strict=True):
+        for i in range(n_samples):  # before the first comes the last
+            expected = share[i] * given[i] + (1.0 - share[i]) * given[i - 1]
+            np.testing.assert_allclose(found[i], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["likas", "zero"])
