@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from data import change_training, default_folders, find_sources, load_problem, names_of_embeddings
 from figures import interval
+from problems import network_features
 from rows import ROOT, command
 from threadpoolctl import threadpool_limits
 
@@ -25,6 +26,7 @@ from sklearn_claster.metrics import mean_per_class_accuracy
 from sklearn_claster.model_selection import ZeroShotShuffleSplit
 
 VARIANTS = [
+    {"whiten": True},
     {"whiten": False},
     {"mixup": False},
     {"linear_shortcut": False},
@@ -67,9 +69,10 @@ Each line changes one default of `ClasterZSL`. The unseen classes of every probl
 its seen classes a quarter was held out, and a variant that had learnt the others named them (at
 most {rows_a_class} rows a class). Mean per-class accuracy on the held-out classes, in percent:
 first the default, then what a variant adds to it; the last column is the mean over all {n_folds}
-folds of real data, with the 95 % t-interval of the paired differences. Columns named "linear" and
-"nonlinear" are `make_zero_shot_classification` (42 classes, 256 features, vectors of 64), and not
-in the mean. Lines with "compatibility" are
+folds of real data, with the 95 % t-interval of the paired differences. Three columns are not in
+the mean: "linear" and "nonlinear" are `make_zero_shot_classification` (42 classes, 256 features,
+vectors of 64), "network" is made like the features of a deep network (`benchmarks/problems.py`).
+Lines with "compatibility" are
 compared with the default parameters under the same test rule, since "combined" hides most of what
 clusters do.
 
@@ -81,6 +84,8 @@ Made by `{command}`.
 
 def load(source, embedding, split):
     """Rows of seen classes, their labels and the class table."""
+    if source == SYNTHETIC and embedding == "network":
+        return network_features(40, ROWS_A_CLASS, split)
     if source == SYNTHETIC:
         data = make_zero_shot_classification(
             42 * ROWS_A_CLASS, 256, n_seen=40, n_unseen=2, n_embedding_features=64,
@@ -157,7 +162,7 @@ def main():
     n_real = len(problems)
     if not args.datasets:
         sources |= {SYNTHETIC: SYNTHETIC}
-        problems += [(SYNTHETIC, kind) for kind in ("linear", "nonlinear")]
+        problems += [(SYNTHETIC, kind) for kind in ("linear", "nonlinear", "network")]
     cells = list(product(range(len(problems)), range(len(variants))))
     folds = list(product(range(args.splits), range(args.folds)))
     figures = {}

@@ -83,9 +83,16 @@ def learn(
     """
     device = resolve_device(parameters.device)
     labels = torch.as_tensor(y, device=device)  # (n,)
-    input_space, x = InputSpace.fit(X, labels if parameters.whiten else None, device)  # (n, f)
     embedding_mean = row_mean(embeddings)
-    a = to_tensor(unit_rows(embeddings, embedding_mean), device)  # (S, s)
+    unit_embeddings = unit_rows(embeddings, embedding_mean)
+    a = to_tensor(unit_embeddings, device)  # (S, s)
+    input_space, x = InputSpace.fit(  # (n, f)
+        X,
+        labels if parameters.whiten else None,
+        device,
+        unit_embeddings if parameters.whiten == "auto" else None,
+        seed,
+    )
     net = ClasterNet(
         X.shape[1],
         a.shape[1],

@@ -7,6 +7,7 @@ so that agreement between the two means something. Slow on purpose.
 import math
 
 import numpy as np
+from sklearn.linear_model import RidgeCV
 
 TIE = 1e-12
 
@@ -197,8 +198,40 @@ def class_purity(clusters, y):
     return sum(largest.values()) / len(y)
 
 
-def within_class_whitening(rows, labels):
-    """W with W W^T the inverse of the shrunk covariance within classes (Ledoit and Wolf, 2004)."""
+def held_out_accuracies(shrinkages, folds, rows, labels, embeddings):
+    """Zero-shot accuracies of classes 0 to S - 1, each held out with its fold, (., S)."""
+    accuracies = np.zeros((len(shrinkages), len(folds)))
+    for fold in range(max(folds) + 1):
+        kept = [c for c in range(len(folds)) if folds[c] != fold]
+        held = [c for c in range(len(folds)) if folds[c] == fold]
+        means = np.array([rows[labels == c].mean(axis=0) for c in kept])
+        ridge = RidgeCV(10.0 ** np.arange(-4, 3)).fit(embeddings[kept], means)
+        predicted = ridge.predict(embeddings[held])
+        residuals = [row - means[kept.index(c)] for row, c in zip(rows, labels, strict=True)
+                     if c in kept]  # fmt: skip
+        covariance = sum(np.outer(r, r) for r in residuals) / len(residuals)
+        identity = np.eye(rows.shape[1])
+        variance = np.trace(covariance) / rows.shape[1]
+        for i, share in enumerate(shrinkages):
+            shrunk = (1 - share) * covariance / variance + share * identity
+            inverse = np.linalg.inv(shrunk)  # cosines after whitening are u^T inverse v
+            for c in held:
+                right = 0
+                for row in rows[labels == c]:
+                    u, cosines = row - means.mean(axis=0), []
+                    for v in predicted - means.mean(axis=0):
+                        lengths = np.sqrt((u @ inverse @ u) * (v @ inverse @ v))
+                        cosines.append(u @ inverse @ v / lengths)
+                    right += held[int(np.argmax(cosines))] == c
+                accuracies[i, c] = right / np.sum(labels == c)
+    return accuracies
+
+
+def within_class_whitening(rows, labels, share=None):
+    """W with W W^T the inverse of the shrunk covariance within classes.
+
+    The share of the identity is that of Ledoit and Wolf (2004), if none is given.
+    """
     residuals = np.array(
         [row - rows[labels == label].mean(axis=0) for row, label in zip(rows, labels, strict=True)]
     )
@@ -209,6 +242,7 @@ def within_class_whitening(rows, labels):
         return np.eye(n_features)
     distance = np.sum((covariance - target) ** 2)
     error = sum(np.sum((np.outer(r, r) - covariance) ** 2) for r in residuals) / len(residuals) ** 2
-    share = max(0.05, min(error, distance) / distance) if distance > 0 else 1.0
+    if share is None:
+        share = max(0.05, min(error, distance) / distance) if distance > 0 else 1.0
     shrunk = (1 - share) * covariance + share * target
     return np.linalg.inv(np.linalg.cholesky(shrunk)).T * np.sqrt(target[0, 0])

@@ -96,7 +96,8 @@ class Twin:
         self.whitening = None
         if zsl.whiten:
             x = self.unit(X - self.feature_mean)
-            self.whitening = paper_twin.within_class_whitening(x, y)
+            share = zsl.shrinkage_ if zsl.whiten == "auto" else None
+            self.whitening = paper_twin.within_class_whitening(x, y, share)
             self.whitened_mean = (x @ self.whitening).mean(axis=0)
         self.embedding_mean = table.vectors[seen].mean(axis=0)
         self.seen = self.unit(table.vectors[seen] - self.embedding_mean)
@@ -1230,11 +1231,12 @@ def test_without_semantics_there_is_nothing_to_fuse():
     assert identical(plain, summed)
 
 
-@pytest.mark.parametrize("whiten", [True, False])
+@pytest.mark.parametrize("whiten", ["auto", True, False])
 def test_whitening_is_the_twin(whiten):
     zsl = fitted(whiten=whiten)
+    assert (zsl.shrinkage_ is not None) == bool(whiten)
     agree(zsl.decision_function(X_UNSEEN), Twin(zsl).scores(X_UNSEEN, DATA.unseen_classes), 1e-4)
-    assert (zsl._model.input_space.whitening is not None) == whiten
+    assert (zsl._model.input_space.whitening is not None) == bool(whiten)
 
 
 def test_mixup_changes_phi_and_nothing_before_it():

@@ -1,0 +1,178 @@
+"""Whitening within the seen classes, and how much of it held-out classes bear."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+from torch import Tensor
+from torch.nn import functional as F
+
+from ._rows import Rows
+from ._torch_utils import seeded_generator, to_numpy
+
+LEAST_SHRINKAGE = 0.05  # keeps directions without scatter from being blown up
+WEAKER = (0.5, 0.9, 1.0)  # shrinkages to compare with that of Ledoit and Wolf; 1: not whitened
+N_FOLDS = 3
+ROWS_A_CLASS = 40  # about as many, to compare with
+STANDARD_ERRORS = 2.5  # that a gain has to exceed: three of them are looked at
+RIDGE_PENALTIES = np.logspace(-4, 2, 7)  # for embeddings of unit length
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """How rows scatter around the means of their classes, in each fold of the classes.
+
+    Attributes
+    ----------
+    sums : Tensor of shape (n_folds, n_features, n_features), float64
+        Sums of outer products.
+    counts : Tensor of shape (n_folds,), float64
+        Numbers of rows.
+    fourth_powers : float
+        Sum of the fourth powers of the rows' distances from their means.
+    resolution : float
+        Machine epsilon of the rows.
+    """
+
+    sums: Tensor
+    counts: Tensor
+    fourth_powers: float
+    resolution: float
+
+    @classmethod
+    def of(cls, x: Rows, y: Tensor, means: Tensor, folds: NDArray[np.intp]) -> Scatter:
+        """Of rows (n, f) with codes y (n,), class means (S, f) and folds of the classes (S,)."""
+        n_folds, n_features = int(folds.max()) + 1, means.shape[1]
+        sums = means.new_zeros(n_folds, n_features, n_features)
+        counts = means.new_zeros(n_folds)
+        fourth_powers, resolution = 0.0, 0.0
+        for values, rows in x.blocks():
+            residuals = values - means.to(values.device, values.dtype)[y[rows]]
+            fourth_powers += float(((residuals**2).sum(dim=1) ** 2).sum())
+            resolution = torch.finfo(values.dtype).eps
+            where = torch.as_tensor(folds, device=values.device)[y[rows]]
+            for fold in range(n_folds):
+                part = residuals if n_folds == 1 else residuals[where == fold]
+                sums[fold] += (part.T @ part).to(means.device, torch.float64)
+                counts[fold] += len(part)
+        return cls(sums, counts, fourth_powers, resolution)
+
+    def covariance(self, without: int | None = None) -> Tensor:
+        """The covariance within classes, of all folds or all but one, over its mean variance.
+
+        The identity if classes have no scatter, (f, f).
+        """
+        folds = [fold for fold in range(len(self.counts)) if fold != without]
+        covariance = self.sums[folds].sum(dim=0).div_(self.counts[folds].sum())
+        variance = float(covariance.trace()) / len(covariance)  # mean over directions
+        if variance <= self.resolution**2:
+            return torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+        return covariance.div_(variance)
+
+    def shrinkage(self) -> float:
+        """The share of the identity that makes the covariance well-conditioned, 0.05 to 1.
+
+        From Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
+        matrices", 2004.
+        """
+        n_features, n_samples = self.sums.shape[1], float(self.counts.sum())
+        square = float(torch.linalg.matrix_norm(self.sums.sum(dim=0))) ** 2
+        trace = sum(float(part.trace()) for part in self.sums)
+        # of the covariance, and of its eigenvalues, squared; both times n_samples**2
+        error = self.fourth_powers - square / n_samples
+        spread = square - trace**2 / n_features
+        share = error / spread if spread > 0.0 else 1.0
+        return min(max(share, LEAST_SHRINKAGE), 1.0)
+
+
+def whitening_root(covariance: Tensor, shrinkage: float) -> Tensor:
+    """Lower Cholesky factor L of (1 - s) C + s I: rows x L^-T scatter alike, (f, f)."""
+    shrunk = (1.0 - shrinkage) * covariance
+    shrunk.diagonal().add_(shrinkage)
+    return torch.linalg.cholesky(shrunk)
+
+
+def whitening_matrix(covariance: Tensor, shrinkage: float) -> Tensor:
+    """W = L^-T of `whitening_root`, upper triangular, (f, f)."""
+    root = whitening_root(covariance, shrinkage)
+    identity = torch.eye(len(root), dtype=root.dtype, device=root.device)
+    return torch.linalg.solve_triangular(root, identity, upper=False).T.contiguous()
+
+
+def class_folds(n_classes: int, seed: int) -> NDArray[np.intp]:
+    """A random fold for every class, (S,)."""
+    return np.random.RandomState(seed).permutation(n_classes) % N_FOLDS
+
+
+def bearable_shrinkage(
+    scatter: Scatter,
+    folds: NDArray[np.intp],  # (S,)
+    x: Rows,  # (n, f)
+    y: Tensor,  # (n,)
+    means: Tensor,  # (S, f)
+    embeddings: NDArray[Any],  # (S, s)
+    seed: int,
+) -> float:
+    """The shrinkage of Ledoit and Wolf, or a larger one if held-out classes clearly ask for it."""
+    shrinkages = [least := scatter.shrinkage(), *(s for s in WEAKER if s > least)]
+    accuracies = held_out_accuracies(shrinkages, scatter, folds, x, y, means, embeddings, seed)
+    return shrinkages[clear_choice(accuracies)]
+
+
+def held_out_accuracies(
+    shrinkages: list[float],
+    scatter: Scatter,
+    folds: NDArray[np.intp],  # (S,)
+    x: Rows,  # (n, f)
+    y: Tensor,  # (n,)
+    means: Tensor,  # (S, f)
+    embeddings: NDArray[Any],  # (S, s)
+    seed: int,
+) -> NDArray[np.float64]:
+    """Zero-shot accuracy of every class with rows in a sample, (n_shrinkages, S at most).
+
+    Each fold of the classes is held out: their means are predicted from their embeddings, by a
+    ridge regression over the other classes, and their rows take the nearest one, all whitened by
+    the scatter of the other classes.
+    """
+    values, rows = next(x.batches(ROWS_A_CLASS * len(means), seeded_generator(seed)))
+    codes = to_numpy(y[rows])
+    hits = np.zeros((len(shrinkages), len(means)))
+    for fold in range(N_FOLDS):
+        held, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        ridge = RidgeCV(RIDGE_PENALTIES).fit(embeddings[kept], to_numpy(means[kept]))
+        predicted = torch.from_numpy(ridge.predict(embeddings[held])).to(values)
+        inside = np.flatnonzero(np.isin(codes, held))
+        vectors = torch.cat([predicted, values[inside]]) - means[kept].mean(dim=0).to(values)
+        covariance = scatter.covariance(without=fold).to(values)
+        for i, shrinkage in enumerate(shrinkages):
+            root = whitening_root(covariance, shrinkage)
+            unit = F.normalize(torch.linalg.solve_triangular(root, vectors.T, upper=False), dim=0)
+            cosines = unit[:, len(held) :].T @ unit[:, : len(held)]
+            right = held[to_numpy(cosines.argmax(dim=1))] == codes[inside]
+            hits[i] += np.bincount(codes[inside], right, len(means))
+    found = np.bincount(codes, minlength=len(means))
+    return hits[:, found > 0] / found[found > 0]
+
+
+def clear_choice(accuracies: NDArray[np.float64]) -> int:
+    """Which row of accuracies (n_choices, n_classes) to take: the first, unless another is better.
+
+    The best has to be ahead of the first by 2.5 standard errors, of the mean difference over
+    classes. Then the last row is taken that is not behind the best by more than one.
+    """
+    n_classes = accuracies.shape[1]
+    best = int(accuracies.mean(axis=1).argmax())
+    if n_classes < 2 or best == 0:
+        return 0
+    behind = accuracies[best] - accuracies
+    errors = behind.std(axis=1, ddof=1) / math.sqrt(n_classes)
+    if behind[0].mean() <= STANDARD_ERRORS * errors[0]:
+        return 0
+    return int(np.flatnonzero(behind.mean(axis=1) <= errors)[-1])
