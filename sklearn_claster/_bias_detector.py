@@ -94,6 +94,8 @@ class BiasDetector(
         The method in use.
     estimator_ : object or None
         The fitted experts, if scores are needed.
+    classes_ : ndarray of shape (n_classes,) or None
+        The seen classes, sorted; None if `fit` had no labels.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -194,7 +196,7 @@ class BiasDetector(
     def _fit(self, X: ArrayLike, y: ArrayLike | None, class_embeddings: Any) -> None:
         self._check_parameters()
         rows = validate_data(self, as_host_array(X), dtype=FLOATS, ensure_min_samples=2)
-        codes, n_classes = np.zeros(len(rows), dtype=np.intp), 1
+        classes, codes, n_classes = None, np.zeros(len(rows), dtype=np.intp), 1
         if y is not None:
             y = column_or_1d(as_host_array(y), warn=True)
             check_consistent_length(rows, y)
@@ -222,6 +224,7 @@ class BiasDetector(
             "hard",
             np.float64,
         )
+        self.classes_ = classes
         self._set_gate(gate, self._method(has_unseen, n_classes > 1), experts)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -305,7 +308,7 @@ class BiasDetector(
 
     def _adopt(self, gate: Gate, experts: Any) -> Self:
         """Become the detector of a classifier that has fitted the gate."""
-        self.n_features_in_ = experts.n_features_in_
+        self.classes_, self.n_features_in_ = experts.classes_, experts.n_features_in_
         if hasattr(experts, "feature_names_in_"):
             self.feature_names_in_ = experts.feature_names_in_
         return self._set_gate(gate, self._method(isinstance(gate.rule, Learned)), experts)

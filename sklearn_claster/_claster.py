@@ -27,12 +27,12 @@ from ._centroids import (
     is_refined,
 )
 from ._inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, TestRule
-from ._learning import History, Plan, best_epoch, learn, search_epochs
+from ._learning import History, Plan, best_epoch, learn, print_epoch, search_epochs
 from ._model import ClasterModel, Scorer
 from ._networks import FUSIONS
 from ._parameters import check_choice, check_number, check_widths
 from ._processes import current
-from ._torch_utils import autocast, resolve_device
+from ._torch_utils import autocast, gradients, resolve_device
 
 
 class ClasterZSL(
@@ -169,7 +169,8 @@ default="combined"
     class_embeddings_ : ClassEmbeddings
         The table given to `fit`; one-hot vectors if there was none.
     bias_detector_ : object or None
-        The fitted detector; None without one and for "stacking".
+        The fitted detector; None without one and for "stacking". One of scikit-learn's has seen
+        centred unit rows, and a threshold of its own: ask `explain_gate` instead.
     gate_threshold_ : float or None
         Samples whose gate score (see `explain_gate`) reaches it are called seen; the
         constant of "stacking". None without a gate.
@@ -321,7 +322,7 @@ default="combined"
 
     @with_callbacks
     def _fit_seen(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
-        with autocast(resolve_device(self.device)):
+        with autocast(resolve_device(self.device)), gradients():
             self._learn(X, y, embeddings)
 
     def _learn(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
@@ -383,15 +384,9 @@ default="combined"
         )
         return False
 
-    def _report(self, history: History) -> None:
+    def _report(self, history: History, held_out_accuracy: float | None = None) -> None:
         if self.verbose and current.get().rank == 0:
-            latest = {name: values[-1] for name, values in history.items()}
-            print(  # noqa: T201
-                f"[ClasterZSL] epoch {len(history['loss'])}: loss {latest['loss']:.4f}, "
-                f"seen accuracy {latest['seen_accuracy']:.3f}, "
-                f"centroid movement {latest['centroid_movement']:.2e}",
-                flush=True,
-            )
+            print_epoch(history, held_out_accuracy)
 
     def _warn_of_empty_clusters(self) -> None:
         counts = self.history_["cluster_counts"][-1]

@@ -16,6 +16,7 @@ from sklearn.base import clone, is_outlier_detector
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
 
 from ._class_embeddings import ClassEmbeddings
 from ._detection import Evidence, OutlierRule, Rule, Stacking
@@ -31,13 +32,21 @@ SHARPNESSES = np.logspace(-2.0, 3.0, 41)
 LEVELS = np.linspace(0.0, 1.0, 201)  # of the seen scores, among which the best is chosen
 
 
-def rule_maker(detector: Any, has_unseen: bool) -> Callable[[], Rule]:
-    """What makes a fresh rule from the parameter `bias_detector`."""
+def rule_maker(detector: Any, has_unseen: bool, random_state: Any = None) -> Callable[[], Rule]:
+    """What makes a fresh rule from the parameter `bias_detector`.
+
+    Detectors without a seed of their own take it from `random_state`, unless that is None too.
+    """
     if isinstance(detector, str):
         return Stacking
     if hasattr(detector, "_make_rule"):
         return lambda: detector._make_rule(has_unseen)
-    return lambda: OutlierRule(clone(detector))
+    seeds = {
+        name: None if random_state is None else check_random_state(random_state).randint(2**31 - 1)
+        for name, value in detector.get_params().items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    }
+    return lambda: OutlierRule(clone(detector).set_params(**seeds))
 
 
 def check_bias_detector(detector: Any) -> None:
@@ -71,6 +80,16 @@ def contamination_of(detector: Any) -> float | str:
     if isinstance(detector, str) or (automatic and hasattr(detector, "decision_function")):
         return "auto"
     return "own"
+
+
+def description_of(detector: Any) -> str:
+    """What a detector is, as far as its plain parameters say it."""
+    if detector is None or isinstance(detector, str):
+        return str(detector)
+    plain = (str, int, float, bool, type(None))
+    parameters = sorted(detector.get_params().items())
+    shown = [f"{name}={value}" for name, value in parameters if isinstance(value, plain)]
+    return f"{type(detector).__name__}({', '.join(shown)})"
 
 
 def can_hold_out(codes: NDArray[np.intp]) -> bool:
@@ -164,7 +183,10 @@ def hold_out_classes(
     for train, test in splitter.split(X, labels):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the whole fit has said it already
-            model = clone(host).set_params(**parameters).fit(X[train], labels[train], table)
+            model = clone(host).set_params(**parameters)
+            if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
+                model.set_callbacks()
+            model.fit(X[train], labels[train], table)
         mean = row_mean(X[train])
         columns = np.isin(table.labels, model.classes_)
         trained, tested = (

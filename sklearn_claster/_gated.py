@@ -19,6 +19,7 @@ from ._gate_fitting import (
     can_hold_out,
     check_bias_detector,
     contamination_of,
+    description_of,
     fit_gate,
     rule_maker,
 )
@@ -99,7 +100,7 @@ class GatedMixin:
         check_choice(self, "gate", MODES)
 
     def _forget_gate(self) -> None:
-        for name in ("_gate", "bias_detector_", "gate_threshold_"):
+        for name in ("_gate", "_gate_made_of", "bias_detector_", "gate_threshold_"):
             self.__dict__.pop(name, None)
 
     def _fit_gate(self, X: Any, codes: NDArray[np.intp], hold_out: Any = None) -> None:
@@ -130,7 +131,7 @@ class GatedMixin:
             else:
                 gate = fit_gate(
                     self,
-                    rule_maker(self.bias_detector, enough),
+                    rule_maker(self.bias_detector, enough, getattr(self, "random_state", None)),
                     X,
                     codes,
                     self._seen_table() if enough else None,  # type: ignore[attr-defined]
@@ -144,6 +145,7 @@ class GatedMixin:
                 elif isinstance(gate.rule, OutlierRule):
                     detector = gate.rule.detector
         self._gate = gate
+        self._gate_made_of = description_of(self.bias_detector)
         self.bias_detector_ = detector
         self.gate_threshold_ = None if gate is None else gate.threshold
 
@@ -163,7 +165,9 @@ class GatedMixin:
         if not getattr(self, "_has_table", False) or not hasattr(self, "_gate"):
             return None  # an ordinary classifier, or experts that are still being trained
         self._check_gate()
-        if self._gate is None or self._gate.mode != self._gate_mode():
+        made_of = getattr(self, "_gate_made_of", None)  # not in models saved before it was kept
+        changed = made_of is not None and made_of != description_of(self.bias_detector)
+        if self._gate is None or self._gate.mode != self._gate_mode() or changed:
             raise ValueError(
                 f"bias_detector={self.bias_detector!r} with gate={self.gate!r} was not fitted, "
                 "because space, bias_detector or gate had another value in fit. Fit again with "

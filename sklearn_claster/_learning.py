@@ -179,7 +179,7 @@ def search_epochs(
     y: NDArray[np.intp],
     embeddings: NDArray[np.float64],
     seed: int,
-    report: Callable[[History], None],
+    report: Callable[[History, float], None],
 ) -> list[float]:
     """Zero-shot accuracy on held-out seen classes after every epoch of learning the others."""
     n_classes = len(embeddings)
@@ -197,7 +197,7 @@ def search_epochs(
             score(X_held_out[rows]).argmax(axis=1) for rows in gen_batches(len(X_held_out), 4096)
         ]
         accuracies.append(float(balanced_accuracy_score(y_held_out, np.concatenate(best))))
-        report(history)
+        report(history, accuracies[-1])
         return False
 
     y_kept = np.searchsorted(kept, y[inside])
@@ -217,6 +217,19 @@ def best_epoch(accuracies: list[float]) -> int:
             stacklevel=2,
         )
     return n_epochs
+
+
+def print_epoch(history: History, held_out_accuracy: float | None = None) -> None:
+    """One line of the latest epoch; with the accuracy on held-out classes where that is sought."""
+    latest = {name: values[-1] for name, values in history.items()}
+    searching = held_out_accuracy is not None
+    print(  # noqa: T201
+        f"[ClasterZSL] {'search, ' if searching else ''}epoch {len(history['loss'])}: "
+        f"loss {latest['loss']:.4f}, seen accuracy {latest['seen_accuracy']:.3f}, "
+        f"centroid movement {latest['centroid_movement']:.2e}"
+        f"{f', held-out accuracy {held_out_accuracy:.3f}' if searching else ''}",
+        flush=True,
+    )
 
 
 def _usable_clusters(parameters: Any, n_samples: int) -> int:

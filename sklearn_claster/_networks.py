@@ -31,7 +31,7 @@ class MLP(nn.Module):
         super().__init__()
         widths = [n_in, *hidden_layer_sizes, n_out]
         self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, a, b) for a, b in pairwise(widths)
+            nn.utils.skip_init(nn.Linear, a, b, dtype=torch.float32) for a, b in pairwise(widths)
         )
         self.dropout = dropout
         with torch.no_grad():
@@ -63,7 +63,7 @@ class ShortcutMLP(MLP):
         self, n_in: int, hidden_layer_sizes: Sequence[int], n_out: int, generator: torch.Generator
     ) -> None:
         super().__init__(n_in, hidden_layer_sizes, n_out, generator)
-        self.register_buffer("shortcut", torch.zeros(n_out, n_in))
+        self.register_buffer("shortcut", torch.zeros(n_out, n_in, dtype=torch.float32))
         with torch.no_grad():
             for parameter in self.layers[-1].parameters():
                 parameter.mul_(0.1)
@@ -192,7 +192,7 @@ class ClasterNet(nn.Module):
         if self.use_semantics:
             self.projector = (ShortcutMLP if linear_shortcut else MLP)(s, hidden, f, generator)
             self.estimator = MLP(f, hidden, f, generator, dropout)
-            self.register_buffer("projection_scale", torch.ones(()))
+            self.register_buffer("projection_scale", torch.ones((), dtype=torch.float32))
         self.classifier = MLP(self.n_points, hidden, s, generator, dropout)
         self.aggregation: NoClusters | CentroidSum | NetVLAD = NoClusters()
 

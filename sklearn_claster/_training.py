@@ -149,7 +149,8 @@ def _between_neighbors(
 
     The rows come in a random order, so the next one is a random partner.
     """
-    share = torch.rand((len(sample), 1), generator=noise, device=noise.device).to(sample.dtype)
+    size, dtype = (len(sample), 1), sample.dtype
+    share = torch.rand(size, generator=noise, device=noise.device, dtype=dtype)
     return _towards_previous(sample, share), _towards_previous(target, share)
 
 

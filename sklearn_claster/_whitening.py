@@ -147,9 +147,10 @@ def held_out_accuracies(
     for fold in range(N_FOLDS):
         held, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         ridge = RidgeCV(RIDGE_PENALTIES).fit(embeddings[kept], to_numpy(means[kept]))
-        predicted = torch.from_numpy(ridge.predict(embeddings[held])).to(values)
+        predicted = ridge.predict(embeddings[held]).reshape(len(held), -1)  # (., f)
         inside = np.flatnonzero(np.isin(codes, held))
-        vectors = torch.cat([predicted, values[inside]]) - means[kept].mean(dim=0).to(values)
+        vectors = torch.cat([torch.from_numpy(predicted).to(values), values[inside]])
+        vectors -= means[kept].mean(dim=0).to(values)
         covariance = scatter.covariance(without=fold).to(values)
         for i, shrinkage in enumerate(shrinkages):
             root = whitening_root(covariance, shrinkage)

@@ -177,7 +177,7 @@ def mean_per_class_accuracy(
     y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
     check_consistent_length(y_true, y_pred, sample_weight)
     present = np.unique(y_true if sample_weight is None else y_true[np.asarray(sample_weight) != 0])
-    averaged = present if labels is None else present[_is_among(present, labels, "labels")]
+    averaged = present if labels is None else present[is_among(present, labels, "labels")]
     if not len(averaged):
         raise ValueError(
             "mean_per_class_accuracy needs a row of at least one of the classes to average over; "
@@ -239,7 +239,7 @@ def gzsl_report(y_true: ArrayLike, y_pred: ArrayLike, seen_classes: ArrayLike) -
     y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
     check_consistent_length(y_true, y_pred)
     classes = np.unique(y_true)
-    is_seen = _is_among(classes, seen_classes, "seen_classes")
+    is_seen = is_among(classes, seen_classes, "seen_classes")
     seen, unseen = (
         mean_per_class_accuracy(y_true, y_pred, labels=side) if len(side) else float("nan")
         for side in (classes[is_seen], classes[~is_seen])
@@ -320,7 +320,7 @@ def seen_unseen_curve(
             f"{matrix.shape[1]} columns and {len(labels)} labels of {len(np.unique(labels))} "
             "classes. Of a zero-shot classifier, labels are candidates()[0]."
         )
-    is_seen_label = _is_among(labels, seen_classes, "seen_classes")
+    is_seen_label = is_among(labels, seen_classes, "seen_classes")
     if is_seen_label.all() or not is_seen_label.any():
         raise ValueError(
             "The curve needs seen and unseen classes among labels; they hold "
@@ -333,7 +333,7 @@ def seen_unseen_curve(
         best.append(matrix[np.arange(len(matrix)), top])
         hit.append(labels[top] == y_true)
     classes, codes, counts = np.unique(y_true, return_inverse=True, return_counts=True)
-    is_seen = _is_among(classes, seen_classes, "seen_classes")
+    is_seen = is_among(classes, seen_classes, "seen_classes")
     # A row is worth its share of the mean over the classes of its side.
     worth = (1.0 / (counts * np.where(is_seen, is_seen.sum(), (~is_seen).sum())))[codes]
     is_seen = is_seen[codes]  # per row from here on
@@ -423,7 +423,8 @@ def check_labels(labels: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-def _is_among(classes: NDArray[Any], labels: ArrayLike, name: str) -> NDArray[np.bool_]:
+def is_among(classes: NDArray[Any], labels: ArrayLike, name: str) -> NDArray[np.bool_]:
+    """Which classes are among labels of the same kind, (n,), (m,) -> (n,)."""
     if not np.size(labels):
         return np.zeros(len(classes), dtype=bool)
     labels = check_labels(labels, name)

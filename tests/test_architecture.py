@@ -18,6 +18,7 @@ LAYERS = [
     {"_equations", "_torch_utils", "_preprocessing", "_parameters", "_callbacks", "_state"}
     | {"_on_disk", "_processes", "_adam"},
     {"_class_embeddings", "_kmeans", "_networks", "_rows"},
+    {"_whitening"},
     {"_training", "_centroids", "_inference", "_input_space"},
     {"_model"},
     {"_learning"},

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import pickle
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import paper_twin
@@ -16,6 +17,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_claster import (
     PAPER_PARAMETERS,
+    BiasDetector,
     ClassEmbeddings,
     ClasterZSL,
     _adam,
@@ -29,7 +31,7 @@ from sklearn_claster._learning import Plan
 from sklearn_claster._networks import MLP, CentroidSum, ShortcutMLP
 from sklearn_claster._rows import RowsInMemory
 from sklearn_claster._training import _between_neighbors
-from sklearn_claster.baselines import ESZSL
+from sklearn_claster.baselines import DEM, ESZSL, FCLSWGAN
 from sklearn_claster.datasets import make_zero_shot_classification
 
 # Tiny data: it happens, and a test of its own asks for it.
@@ -655,6 +657,31 @@ def test_loss_and_accuracy_are_those_of_the_training_batches(updates):
         assert zsl.history_["seen_accuracy"][epoch] == pytest.approx(accuracy, rel=1e-6)
 
 
+def test_verbose_tells_the_search_for_epochs_from_the_fit(capsys):
+    fitted(verbose=1, max_epochs=2, early_stopping=True)
+    search, fit = [], []
+    for line in capsys.readouterr().out.splitlines():
+        (search if "search" in line else fit).append(line)
+    assert len(search) == 2 and all("held-out accuracy 0." in line for line in search)
+    assert 1 <= len(fit) <= 2 and not any("held-out" in line for line in fit)
+
+
+@pytest.mark.parametrize("switch", ["no_grad", "inference_mode", "float64", "bfloat16"])
+@pytest.mark.parametrize("model", [make(), DEM(n_steps=5), FCLSWGAN(n_steps=5)], ids=repr)
+def test_settings_of_torch_around_a_fit_do_not_matter(model, switch):
+    expected = clone(model).set_params(random_state=0).fit(X, Y, TABLE)
+    before = torch.get_default_dtype()
+    try:
+        if "float" in switch:
+            torch.set_default_dtype(getattr(torch, switch))
+        with nullcontext() if "float" in switch else getattr(torch, switch)():
+            found = clone(model).set_params(random_state=0).fit(X, Y, TABLE)
+            scores = found.decision_function(X_UNSEEN)
+    finally:
+        torch.set_default_dtype(before)
+    agree(scores, expected.decision_function(X_UNSEEN), 1e-4)
+
+
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 def test_verbose_prints_a_line_an_epoch(verbose, capsys):
     zsl = fitted(verbose=verbose, max_epochs=3)
@@ -1085,6 +1112,14 @@ def test_scoring_monitor():
     assert [row["task_id"] for row in epochs] == [0, 1, 2]
     assert epochs[-1]["accuracy"] == zsl.score(X, Y)
     assert epochs[0]["neg_log_loss"] < epochs[-1]["neg_log_loss"] < 0
+
+
+def test_callbacks_do_not_see_the_folds_of_a_gate(callback):
+    recorder = callback()
+    zsl = make(space="gzsl", bias_detector=BiasDetector()).set_callbacks(recorder)
+    zsl.fit(X, Y, TABLE)
+    assert recorder.events.count("begin fit") == recorder.events.count("setup") == 1
+    assert len(recorder.models) == zsl.n_iter_
 
 
 def test_progress_bar(capfd):

@@ -228,6 +228,27 @@ def test_a_foreign_detector_sees_centred_rows_only():
     assert not hasattr(zsl.bias_detector, "fitted_on_")  # the parameter is left alone
 
 
+def test_a_foreign_detector_without_a_seed_takes_the_classifiers():
+    for detector in (IsolationForest(), make_pipeline(StandardScaler(), IsolationForest())):
+        first, second = (claster(detector).fit(X, Y, TABLE) for _ in range(2))
+        assert_array_equal(first.decision_function(NEW_X), second.decision_function(NEW_X))
+    own = claster(IsolationForest(random_state=5)).fit(X, Y, TABLE).bias_detector_
+    assert own.random_state == 5
+
+
+@pytest.mark.parametrize(
+    "other", [BiasDetector(contamination=0.9), BiasDetector("knn"), IsolationForest(), None]
+)
+def test_another_detector_after_fit_is_told(other):
+    zsl = eszsl(BiasDetector()).fit(X, Y, TABLE).set_params(bias_detector=other)
+    if other is None:
+        zsl.predict(NEW_X)  # the raw scores
+        return
+    with pytest.raises(ValueError, match="was not fitted"):
+        zsl.predict(NEW_X)
+    zsl.set_params(bias_detector=BiasDetector()).predict(NEW_X)
+
+
 def test_a_foreign_threshold_set_by_hand_is_kept():
     detector = IsolationForest(n_estimators=10, contamination=0.2, random_state=0)
     zsl = eszsl(detector).fit(X, Y, TABLE)

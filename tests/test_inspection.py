@@ -18,7 +18,7 @@ from sklearn.neighbors import KernelDensity, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_claster import ClasterZSL
+from sklearn_claster import BiasDetector, ClasterZSL
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.inspection import (
@@ -254,8 +254,17 @@ def test_detector_with_one_kind_of_rows():
     assert drawn(DetectorScoreDisplay.from_predictions(np.ones(3, bool), np.zeros(3)))
 
 
+@pytest.mark.parametrize("method", ["learned", "mahalanobis"])
+def test_our_own_detector_knows_which_classes_are_seen(data, seen, method):
+    detector = BiasDetector(method).fit(data.data[seen], data.target[seen], data.class_embeddings)
+    display = DetectorScoreDisplay.from_estimator(detector, data.data, data.target)
+    np.testing.assert_array_equal(display.is_seen, seen)
+
+
 def test_detector_says_what_is_missing(data, seen, zsl):
     forest = IsolationForest(n_estimators=10, random_state=0).fit(data.data)
+    with pytest.raises(TypeError, match="seen_classes"):
+        DetectorScoreDisplay.from_predictions(["a", "b"], [0.1, 0.2], seen_classes=[0, 1])
     with pytest.raises(ValueError, match="pass seen_classes"):
         DetectorScoreDisplay.from_estimator(forest, data.data, data.target)
     with pytest.raises(ValueError, match="ClasterZSL gives no score per row"):

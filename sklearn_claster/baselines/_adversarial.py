@@ -103,6 +103,6 @@ class Adversary:
     def _draw(self, n: int, n_noise: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of a batch, noise (b, z) and mixtures (b, 1)."""
         rows = torch.randint(n, (self.batch_size,), generator=self.draws)
-        noise = torch.randn(self.batch_size, n_noise, generator=self.draws)
-        mix = torch.rand(self.batch_size, 1, generator=self.draws)
+        noise = torch.randn(self.batch_size, n_noise, generator=self.draws, dtype=torch.float32)
+        mix = torch.rand(self.batch_size, 1, generator=self.draws, dtype=torch.float32)
         return rows.to(device), noise.to(device), mix.to(device)

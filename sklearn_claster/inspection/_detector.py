@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_array, check_consistent_length
 
 from .._responses import unwrap
-from ..metrics import check_labels
+from ..metrics import check_labels, is_among
 from ._plotting import SEEN_COLOR, UNSEEN_COLOR, one_axes
 
 _TAIL = 0.005  # share of the scores at either end that may fall into the outer bins
@@ -202,10 +202,12 @@ class DetectorScoreDisplay:
         ------
         ValueError
             If the seen classes are unknown, or a score is missing or not finite.
+        TypeError
+            If `seen_classes` and `y_true` are not of a kind, as text and numbers.
         """
         y_true = np.asarray(y_true)
         if seen_classes is not None:
-            is_seen = np.isin(check_labels(y_true, "y_true"), np.asarray(seen_classes))
+            is_seen = is_among(check_labels(y_true, "y_true"), seen_classes, "seen_classes")
         elif y_true.dtype == bool:
             is_seen = y_true
         else:
