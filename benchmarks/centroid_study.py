@@ -24,6 +24,7 @@ VARIANTS = {
     "REINFORCE, V anew": {"centroids": {"from": "reinforce", "rotated": False}},
 }
 CORE = (NONE, KMEANS, REINFORCE)
+PINNED = {"whiten": True}  # wrong labels and outliers shall not change how strong it is
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def centroid_study(plan, by_key):
                 case,
                 split,
                 CLASTER,
-                condition.parameters | VARIANTS[variant],
+                PINNED | condition.parameters | VARIANTS[variant],
                 setting="gzsl",
                 training={"rows_a_class": rows_a_class} | condition.training,
                 seed=seed,

@@ -16,7 +16,13 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d, ge
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._class_embeddings import ClassEmbeddings, check_comparable, preview
+from ._class_embeddings import (
+    ClassEmbeddings,
+    check_comparable,
+    check_same_features,
+    preview,
+    warn_of_shared_vectors,
+)
 from ._gated import GatedMixin
 from ._on_disk import ArrayOnDisk, on_disk
 from ._parameters import check_choice
@@ -28,6 +34,16 @@ SPACES = ("zsl", "gzsl", "seen")
 FLOATS = (np.float64, np.float32, np.float16)  # anything else becomes the first
 _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
+
+_OTHER_CLASSES = (
+    "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "
+    "set space='gzsl' or 'seen'."
+)
+_NO_TABLE = (
+    "Unseen classes need class_embeddings, which fit did not get: pass fit(X, y, "
+    "class_embeddings=table), to a search as well, or params={'class_embeddings': table} to "
+    "cross_val_score."
+)
 
 
 class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstimator, ABC):
@@ -134,6 +150,12 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         ------
         ValueError
             If there is no candidate, or a candidate table does not fit the model.
+
+        Warns
+        -----
+        UserWarning
+            If candidate classes share a vector of `unseen_embeddings`. Of those that share one
+            of its own table `fit` warns.
         """
         table, is_seen = self._candidates(unseen_embeddings)
         blocks = self._raw_blocks(X, table, is_seen)
@@ -220,26 +242,29 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         -----
         UserWarning
             If labels of `y` are no candidates, so that their samples can only be wrong. With
-            scikit-learn's default folds, which hold out samples and not classes, all are.
+            scikit-learn's default folds, which hold out samples and not classes, all are. With
+            `ZeroShotKFold` they are if `fit` got no table.
         """
-        labels = self._candidates(unseen_embeddings)[0].labels
-        y = column_or_1d(as_host_array(y))
+        labels = self._candidates(unseen_embeddings, quiet=True)[0].labels
+        truth: NDArray[Any] = column_or_1d(as_host_array(y))
+        check_comparable(truth, labels, "The labels in y", "the model")
         if sample_weight is not None:  # scikit-learn checks it from 1.8 on
             weight = as_host_array(sample_weight)
             sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
-        known = np.isin(y, labels)
-        if self._has_table and not known.all():
+        known = np.isin(truth, labels)
+        if not known.all():
             share = "None" if not known.any() else f"Only {np.mean(known):.0%}"
+            what, cure = f"a candidate of space={self.space!r}", _OTHER_CLASSES
+            if not self._has_table:
+                what, cure = "a class that fit has seen", _NO_TABLE
             warnings.warn(
-                f"{share} of the labels in y is a candidate of space={self.space!r} "
-                f"({preview(labels, 3)}); the other samples count as wrong. To hold out whole "
-                "classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes set "
-                "space='gzsl' or 'seen'.",
+                f"{share} of the labels in y is {what} ({preview(labels, 3)}); the other samples "
+                f"count as wrong. {cure}",
                 UserWarning,
                 stacklevel=2,
             )
         predicted = self.predict(X, unseen_embeddings=unseen_embeddings)
-        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+        return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
 
     def candidates(self, unseen_embeddings: Any = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """The classes that `predict` chooses from.
@@ -256,7 +281,7 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         vectors : ndarray of shape (n_candidates, n_embedding_features)
             Their class embeddings.
         """
-        table, _ = self._candidates(unseen_embeddings)
+        table, _ = self._candidates(unseen_embeddings, quiet=True)
         return table.labels, table.vectors
 
     def _validate_samples(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
@@ -306,11 +331,16 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
                 UserWarning,
                 stacklevel=4,
             )
+        if self.space != "seen" and len(self.unseen_classes_):
+            named = table if self.space == "gzsl" else table.select(self.unseen_classes_)
+            warn_of_shared_vectors(named, self.classes_, "class_embeddings", 4)
 
     def _seen_table(self) -> ClassEmbeddings:
         return self.class_embeddings_.select(self.classes_)
 
-    def _candidates(self, unseen_embeddings: Any) -> tuple[ClassEmbeddings, NDArray[np.bool_]]:
+    def _candidates(
+        self, unseen_embeddings: Any, quiet: bool = False
+    ) -> tuple[ClassEmbeddings, NDArray[np.bool_]]:
         """The candidate table and which of its rows are seen classes."""
         check_is_fitted(self)
         check_choice(self, "space", SPACES)
@@ -330,6 +360,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
                     np.concatenate([seen.labels, table.labels]),
                     np.concatenate([seen.vectors, table.vectors]),
                 )
+            if unseen_embeddings is not None and not quiet:
+                warn_of_shared_vectors(table, self.classes_, "unseen_embeddings", 3)
         return table, np.isin(table.labels, self.classes_)
 
     def _unseen_table(self, unseen_embeddings: Any) -> ClassEmbeddings:
@@ -344,6 +376,7 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             return self.class_embeddings_.select(self.unseen_classes_)
         table = ClassEmbeddings.from_table(unseen_embeddings, "unseen_embeddings")
         check_comparable(table.labels, self.classes_, "The labels in unseen_embeddings", "y")
+        check_same_features(table, self.class_embeddings_, "unseen_embeddings")
         width = self.class_embeddings_.vectors.shape[1]
         if table.vectors.shape[1] != width:
             raise ValueError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Number, Real
 from typing import Any
@@ -28,6 +29,9 @@ class ClassEmbeddings:
         The class labels, all of one kind (strings or numbers), each one once.
     vectors : array-like of shape (n_classes, n_embedding_features)
         One finite vector per label, in the order of `labels`.
+    feature_names : sequence of str, default=None
+        What the columns are called; by default the names of the columns if `vectors` is a
+        DataFrame. Names that are not all strings are left out.
 
     Attributes
     ----------
@@ -35,12 +39,14 @@ class ClassEmbeddings:
         The labels, sorted.
     vectors : ndarray of shape (n_classes, n_embedding_features)
         The vectors as float64, in the order of the sorted labels.
+    feature_names : tuple of str, or None
+        The names of the columns. `predict` refuses a table whose names are not those in `fit`.
 
     Raises
     ------
     ValueError
-        If a label stands twice, if the numbers of labels and vectors differ, or
-        if the vectors are empty, not two-dimensional or not finite.
+        If a label stands twice, if the numbers of labels and vectors, or of columns and
+        names differ, or if the vectors are empty, not two-dimensional or not finite.
     TypeError
         If strings and numbers are mixed among the labels.
 
@@ -59,9 +65,15 @@ class ClassEmbeddings:
 
     labels: NDArray[Any]
     vectors: NDArray[np.float64]
+    feature_names: tuple[str, ...] | None
 
-    def __init__(self, labels: ArrayLike, vectors: ArrayLike) -> None:
+    def __init__(
+        self, labels: ArrayLike, vectors: ArrayLike, feature_names: Iterable[Any] | None = None
+    ) -> None:
         names = _as_labels(labels)
+        if feature_names is None:
+            feature_names = getattr(vectors, "columns", None)
+        columns = _as_feature_names(feature_names)
         matrix = check_array(
             as_host_array(vectors),
             dtype=np.float64,
@@ -73,6 +85,11 @@ class ClassEmbeddings:
             raise ValueError(
                 f"A class table needs one vector per label: got {len(names)} labels and "
                 f"{len(matrix)} vectors."
+            )
+        if columns is not None and len(columns) != matrix.shape[1]:
+            raise ValueError(
+                f"feature_names has to hold one name per column of the vectors: expected "
+                f"{matrix.shape[1]}, got {len(columns)}. Leave it out for columns without names."
             )
         order = np.argsort(names, kind="stable")
         names, matrix = names[order], matrix[order]
@@ -86,12 +103,14 @@ class ClassEmbeddings:
             array.setflags(write=False)
         object.__setattr__(self, "labels", names)
         object.__setattr__(self, "vectors", matrix)
+        object.__setattr__(self, "feature_names", columns)
 
     def __repr__(self) -> str:
         return f"ClassEmbeddings({len(self.labels)} classes, {self.vectors.shape[1]} features)"
 
-    def __reduce__(self) -> tuple[type, tuple[NDArray[Any], NDArray[np.float64]]]:
-        return ClassEmbeddings, (self.labels, self.vectors)
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        named = () if self.feature_names is None else (self.feature_names,)
+        return ClassEmbeddings, (self.labels, self.vectors, *named)
 
     def __sizeof__(self) -> int:
         # Whoever sends objects to other machines asks: joblib's dask backend sends large ones once.
@@ -132,7 +151,8 @@ class ClassEmbeddings:
                 "rows, or drop the samples of those classes. If a search has cut the table into "
                 "folds, pass it as ClassEmbeddings(labels, vectors)."
             )
-        return ClassEmbeddings(wanted, self.vectors[np.searchsorted(self.labels, wanted)])
+        vectors = self.vectors[np.searchsorted(self.labels, wanted)]
+        return ClassEmbeddings(wanted, vectors, self.feature_names)
 
     @classmethod
     def from_table(cls, table: Any, name: str = "class_embeddings") -> ClassEmbeddings:
@@ -142,8 +162,9 @@ class ClassEmbeddings:
         ----------
         table : ClassEmbeddings, mapping, DataFrame, (labels, vectors) tuple or future
             A mapping goes from label to vector; a DataFrame has one row per class
-            and the labels as its index. A future, as from ``scatter`` of a dask client, stands
-            for the table that is its result.
+            and the labels as its index. The names of its columns become `feature_names`, and so
+            does the index that Series in a mapping have in common. A future, as from ``scatter``
+            of a dask client, stands for the table that is its result.
         name : str, default="class_embeddings"
             What error messages call the table.
 
@@ -158,7 +179,8 @@ class ClassEmbeddings:
             If the table has another form: a bare array or list does not say which
             vector belongs to which class.
         ValueError
-            If its content is not a table (see `ClassEmbeddings`).
+            If its content is not a table (see `ClassEmbeddings`), or if Series in a mapping
+            differ in their index.
 
         Examples
         --------
@@ -180,9 +202,9 @@ class ClassEmbeddings:
                     f"The vectors in {name} are one-dimensional and of one common length; got the "
                     f"shapes {shapes}."
                 )
-            return cls(list(table), np.array(vectors))
+            return cls(list(table), np.array(vectors), _common_index(table, name))
         if hasattr(table, "iloc") and hasattr(table, "columns"):  # a pandas-like DataFrame
-            return cls(np.asarray(table.index), table.to_numpy())
+            return cls(np.asarray(table.index), table.to_numpy(), table.columns)
         if isinstance(table, tuple) and len(table) == 2:
             return cls(*table)
         raise TypeError(
@@ -212,6 +234,67 @@ def check_comparable(
             "scikit-learn replace labels by numbers, for example cross_val_predict with a "
             "probability method, or VotingClassifier; they cannot be used with class tables.)"
         )
+
+
+def check_same_features(table: ClassEmbeddings, fitted: ClassEmbeddings, name: str) -> None:
+    """Refuse a table whose columns have other names, or another order, than the fitted one's."""
+    got, expected = table.feature_names, fitted.feature_names
+    if got is None or expected is None or got == expected:
+        return
+    if sorted(got) == sorted(expected):
+        difference = "another order"
+    else:
+        missing, unknown = (np.setdiff1d(*pair) for pair in ((expected, got), (got, expected)))
+        difference = f"other names: missing {preview(missing) or 'none'}; "
+        difference += f"not known {preview(unknown) or 'none'}"
+    raise ValueError(
+        f"The columns of {name} have to be those of the class_embeddings given to fit, "
+        f"{preview(np.array(expected))}; got {preview(np.array(got))}, which have {difference}. "
+        "Pass table[list(model.class_embeddings_.feature_names)]."
+    )
+
+
+def warn_of_shared_vectors(
+    table: ClassEmbeddings, seen: NDArray[Any], name: str, stacklevel: int
+) -> None:
+    """Warn of candidates with equal vectors, unless all of them are seen classes."""
+    groups: dict[bytes, list[int]] = {}
+    for i, vector in enumerate(table.vectors + 0.0):  # -0.0 is 0.0
+        groups.setdefault(vector.tobytes(), []).append(i)
+    is_new = ~np.isin(table.labels, seen)
+    shared = [rows for rows in groups.values() if len(rows) > 1 and is_new[rows].any()]
+    if shared:
+        shown = "; ".join(preview(table.labels[rows]) for rows in shared[:3])
+        more = f"; ... ({len(shared)} groups in all)" if len(shared) > 3 else ""
+        warnings.warn(
+            f"Some candidate classes have equal vectors in {name}: {shown}{more}. They cannot be "
+            "told apart, and as a rule only the first of them is ever predicted. Give them "
+            "distinct vectors, or leave all but one out.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _as_feature_names(names: Iterable[Any] | None) -> tuple[str, ...] | None:
+    """The names if all are strings."""
+    listed = [] if names is None else list(names)
+    if not listed or not all(isinstance(name, str) for name in listed):
+        return None
+    return tuple(str(name) for name in listed)
+
+
+def _common_index(table: Mapping[Any, Any], name: str) -> Any:
+    """The index of the Series in a mapping; None without Series."""
+    series = {k: v.index for k, v in table.items() if hasattr(v, "iloc") and hasattr(v, "index")}
+    first = next(iter(series.values()), None)
+    odd = [label for label, index in series.items() if not index.equals(first)]
+    if odd:
+        raise ValueError(
+            f"The Series in {name} need one common index, in one order; that of {odd[0]!r} differs "
+            f"from that of {next(iter(series))!r}. Pass pandas.DataFrame(table).T, which brings "
+            "them into one order, or arrays to go by position."
+        )
+    return first
 
 
 def _holds_strings(labels: NDArray[Any]) -> bool:

@@ -85,11 +85,13 @@ def fit_shortcut(
 ) -> None:
     """Ridge regression of class means on embeddings, in closed form.
 
-    Its penalty is the one with the least error on classes that are left out one at a time.
+    Its penalty is the one with the least error on classes that are left out one at a time. The
+    intercept, which the network learns, is free: centred means sum to zero, so that without it
+    the others would tell the one left out.
     """
     tensors = embeddings, class_means, class_weights
     a, means, weights = (to_numpy(tensor).astype(np.float64) for tensor in tensors)
-    ridge = RidgeCV(SHORTCUT_PENALTIES, fit_intercept=False)
+    ridge = RidgeCV(SHORTCUT_PENALTIES)
     ridge.fit(a, means, sample_weight=len(a) * weights)
     coefficients = ridge.coef_.astype(np.float32).reshape(network.shortcut.shape)
     network.shortcut.copy_(torch.from_numpy(coefficients))

@@ -153,25 +153,28 @@ def rectify(candidates, seen, n_neighbors):
 
 
 def ridge(a, targets, weights):
-    """Weighted ridge regression without intercept, (S, s), (S, f) -> (f, s).
+    """Weighted ridge regression, (S, s), (S, f) -> (f, s), beside a free intercept.
 
     The penalty, a power of ten from 1e-4 to 100, has the least squared error on rows that are left
     out one at a time.
     """
 
     def solve(rows, penalty):
-        weighted = a[rows] * weights[rows, None]
-        matrix = weighted.T @ a[rows] + penalty * np.eye(a.shape[1])
-        return np.linalg.solve(matrix, weighted.T @ targets[rows]).T
+        a_mean, mean = (np.average(v[rows], axis=0, weights=weights[rows]) for v in (a, targets))
+        weighted = (a[rows] - a_mean) * weights[rows, None]
+        matrix = weighted.T @ (a[rows] - a_mean) + penalty * np.eye(a.shape[1])
+        found = np.linalg.solve(matrix, weighted.T @ (targets[rows] - mean)).T
+        return found, mean - found @ a_mean
 
     errors = {}
     for penalty in 10.0 ** np.arange(-4, 3):
         errors[penalty] = 0.0
         for i in range(len(a)):
             others = np.delete(np.arange(len(a)), i)
-            residual = targets[i] - solve(others, penalty) @ a[i]
+            found, intercept = solve(others, penalty)
+            residual = targets[i] - found @ a[i] - intercept
             errors[penalty] += weights[i] * float(residual @ residual)
-    return solve(np.arange(len(a)), min(errors, key=errors.get))
+    return solve(np.arange(len(a)), min(errors, key=errors.get))[0]
 
 
 def _counts(clusters, y):

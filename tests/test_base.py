@@ -67,6 +67,7 @@ X, Y, CODES = ALL_X[IS_SEEN], ALL_Y[IS_SEEN], ALL_CODES[IS_SEEN]
 NEW_X, NEW_Y = ALL_X[~IS_SEEN], ALL_Y[~IS_SEEN]
 TABLE = ClassEmbeddings(NAMES, VECTORS)
 SEEN_TABLE, UNSEEN_TABLE = TABLE.select(NAMES[:N_SEEN]), TABLE.select(UNSEEN)
+OLD_AS_NEW = {"new": VECTORS[0]}
 CANDIDATES = {"zsl": UNSEEN, "gzsl": NAMES, "seen": NAMES[:N_SEEN]}
 
 
@@ -287,6 +288,82 @@ def test_classes_that_share_a_vector_are_warned_of(make):
         make().fit(X, Y, (NAMES, vectors))
 
 
+@both
+def test_unseen_classes_that_share_a_vector_are_warned_of_once_per_call(make):
+    vectors = VECTORS.copy()
+    vectors[7] = vectors[5]
+    with pytest.warns(UserWarning, match="vectors in class_embeddings: 'class 5', 'class 7'.") as w:
+        model = make().fit(X, Y, (NAMES, vectors))
+    assert len(w) == 1
+    assert "class 7" not in model.predict(ALL_X)  # quietly
+    twins = {"ride bike": VECTORS[5], "bike ride": VECTORS[5], "new": VECTORS[6]}
+    calls = {name: (NEW_X,) for name in ("predict", "predict_proba", "decision_function")}
+    calls["score"] = (NEW_X, np.full(len(NEW_X), "new"))
+    for name, arguments in calls.items():
+        with pytest.warns(UserWarning, match="in unseen_embeddings: 'bike ride', 'ride bike'") as w:
+            getattr(model, name)(*arguments, unseen_embeddings=twins)
+        assert len(w) == 1
+    model.candidates(twins)
+
+
+@both
+def test_an_unseen_class_with_a_seen_ones_vector_is_warned_of_in_gzsl_only(make):
+    model = fitted(make)
+    model.predict(NEW_X, unseen_embeddings=OLD_AS_NEW)
+    with pytest.warns(UserWarning, match="in unseen_embeddings: 'class 0', 'new'"):
+        model.set_params(space="gzsl").predict(NEW_X, unseen_embeddings=OLD_AS_NEW)
+    table = dict(zip(NAMES[:N_SEEN], VECTORS, strict=False)) | OLD_AS_NEW
+    make().fit(X, Y, table)
+    make(space="seen").fit(X, Y, table)
+    with pytest.warns(UserWarning, match="in class_embeddings: 'class 0', 'new'"):
+        make(space="gzsl").fit(X, Y, table)
+
+
+def test_the_warning_of_shared_vectors_names_a_few():
+    table = {f"u{i:02}": VECTORS[i % 4] + [0.0, -0.0, 1.0, 1.0] for i in range(10)}
+    expected = "'u00', 'u04', 'u08'; 'u01', 'u05', 'u09'; 'u02', 'u06'; ... (4 groups in all)."
+    with pytest.warns(UserWarning, match=re.escape(expected)):
+        fitted(ESZSL).predict(X, table)
+    zeros = {"minus": [-0.0] * 4, "plus": [0.0] * 4}
+    with pytest.warns(UserWarning, match="'minus', 'plus'"):
+        fitted(ESZSL).predict(X, zeros)
+
+
+# names of columns
+
+FRAME = pd.DataFrame(VECTORS, index=NAMES, columns=["red", "green", "blue", "dark"])
+SEEN_FRAME, UNSEEN_FRAME = FRAME[:N_SEEN], FRAME[N_SEEN:]
+BAD_COLUMNS = {
+    "another order": (UNSEEN_FRAME[UNSEEN_FRAME.columns[::-1]], "another order. Pass table"),
+    "another name": (
+        UNSEEN_FRAME.rename(columns={"red": "grey"}),
+        "other names: missing 'red'; not known 'grey'. Pass table.list.model.class_embeddings_",
+    ),
+    "a name less": (UNSEEN_FRAME[["red", "blue"]], "missing 'dark', 'green'; not known none"),
+    "series": (dict(UNSEEN_FRAME[UNSEEN_FRAME.columns[::-1]].iterrows()), "another order"),
+}
+
+
+@both
+@pytest.mark.parametrize("form", [lambda frame: frame, lambda frame: dict(frame.iterrows())])
+def test_tables_with_the_fitted_columns_are_taken(make, form):
+    model = make().fit(X, Y, form(SEEN_FRAME))
+    assert model.class_embeddings_.feature_names == ("red", "green", "blue", "dark")
+    expected = answers(fitted(make))
+    assert_same_answers(answers(model, unseen_embeddings=form(UNSEEN_FRAME)), expected)
+    assert_same_answers(answers(model, unseen_embeddings=UNSEEN_TABLE), expected)  # no names
+    cured = UNSEEN_FRAME[UNSEEN_FRAME.columns[::-1]][list(model.class_embeddings_.feature_names)]
+    assert_same_answers(answers(model, unseen_embeddings=cured), expected)
+    assert_same_answers(answers(fitted(make), unseen_embeddings=form(UNSEEN_FRAME)), expected)
+
+
+@pytest.mark.parametrize(("table", "message"), BAD_COLUMNS.values(), ids=BAD_COLUMNS)
+def test_tables_with_other_columns_are_refused(table, message):
+    model = ESZSL().fit(X, Y, SEEN_FRAME)
+    with pytest.raises(ValueError, match=f"columns of unseen_embeddings have to be.*{message}"):
+        model.predict(NEW_X, unseen_embeddings=table)
+
+
 # score
 
 
@@ -326,6 +403,22 @@ def test_default_folds_warn_and_zero_shot_folds_do_not(make):
     params = {"class_embeddings": TABLE}
     scores = cross_val_score(make(), X, Y, cv=ZeroShotKFold(5), params=params, error_score="raise")
     assert np.isfinite(scores).all()  # and no warning: they are errors here
+
+
+@both
+def test_a_forgotten_table_is_warned_of(make):
+    with pytest.warns(UserWarning, match="None of .*fit did not get.*params={'class_embeddings'"):
+        scores = cross_val_score(make(), X, Y, cv=ZeroShotKFold(2))
+    assert_array_equal(scores, 0.0)
+    assert make().fit(X, Y).score(X, Y) > 0.5  # an ordinary classifier, without a warning
+    assert np.isfinite(cross_val_score(make(), X, Y, cv=3)).all()
+
+
+@both
+def test_score_compares_no_strings_with_numbers(make):
+    for model in (fitted(make, space="seen"), make().fit(X, Y)):
+        with pytest.raises(TypeError, match=r"in y are numbers \(0, .* keyed by strings"):
+            model.score(X, CODES)
 
 
 @both

@@ -19,6 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn_claster import ClassEmbeddings
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.model_selection import ZeroShotKFold
+from sklearn_claster.persistence import load_model, save_model
 
 LABELS = ["yoyo", "archery", "bowling"]
 VECTORS = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.25]])
@@ -116,6 +117,31 @@ def test_a_future_stands_for_the_table_that_it_holds():
     assert_same(ClassEmbeddings.from_table(future), table())
     frame = pd.DataFrame(VECTORS, index=LABELS, columns=["result", "other"])
     assert_same(ClassEmbeddings.from_table(frame), table())
+
+
+def test_names_of_columns_are_kept_if_all_are_strings():
+    frame = pd.DataFrame(VECTORS, index=LABELS, columns=["red", "blue"])
+    series = dict(frame.iterrows())
+    for form in (frame, (LABELS, frame), series):
+        read = ClassEmbeddings.from_table(form)
+        assert_same(read, table())
+        for one in (read, read.select(LABELS[:2]), pickle.loads(pickle.dumps(read))):
+            assert one.feature_names == ("red", "blue")
+    assert ClassEmbeddings(LABELS, VECTORS, ["red", "blue"]).feature_names == ("red", "blue")
+    for form in (frame.set_axis([0, "blue"], axis=1), frame.set_axis([0, 1], axis=1), table()):
+        assert ClassEmbeddings.from_table(form).feature_names is None
+
+
+def test_a_model_file_keeps_names_of_columns(tmp_path):
+    pytest.importorskip("safetensors", reason="model files need safetensors")
+    frame = pd.DataFrame(STRINGS).T.set_axis(["red", "green", "blue"], axis=1)
+    save_model(ESZSL().fit(X, Y.astype(str), frame), tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.class_embeddings_.feature_names == ("red", "green", "blue")
+
+
+def test_a_table_without_names_is_pickled_as_before_there_were_names():
+    assert len(table().__reduce__()[1]) == 2
 
 
 def test_one_class_with_one_feature_is_a_table():
@@ -220,6 +246,16 @@ REFUSED = {
         "Complex data not supported",
     ),
     "text as vectors": (lambda: {"a": ["x"], "b": ["y"]}, ValueError, "could not convert string"),
+    "series in two orders": (
+        lambda: {"a": pd.Series({"x": 1.0, "y": 2.0}), "b": pd.Series({"y": 2.0, "x": 1.0})},
+        ValueError,
+        "one common index.*that of 'b' differs from that of 'a'. Pass pandas.DataFrame.table..T",
+    ),
+    "too few names": (
+        lambda: ClassEmbeddings(["a", "b"], TWO, ["x"]),
+        ValueError,
+        "one name per column of the vectors: expected 2, got 1",
+    ),
     "more labels": (lambda: (["a", "b", "c"], TWO), ValueError, "got 3 labels and 2 vectors"),
     "fewer labels": (lambda: (["a"], TWO), ValueError, "got 1 labels and 2 vectors"),
 }

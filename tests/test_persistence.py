@@ -117,7 +117,7 @@ def parameters(estimator):
 def same(loaded, original):
     assert type(loaded) is type(original)
     assert parameters(loaded) == parameters(original)
-    if hasattr(original, "classes_"):
+    if hasattr(original, "unseen_classes_"):
         assert loaded.classes_.tolist() == original.classes_.tolist()
         assert loaded.unseen_classes_.tolist() == original.unseen_classes_.tolist()
         assert loaded.gate_threshold_ == original.gate_threshold_

@@ -109,6 +109,8 @@ class Encoder:
         if isinstance(value, ClassEmbeddings):
             name = "ClassEmbeddings"
             state: Any = {"labels": value.labels, "vectors": value.vectors}
+            if value.feature_names is not None:
+                state["feature_names"] = value.feature_names
         elif CLASSES.get(type(value).__name__) is type(value):
             name, state = type(value).__name__, value.__getstate__() or {}
         else:
