@@ -68,7 +68,7 @@ def class_means(x, y, n_classes):
 def ridge(a, means, shares, device):
     """A linear map from class vectors to class means, (f, s)."""
     a, means, shares = (tensor.double().cpu().numpy() for tensor in (a, means, shares))
-    found = RidgeCV(np.logspace(-4, 2, 7), fit_intercept=False)
+    found = RidgeCV(np.logspace(-4, 2, 7))
     found.fit(a, means, len(a) * shares)
     return torch.tensor(found.coef_, dtype=torch.float32, device=device)
 

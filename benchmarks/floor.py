@@ -59,7 +59,7 @@ class Sizes:
     epochs: int = 10
     clusters: int = 6
     reinforce_steps: int | None = None
-    whiten: bool = True
+    whiten: bool | str = "auto"
     kmeans_passes: float = 10.0  # over the points; depends on the data
     candidates: int = 50  # of predict
 

@@ -121,6 +121,8 @@ def bearable_shrinkage(
 ) -> float:
     """The shrinkage of Ledoit and Wolf, or a larger one if held-out classes clearly ask for it."""
     shrinkages = [least := scatter.shrinkage(), *(s for s in WEAKER if s > least)]
+    if len(shrinkages) == 1:
+        return least
     accuracies = held_out_accuracies(shrinkages, scatter, folds, x, y, means, embeddings, seed)
     return shrinkages[clear_choice(accuracies)]
 
