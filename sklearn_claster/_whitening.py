@@ -144,7 +144,7 @@ def held_out_accuracies(
     the scatter of the other classes.
     """
     values, rows = next(x.batches(ROWS_A_CLASS * len(means), seeded_generator(seed)))
-    codes = to_numpy(y[rows])
+    values, codes = values.to(means.device), to_numpy(y[rows])
     hits = np.zeros((len(shrinkages), len(means)))
     for fold in range(N_FOLDS):
         held, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)

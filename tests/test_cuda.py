@@ -6,8 +6,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from test_input_space import misleading
 
 from sklearn_claster import BiasDetector, ClasterZSL, _on_disk
+from sklearn_claster._input_space import InputSpace
 from sklearn_claster._kmeans import kmeans, kmeans_plusplus
 from sklearn_claster.baselines import DEM, FCLSWGAN
 from sklearn_claster.datasets import make_zero_shot_classification
@@ -36,6 +38,15 @@ def test_agrees_with_the_cpu(problem, centroids):
     cpu, cuda = (on[device].decision_function(X_new) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(cuda, cpu, rtol=0.0, atol=0.05)
     assert np.mean(cuda.argmax(axis=1) == cpu.argmax(axis=1)) > 0.98
+
+
+def test_whitening_is_chosen_as_on_the_cpu():
+    x, y, vectors = misleading()
+    found = {
+        device: InputSpace.fit(x, y, torch.device(device), vectors)[0].shrinkage
+        for device in ("cpu", "cuda")
+    }
+    assert found["cpu"] == found["cuda"] == 1.0
 
 
 def test_auto_takes_the_gpu(problem):
