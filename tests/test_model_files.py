@@ -399,6 +399,8 @@ def test_a_card_says_what_there_is():
 
 
 def test_a_card_names_what_is_missing():
+    measured = model_card(ESZSL().fit(X, Y), scores={"accuracy": "0.5 ± 0.1"})
+    assert "| accuracy | 0.5 ± 0.1 |" in measured
     card = model_card(ESZSL().fit(X, Y))
     assert "one-hot: no class table was given" in card and "gate threshold" not in card
     assert "## Data\n\nNot described." in card and "## Scores\n\nNone given." in card

@@ -24,7 +24,7 @@ def model_card(
     *,
     title: str = "",
     description: str = "",
-    scores: Mapping[str, float] | None = None,
+    scores: Mapping[str, float | str] | None = None,
     data: str = "",
 ) -> str:
     """A page about a fitted model: classes, data, parameters, scores and versions.
@@ -37,8 +37,8 @@ def model_card(
         The heading; by default the name of the estimator.
     description : str, default=""
         Markdown on what the model is for, and on what it is not for.
-    scores : mapping of str to float, default=None
-        What you have measured, for example ``{"harmonic mean": 0.31}``.
+    scores : mapping of str to float or str, default=None
+        What you have measured, for example ``{"harmonic mean": 0.31}`` or ``"0.31 ± 0.02"``.
     data : str, default=""
         Markdown on the data: what they are, which split, what the scores were measured on.
 
@@ -80,7 +80,7 @@ def model_card(
         "## Data\n\n" + (data or "Not described."),
         "## Scores\n\n"
         + (
-            _table({k: f"{v:.4f}" for k, v in scores.items()}, "measure", "value")
+            _table({k: _shown(v) for k, v in scores.items()}, "measure", "value")
             if scores
             else "None given."
         ),
@@ -88,6 +88,10 @@ def model_card(
         "## Versions\n\n" + _table({p: version(p) for p in PACKAGES}, "package", "version"),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _shown(score: float | str) -> str:
+    return score if isinstance(score, str) else f"{score:.4f}"
 
 
 def _classes(model: BaseZeroShotClassifier) -> dict[str, str]:
