@@ -17,10 +17,10 @@ from ._rows import Rows
 from ._torch_utils import seeded_generator, to_numpy
 
 LEAST_SHRINKAGE = 0.05  # keeps directions without scatter from being blown up
-WEAKER = (0.5, 0.9, 1.0)  # shrinkages to compare with that of Ledoit and Wolf; 1: not whitened
+WEAKER = (0.9, 1.0)  # shrinkages to compare with that of Ledoit and Wolf; 1: not whitened
 N_FOLDS = 3
 ROWS_A_CLASS = 40  # about as many, to compare with
-STANDARD_ERRORS = 2.5  # that a gain has to exceed: three of them are looked at
+STANDARD_ERRORS = 2.5  # that a gain has to exceed: the larger of two is looked at
 RIDGE_PENALTIES = np.logspace(-4, 2, 7)  # for embeddings of unit length
 
 
@@ -32,6 +32,8 @@ class Scatter:
     ----------
     sums : Tensor of shape (n_folds, n_features, n_features), float64
         Sums of outer products.
+    total : Tensor of shape (n_features, n_features), float64
+        The sum over folds.
     counts : Tensor of shape (n_folds,), float64
         Numbers of rows.
     fourth_powers : float
@@ -41,6 +43,7 @@ class Scatter:
     """
 
     sums: Tensor
+    total: Tensor
     counts: Tensor
     fourth_powers: float
     resolution: float
@@ -59,17 +62,22 @@ class Scatter:
             where = torch.as_tensor(folds, device=values.device)[y[rows]]
             for fold in range(n_folds):
                 part = residuals if n_folds == 1 else residuals[where == fold]
-                sums[fold] += (part.T @ part).to(means.device, torch.float64)
+                sums[fold] += (part.T @ part).to(means.device)  # adds in float64
                 counts[fold] += len(part)
-        return cls(sums, counts, fourth_powers, resolution)
+        total = sums[0] if n_folds == 1 else sums.sum(dim=0)
+        return cls(sums, total, counts, fourth_powers, resolution)
 
     def covariance(self, without: int | None = None) -> Tensor:
         """The covariance within classes, of all folds or all but one, over its mean variance.
 
         The identity if classes have no scatter, (f, f).
         """
-        folds = [fold for fold in range(len(self.counts)) if fold != without]
-        covariance = self.sums[folds].sum(dim=0).div_(self.counts[folds].sum())
+        n_samples = float(self.counts.sum())
+        if without is None:
+            covariance = self.total / n_samples
+        else:
+            others = n_samples - float(self.counts[without])
+            covariance = (self.total - self.sums[without]).div_(others)
         variance = float(covariance.trace()) / len(covariance)  # mean over directions
         if variance <= self.resolution**2:
             return torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
@@ -82,8 +90,8 @@ class Scatter:
         matrices", 2004.
         """
         n_features, n_samples = self.sums.shape[1], float(self.counts.sum())
-        square = float(torch.linalg.matrix_norm(self.sums.sum(dim=0))) ** 2
-        trace = sum(float(part.trace()) for part in self.sums)
+        square = float(torch.linalg.matrix_norm(self.total)) ** 2
+        trace = float(self.total.trace())
         # of the covariance, and of its eigenvalues, squared; both times n_samples**2
         error = self.fourth_powers - square / n_samples
         spread = square - trace**2 / n_features
@@ -93,6 +101,8 @@ class Scatter:
 
 def whitening_root(covariance: Tensor, shrinkage: float) -> Tensor:
     """Lower Cholesky factor L of (1 - s) C + s I: rows x L^-T scatter alike, (f, f)."""
+    if shrinkage == 1.0:
+        return torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
     shrunk = (1.0 - shrinkage) * covariance
     shrunk.diagonal().add_(shrinkage)
     return torch.linalg.cholesky(shrunk)
