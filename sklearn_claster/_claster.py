@@ -14,7 +14,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseZeroShotClassifier
@@ -32,7 +31,7 @@ from ._model import ClasterModel, Scorer
 from ._networks import FUSIONS
 from ._parameters import check_choice, check_number, check_widths
 from ._processes import current
-from ._torch_utils import autocast, gradients, resolve_device
+from ._torch_utils import autocast, draw_seed, gradients, resolve_device
 
 
 class ClasterZSL(
@@ -326,7 +325,7 @@ default="combined"
             self._learn(X, y, embeddings)
 
     def _learn(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = draw_seed(self.random_state)
         seed = current.get().agree(seed)
         check_given_centroids(self, X.shape[1])
         plan = Plan.of(self, len(X))

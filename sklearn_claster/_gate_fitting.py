@@ -16,12 +16,12 @@ from sklearn.base import clone, is_outlier_detector
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
 
 from ._class_embeddings import ClassEmbeddings
 from ._detection import Evidence, OutlierRule, Rule, Stacking
 from ._gating import Gate, look
 from ._preprocessing import row_mean
+from ._torch_utils import draw_seed
 from .model_selection import ZeroShotKFold
 
 N_CLASS_FOLDS = 3  # each holds out a third of the seen classes
@@ -42,7 +42,7 @@ def rule_maker(detector: Any, has_unseen: bool, random_state: Any = None) -> Cal
     if hasattr(detector, "_make_rule"):
         return lambda: detector._make_rule(has_unseen)
     seeds = {
-        name: None if random_state is None else check_random_state(random_state).randint(2**31 - 1)
+        name: None if random_state is None else draw_seed(random_state)
         for name, value in detector.get_params().items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     }

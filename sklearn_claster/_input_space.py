@@ -16,7 +16,15 @@ from ._on_disk import ArrayOnDisk
 from ._preprocessing import row_mean, unit_rows
 from ._rows import Rows, RowsInMemory, RowsOnDisk
 from ._torch_utils import exact_device, to_numpy
-from ._whitening import N_FOLDS, Scatter, bearable_shrinkage, class_folds, whitening_matrix
+from ._whitening import (
+    N_FOLDS,
+    WEAKER,
+    Scatter,
+    class_folds,
+    clear_choice,
+    held_out_accuracies,
+    whitening_matrix,
+)
 
 _CPU = torch.device("cpu")
 
@@ -72,8 +80,10 @@ class InputSpace:
         folds = class_folds(n_classes, seed) if choose else np.zeros(n_classes, dtype=np.intp)
         scatter = Scatter.of(x, y, means, folds)
         shrinkage = scatter.shrinkage()
-        if embeddings is not None and choose:
-            shrinkage = bearable_shrinkage(scatter, folds, x, y, means, embeddings, seed)
+        shrinkages = [shrinkage, *(larger for larger in WEAKER if larger > shrinkage)]
+        if embeddings is not None and choose and len(shrinkages) > 1:
+            accuracies = held_out_accuracies(shrinkages, scatter, x, y, means, embeddings, seed)
+            shrinkage = shrinkages[clear_choice(accuracies)]
         whitening = whitening_matrix(scatter.covariance(), shrinkage)
         whitened_mean = to_numpy(shares @ means @ whitening)
         space = cls(centred.mean, to_numpy(whitening), whitened_mean, shrinkage)

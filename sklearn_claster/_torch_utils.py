@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
 from torch import Tensor
 
 
@@ -121,6 +122,11 @@ def exact_device(device: torch.device) -> torch.device:
 def seeded_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A private generator: torch's global one never moves."""
     return torch.Generator(device=device).manual_seed(seed)
+
+
+def draw_seed(random_state: Any) -> int:
+    """A seed from an int, a RandomState or None, as scikit-learn's estimators take them."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:

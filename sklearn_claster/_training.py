@@ -12,19 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
 from ._adam import Adam, descend, make_adam
 from ._equations import compatibility
 from ._networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
 from ._processes import ALONE, Processes
+from ._ridge import fit_ridge
 from ._rows import Rows
 from ._torch_utils import autocast, to_numpy
 
 # a' is learnt from one point per class, so it needs a stronger penalty than V does.
 PROJECTOR_WEIGHT_DECAY = 2e-3
-SHORTCUT_PENALTIES = np.logspace(-4, 2, 7)  # for embeddings of unit length
 
 
 @dataclass(frozen=True)
@@ -85,14 +84,11 @@ def fit_shortcut(
 ) -> None:
     """Ridge regression of class means on embeddings, in closed form.
 
-    Its penalty is the one with the least error on classes that are left out one at a time. The
-    intercept, which the network learns, is free: centred means sum to zero, so that without it
-    the others would tell the one left out.
+    Its intercept is left to the network.
     """
     tensors = embeddings, class_means, class_weights
     a, means, weights = (to_numpy(tensor).astype(np.float64) for tensor in tensors)
-    ridge = RidgeCV(SHORTCUT_PENALTIES)
-    ridge.fit(a, means, sample_weight=len(a) * weights)
+    ridge = fit_ridge(a, means, len(a) * weights)
     coefficients = ridge.coef_.astype(np.float32).reshape(network.shortcut.shape)
     network.shortcut.copy_(torch.from_numpy(coefficients))
 

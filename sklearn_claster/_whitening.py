@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
 from torch import Tensor
 from torch.nn import functional as F
 
+from ._ridge import fit_ridge
 from ._rows import Rows
 from ._torch_utils import seeded_generator, to_numpy
 
@@ -21,7 +21,6 @@ WEAKER = (0.9, 1.0)  # shrinkages to compare with that of Ledoit and Wolf; 1: no
 N_FOLDS = 3
 ROWS_A_CLASS = 40  # about as many, to compare with
 STANDARD_ERRORS = 2.5  # that a gain has to exceed: the larger of two is looked at
-RIDGE_PENALTIES = np.logspace(-4, 2, 7)  # for embeddings of unit length
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,8 @@ class Scatter:
         Sums of outer products.
     total : Tensor of shape (n_features, n_features), float64
         The sum over folds.
+    folds : ndarray of shape (n_classes,)
+        The fold of every class.
     counts : Tensor of shape (n_folds,), float64
         Numbers of rows.
     fourth_powers : float
@@ -44,6 +45,7 @@ class Scatter:
 
     sums: Tensor
     total: Tensor
+    folds: NDArray[np.intp]
     counts: Tensor
     fourth_powers: float
     resolution: float
@@ -65,7 +67,7 @@ class Scatter:
                 sums[fold] += (part.T @ part).to(means.device)  # adds in float64
                 counts[fold] += len(part)
         total = sums[0] if n_folds == 1 else sums.sum(dim=0)
-        return cls(sums, total, counts, fourth_powers, resolution)
+        return cls(sums, total, folds, counts, fourth_powers, resolution)
 
     def covariance(self, without: int | None = None) -> Tensor:
         """The covariance within classes, of all folds or all but one, over its mean variance.
@@ -80,7 +82,7 @@ class Scatter:
             covariance = (self.total - self.sums[without]).div_(others)
         variance = float(covariance.trace()) / len(covariance)  # mean over directions
         if variance <= self.resolution**2:
-            return torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+            return _identity_like(covariance)
         return covariance.div_(variance)
 
     def shrinkage(self) -> float:
@@ -102,7 +104,7 @@ class Scatter:
 def whitening_root(covariance: Tensor, shrinkage: float) -> Tensor:
     """Lower Cholesky factor L of (1 - s) C + s I: rows x L^-T scatter alike, (f, f)."""
     if shrinkage == 1.0:
-        return torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+        return _identity_like(covariance)
     shrunk = (1.0 - shrinkage) * covariance
     shrunk.diagonal().add_(shrinkage)
     return torch.linalg.cholesky(shrunk)
@@ -111,8 +113,11 @@ def whitening_root(covariance: Tensor, shrinkage: float) -> Tensor:
 def whitening_matrix(covariance: Tensor, shrinkage: float) -> Tensor:
     """W = L^-T of `whitening_root`, upper triangular, (f, f)."""
     root = whitening_root(covariance, shrinkage)
-    identity = torch.eye(len(root), dtype=root.dtype, device=root.device)
-    return torch.linalg.solve_triangular(root, identity, upper=False).T.contiguous()
+    return torch.linalg.solve_triangular(root, _identity_like(root), upper=False).T.contiguous()
+
+
+def _identity_like(matrix: Tensor) -> Tensor:
+    return torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
 
 
 def class_folds(n_classes: int, seed: int) -> NDArray[np.intp]:
@@ -120,27 +125,9 @@ def class_folds(n_classes: int, seed: int) -> NDArray[np.intp]:
     return np.random.RandomState(seed).permutation(n_classes) % N_FOLDS
 
 
-def bearable_shrinkage(
-    scatter: Scatter,
-    folds: NDArray[np.intp],  # (S,)
-    x: Rows,  # (n, f)
-    y: Tensor,  # (n,)
-    means: Tensor,  # (S, f)
-    embeddings: NDArray[Any],  # (S, s)
-    seed: int,
-) -> float:
-    """The shrinkage of Ledoit and Wolf, or a larger one if held-out classes clearly ask for it."""
-    shrinkages = [least := scatter.shrinkage(), *(s for s in WEAKER if s > least)]
-    if len(shrinkages) == 1:
-        return least
-    accuracies = held_out_accuracies(shrinkages, scatter, folds, x, y, means, embeddings, seed)
-    return shrinkages[clear_choice(accuracies)]
-
-
 def held_out_accuracies(
     shrinkages: list[float],
     scatter: Scatter,
-    folds: NDArray[np.intp],  # (S,)
     x: Rows,  # (n, f)
     y: Tensor,  # (n,)
     means: Tensor,  # (S, f)
@@ -157,8 +144,9 @@ def held_out_accuracies(
     values, codes = values.to(means.device), to_numpy(y[rows])
     hits = np.zeros((len(shrinkages), len(means)))
     for fold in range(N_FOLDS):
-        held, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        ridge = RidgeCV(RIDGE_PENALTIES).fit(embeddings[kept], to_numpy(means[kept]))
+        is_held = scatter.folds == fold
+        held, kept = np.flatnonzero(is_held), np.flatnonzero(~is_held)
+        ridge = fit_ridge(embeddings[kept], to_numpy(means[kept]))
         predicted = ridge.predict(embeddings[held]).reshape(len(held), -1)  # (., f)
         inside = np.flatnonzero(np.isin(codes, held))
         vectors = torch.cat([torch.from_numpy(predicted).to(values), values[inside]])

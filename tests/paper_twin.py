@@ -7,7 +7,6 @@ so that agreement between the two means something. Slow on purpose.
 import math
 
 import numpy as np
-from sklearn.linear_model import RidgeCV
 
 TIE = 1e-12
 
@@ -153,7 +152,7 @@ def rectify(candidates, seen, n_neighbors):
 
 
 def ridge(a, targets, weights):
-    """Weighted ridge regression, (S, s), (S, f) -> (f, s), beside a free intercept.
+    """Weighted ridge regression, (S, s), (S, f) -> (f, s), (f,): coefficients and a free intercept.
 
     The penalty, a power of ten from 1e-4 to 100, has the least squared error on rows that are left
     out one at a time.
@@ -174,7 +173,7 @@ def ridge(a, targets, weights):
             found, intercept = solve(others, penalty)
             residual = targets[i] - found @ a[i] - intercept
             errors[penalty] += weights[i] * float(residual @ residual)
-    return solve(np.arange(len(a)), min(errors, key=errors.get))[0]
+    return solve(np.arange(len(a)), min(errors, key=errors.get))
 
 
 def _counts(clusters, y):
@@ -208,8 +207,8 @@ def held_out_accuracies(shrinkages, folds, rows, labels, embeddings):
         kept = [c for c in range(len(folds)) if folds[c] != fold]
         held = [c for c in range(len(folds)) if folds[c] == fold]
         means = np.array([rows[labels == c].mean(axis=0) for c in kept])
-        ridge = RidgeCV(10.0 ** np.arange(-4, 3)).fit(embeddings[kept], means)
-        predicted = ridge.predict(embeddings[held])
+        coefficients, intercept = ridge(embeddings[kept], means, np.ones(len(kept)))
+        predicted = embeddings[held] @ coefficients.T + intercept
         residuals = [row - means[kept.index(c)] for row, c in zip(rows, labels, strict=True)
                      if c in kept]  # fmt: skip
         covariance = sum(np.outer(r, r) for r in residuals) / len(residuals)

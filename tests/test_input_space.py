@@ -112,7 +112,7 @@ def test_accuracies_of_held_out_classes_are_the_twins(n_features):
     rows, codes = RowsInMemory(torch.from_numpy(x)), torch.from_numpy(y)
     means, _ = class_means(rows, codes, 7)
     scatter = Scatter.of(rows, codes, means, folds)
-    found = held_out_accuracies(shrinkages, scatter, folds, rows, codes, means, embeddings, 0)
+    found = held_out_accuracies(shrinkages, scatter, rows, codes, means, embeddings, 0)
     expected = paper_twin.held_out_accuracies(shrinkages, folds, x, y, embeddings)
     assert_allclose(found, expected)
     assert len(np.unique(found)) > 4

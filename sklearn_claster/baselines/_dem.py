@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 
 from .._adam import make_adam
 from .._networks import MLP
 from .._parameters import check_number, check_widths
-from .._torch_utils import gradients, resolve_device, seeded_generator, to_tensor
+from .._torch_utils import draw_seed, gradients, resolve_device, seeded_generator, to_tensor
 from .._training import fit_class_means
 from ._centred import CentredClassifier, class_means, directions
 from ._dense import forward, layers_of
@@ -130,7 +129,7 @@ class DEM(CentredClassifier):
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
         x, a = self._centre(X, embeddings)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = draw_seed(self.random_state)
         generator, device = seeded_generator(seed), resolve_device(self.device)
         network = MLP(a.shape[1], self.hidden_layer_sizes, x.shape[1], generator).to(device)
         fit_class_means(

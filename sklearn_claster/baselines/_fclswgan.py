@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_random_state
 
 from .._networks import MLP
 from .._parameters import check_number, check_widths
-from .._torch_utils import gradients, resolve_device, seeded_generator, to_tensor
+from .._torch_utils import draw_seed, gradients, resolve_device, seeded_generator, to_tensor
 from ._adversarial import Adversary
 from ._centred import CentredClassifier, Rows, directions
 from ._dense import forward, layers_of
@@ -168,7 +167,7 @@ class FCLSWGAN(CentredClassifier):
     ) -> None:
         x, a = self._centre(X, embeddings)
         f, s, hidden = x.shape[1], a.shape[1], self.hidden_layer_sizes
-        self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        self._seed = draw_seed(self.random_state)
         draws, device = seeded_generator(self._seed), resolve_device(self.device)
         generator = MLP(self.n_noise + s, hidden, f, draws).to(device)
         critic = MLP(f + s, hidden, 1, draws).to(device)
