@@ -122,7 +122,7 @@ def fit(
         model["shortcut"] = ridge(a, means, shares, device)
         means = means - a @ model["shortcut"].T
     n_steps = min(300, max(100, 10 * n_classes))
-    optimiser = adam(project, 2e-3, 300 / n_steps)
+    optimiser = adam(project, 3e-3, 300 / n_steps)
     for _ in range(n_steps):
         step(optimiser, (shares[:, None] * (project(a) - means) ** 2).sum())
     with torch.no_grad():
@@ -215,23 +215,14 @@ def constants(model, device="cpu"):
     }  # fmt: skip
 
 
-def rectified(rows, seen):
-    """Eq. 6 with three neighbours."""
-    rows, seen = F.normalize(rows, dim=1), F.normalize(seen, dim=1)
-    similarity, nearest = (rows @ seen.T).topk(min(3, len(seen)), dim=1)
-    return F.normalize(rows + (similarity[:, :, None] * seen[nearest]).mean(dim=1), dim=1)
-
-
 @torch.inference_mode()
 def predict(model, X, vectors):
     """Positions of the best of unseen candidates (C, s) for rows (n, f), in blocks of rows."""
     device = model["mean"].device
     vectors = torch.tensor(vectors, dtype=torch.float32, device=device)
     candidates = F.normalize(vectors - model["a_mean"], dim=1)
-    visual, seen = (linear_part(model, a) + model["project"](a) for a in (candidates, model["a"]))
-    visual = rectified(visual, seen)
+    visual = linear_part(model, candidates) + model["project"](candidates)
     visual = F.normalize(torch.cat([visual, visual], dim=1), dim=1)
-    semantic = rectified(candidates, model["a"])
     best = []
     for rows in torch.as_tensor(X).split(ROWS):
         x = F.normalize(rows.to(device) - model["mean"], dim=1)
@@ -240,7 +231,7 @@ def predict(model, X, vectors):
         phi = model["estimate"](x)
         psi = torch.cat([x, phi], dim=1)
         moved, _ = omega(psi, model["centroids"], model["weight"])
-        score = 0.1 * F.normalize(model["classify"](moved), dim=1) @ semantic.T
-        score += 0.9 * F.normalize(torch.cat([3.0 * x, phi], dim=1), dim=1) @ visual.T
+        score = 0.05 * F.normalize(model["classify"](moved), dim=1) @ candidates.T
+        score += 0.95 * F.normalize(torch.cat([10.0 * x, phi], dim=1), dim=1) @ visual.T
         best.append(score.argmax(dim=1))
     return torch.cat(best).cpu().numpy()

@@ -88,15 +88,15 @@ default="combined"
         letter, nearest candidate to the embedding of the most probable seen class.
         "conse": nearest candidate to the probability-weighted embeddings of the seen
         classes (Norouzi et al., 2014).
-    visual_weight : float, default=0.9
+    visual_weight : float, default=0.95
         Share of the visual space in "combined".
-    feature_weight : float, default=3.0
+    feature_weight : float, default=10.0
         How many times as much x counts as phi(x) when points are compared with candidates,
         between 0 and 1000; 1 compares points as they are. Only for points whose halves lie
         side by side, `fusion="concatenate"`.
-    n_neighbors : int, default=3
+    n_neighbors : int, default=0
         k of the rectification of unseen candidates by their nearest seen classes (Eq. 6);
-        0 turns it off, more than there are seen classes means all of them.
+        0 leaves it out, more than there are seen classes means all of them.
     temperature : float, default=0.1
         Divides the cosines in the semantic softmax and in `predict_proba`.
     whiten : bool or "auto", default="auto"
@@ -237,9 +237,9 @@ default="combined"
         use_semantics: bool = True,
         fusion: str = "concatenate",
         inference: str = "combined",
-        visual_weight: float = 0.9,
-        feature_weight: float = 3.0,
-        n_neighbors: int = 3,
+        visual_weight: float = 0.95,
+        feature_weight: float = 10.0,
+        n_neighbors: int = 0,
         temperature: float = 0.1,
         whiten: bool | str = "auto",
         linear_shortcut: bool = True,

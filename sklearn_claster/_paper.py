@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 # The paper's own values and sentences: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU. What the
-# paper does not say (temperature, batch size, warm-up, the neighbours of Eq. 6) keeps its default.
+# paper does not say (temperature, batch size, warm-up) keeps its default; so would the number of
+# neighbours in Eq. 6, but the default leaves that equation out.
 PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
     {
         "n_clusters": 6,
@@ -16,6 +17,7 @@ PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
         "centroid_weight": 1.0,
         "inference": "seen_class",
         "feature_weight": 1.0,
+        "n_neighbors": 3,
         "whiten": False,
         "linear_shortcut": False,
         "mixup": False,

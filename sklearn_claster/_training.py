@@ -23,7 +23,7 @@ from ._rows import Rows
 from ._torch_utils import autocast, to_numpy
 
 # a' is learnt from one point per class, so it needs a stronger penalty than V does.
-PROJECTOR_WEIGHT_DECAY = 2e-3
+PROJECTOR_WEIGHT_DECAY = 3e-3
 
 
 @dataclass(frozen=True)
