@@ -36,14 +36,14 @@ def main():
     args = parser.parse_args()
 
     data = make_zero_shot_classification(
-        n_samples=400, n_seen=20, n_unseen=5, nonlinear=True, random_state=args.random_state
+        n_samples=800, n_seen=20, n_unseen=5, nonlinear=True, random_state=args.random_state
     )
     seen = np.isin(data.target, data.seen_classes)
     table = data.class_embeddings
     zsl = ClasterZSL(
         inference="compatibility",
         hidden_layer_sizes=(64,),
-        max_epochs=4,
+        max_epochs=5,
         random_state=args.random_state,
     )
     search = GridSearchCV(
