@@ -75,8 +75,7 @@ def find_sources(paths):
         else:
             raise FileNotFoundError(
                 f"There is no data set at {path}. Name .npz files or folders with --data, or the "
-                "folder of data sets in the environment variable CLASTER_DATA; "
-                f"{DIGIT_PAIRS} needs no file."
+                "folder of data sets in the environment variable CLASTER_DATA."
             )
         sources |= {found.stem: found for found in inside}
     return sources
