@@ -303,7 +303,7 @@ default="combined"
         -------
         ndarray of shape (n_samples, n_points), float32
             Representations; n_points is twice the number of features, or once with
-            ``use_semantics=False``.
+            ``use_semantics=False`` or a `fusion` other than "concatenate".
         """
         return np.concatenate([self._model.represent(rows) for rows in self._row_blocks(X)])
 
@@ -325,8 +325,9 @@ default="combined"
             self._learn(X, y, embeddings)
 
     def _learn(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
-        seed = draw_seed(self.random_state)
-        seed = current.get().agree(seed)
+        processes = current.get()
+        seed = processes.agree(draw_seed(self.random_state))
+        processes.check_same(self._what_is_learnt(), y, embeddings)
         check_given_centroids(self, X.shape[1])
         plan = Plan.of(self, len(X))
         validation = None
@@ -345,6 +346,11 @@ default="combined"
         self.__dict__.update(self._fitted_attributes(model, history))
         hooks.end(lambda: dict(vars(self)))
         self._warn_of_empty_clusters()
+
+    def _what_is_learnt(self) -> dict[str, Any]:
+        """The parameters that processes which share a fit have to agree on."""
+        own = {"bias_detector", "device", "random_state", "verbose"}
+        return {k: v for k, v in self.get_params(deep=False).items() if k not in own}
 
     def _fitted_attributes(self, model: ClasterModel, history: History) -> dict[str, Any]:
         """What the learnt model adds to what `fit` has set before."""

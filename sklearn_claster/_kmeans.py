@@ -31,9 +31,9 @@ def kmeans_plusplus(points: Tensor, n_clusters: int, generator: torch.Generator)
         candidates = torch.searchsorted(total, draws * total[-1]).clamp(max=len(points) - 1)
         distances = pairwise_distances(points, points[candidates]) ** 2  # (n, trials)
         distances = torch.minimum(distances, nearest[:, None])
-        best = distances.sum(dim=0).argmin()
-        nearest = distances[:, best]
-        chosen.append(candidates[best : best + 1])
+        best = distances.sum(dim=0).argmin(dim=0, keepdim=True)
+        nearest = distances.index_select(1, best)[:, 0]
+        chosen.append(candidates.index_select(0, best))
     return points[torch.cat(chosen)]
 
 
@@ -52,7 +52,7 @@ def kmeans(points: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
         counts = members.sum(dim=0)
         centroids = (members.T @ points) / counts.clamp(min=1.0)[:, None]
         if empty := torch.nonzero(counts == 0.0)[:, 0].tolist():
-            distances = (points - before[assigned]).norm(dim=1)
+            distances = pairwise_distances(points, before).amin(dim=1)
             centroids[empty] = points[distances.topk(len(empty)).indices]
         if (centroids - before).norm() <= _STILL * before.norm():
             break

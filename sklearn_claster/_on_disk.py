@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 # Smaller arrays are read whole: what happens to them is what happens to arrays in memory.
 READ_WHOLE_BYTES = 256 * 2**20
 _ROWS_AT_ONCE = 4096
+_WIDEST_GAP = 256  # rows between two wanted ones that are read along with them
 
 
 class ArrayOnDisk:
@@ -41,8 +42,12 @@ class ArrayOnDisk:
         positions = self.positions[rows]
         if not len(positions):
             return np.empty((0, self.shape[1]), dtype=self.dtype)
-        first = int(positions[0])
-        return np.asarray(self.array[first : int(positions[-1]) + 1])[positions - first]
+        gaps = np.flatnonzero(np.diff(positions) > _WIDEST_GAP) + 1
+        parts = [
+            np.asarray(self.array[int(run[0]) : int(run[-1]) + 1])[run - run[0]]
+            for run in np.split(positions, gaps)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def on_disk(X: Any) -> Any:

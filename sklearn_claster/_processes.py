@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from contextvars import ContextVar
+from inspect import signature
+from itertools import compress
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 
@@ -52,24 +54,35 @@ class Processes:
         """The module, with gradients that are averaged over all processes as they come."""
         if self.group is None:
             return module
-        return nn.parallel.DistributedDataParallel(
-            module, process_group=self.group, broadcast_buffers=False
-        )
+        make: Any = nn.parallel.DistributedDataParallel
+        options = signature(make).parameters
+        # the newer name, from torch 2.13 on
+        name = "forward_sync_buffers" if "forward_sync_buffers" in options else "broadcast_buffers"
+        joined: nn.Module = make(module, process_group=self.group, **{name: False})
+        return joined
 
     def agree(self, number: int) -> int:
         """The first process' number."""
         return number if self.group is None else int(self._gathered(number)[0])
 
-    def check_same_data(self, y: np.ndarray[Any, Any], mean: np.ndarray[Any, Any]) -> None:
-        """Raise if the processes have different labels or features."""
+    def check_same(self, parameters: dict[str, Any], *arrays: NDArray[Any]) -> None:
+        """Raise if the processes have different data or parameters."""
         if self.group is None:
             return
-        found = self._gathered(hashlib.sha256(y.tobytes() + mean.tobytes()).hexdigest())
-        if len(set(found)) > 1:
+        data = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+        names = sorted(parameters)
+        found = self._gathered([data, *(repr(parameters[name]) for name in names)])
+        different = [len(set(values)) > 1 for values in zip(*found, strict=True)]
+        if different[0]:
             raise ValueError(
                 f"The {self.size} processes of this fit have different data; expected the same X, "
                 "y and class table in each. The rows of every batch are shared out inside fit: do "
                 "not cut X into parts before."
+            )
+        if any(different):
+            raise ValueError(
+                f"The {self.size} processes of this fit have different parameters: "
+                f"{', '.join(compress(names, different[1:]))}. Give each the same."
             )
 
     def _gathered(self, found: Any) -> list[Any]:

@@ -62,13 +62,14 @@ class RowsInMemory:
             yield self.values.index_select(0, rows), rows
 
     def map(self, function: Function) -> RowsInMemory:
-        out = None  # filled block by block: a list of blocks would take twice the memory
+        out, start = None, 0  # filled block by block: a list of blocks would take twice the memory
         with torch.no_grad():
             for values, rows in self.blocks():
                 made = function(values, rows)
                 if out is None:
                     out = made.new_empty((len(self), *made.shape[1:]))
-                out[rows[0] : rows[-1] + 1] = made
+                out[start : start + len(made)] = made
+                start += len(made)
         assert out is not None  # there is a row at least
         return RowsInMemory(out)
 
@@ -129,8 +130,14 @@ class RowsOnDisk:
 
     def sample(self, n_numbers: int) -> Tensor:
         width = self._values(self.array[:1], torch.arange(1))[0].shape[1]
-        n_rows = max(1, n_numbers // width)
-        return next(self.batches(n_rows, seeded_generator(0)))[0]
+        n_rows = min(max(1, n_numbers // width), len(self))
+        found, n_missing = [], n_rows
+        for values, _ in self.batches(min(n_rows, _BLOCK), seeded_generator(0)):
+            found.append(values[:n_missing])
+            n_missing -= len(found[-1])
+            if not n_missing:
+                break
+        return torch.cat(found)
 
     def _windows(self, order: torch.Generator) -> tuple[Tensor, ...]:
         """First rows of runs, shuffled, in groups that fill a window."""

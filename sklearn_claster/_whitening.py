@@ -56,18 +56,19 @@ class Scatter:
         n_folds, n_features = int(folds.max()) + 1, means.shape[1]
         sums = means.new_zeros(n_folds, n_features, n_features)
         counts = means.new_zeros(n_folds)
-        fourth_powers, resolution = 0.0, 0.0
+        fourth_powers, resolution = means.new_zeros(()), 0.0
+        fold_of = torch.as_tensor(folds, device=y.device)
         for values, rows in x.blocks():
             residuals = values - means.to(values.device, values.dtype)[y[rows]]
-            fourth_powers += float(((residuals**2).sum(dim=1) ** 2).sum())
+            fourth_powers += ((residuals**2).sum(dim=1) ** 2).sum().to(means.device)
             resolution = torch.finfo(values.dtype).eps
-            where = torch.as_tensor(folds, device=values.device)[y[rows]]
+            where = fold_of[y[rows]]
             for fold in range(n_folds):
                 part = residuals if n_folds == 1 else residuals[where == fold]
                 sums[fold] += (part.T @ part).to(means.device)  # adds in float64
                 counts[fold] += len(part)
         total = sums[0] if n_folds == 1 else sums.sum(dim=0)
-        return cls(sums, total, folds, counts, fourth_powers, resolution)
+        return cls(sums, total, folds, counts, float(fourth_powers), resolution)
 
     def covariance(self, without: int | None = None) -> Tensor:
         """The covariance within classes, of all folds or all but one, over its mean variance.

@@ -34,17 +34,18 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     RuntimeError
         If ``torch.distributed.init_process_group`` was not called before.
     ValueError
-        From `fit`, if the processes have different data.
+        From `fit`, if the processes have different data or parameters.
 
     Examples
     --------
     >>> import torch.distributed
     >>> from sklearn_claster import ClasterZSL
     >>> from sklearn_claster.distributed import data_parallel
-    >>> def train(X, y, table):  # in a script that is started by torchrun
+    >>> def train(X, y, table, gpu):  # in a script that is started by torchrun
+    ...     torch.cuda.set_device(gpu)
     ...     torch.distributed.init_process_group("nccl")
     ...     with data_parallel():
-    ...         return ClasterZSL(random_state=0).fit(X, y, table)
+    ...         return ClasterZSL(device=f"cuda:{gpu}", random_state=0).fit(X, y, table)
     """
     if not distributed.is_available() or not distributed.is_initialized():
         raise RuntimeError(

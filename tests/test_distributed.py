@@ -5,13 +5,14 @@ import pickle
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from sklearn_claster import ClasterZSL
+from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster._processes import Processes
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.distributed import data_parallel
@@ -47,9 +48,15 @@ def make(case):
     return ClasterZSL(**(parameters | CASES[case]))
 
 
+def permuted(table):
+    """The same labels with each other's vectors."""
+    return ClassEmbeddings(table.labels, table.vectors[::-1])
+
+
 def work(rank, size, folder):
     """What each process does: every case, and a fit with different data."""
     torch.set_num_threads(1)
+    warnings.simplefilter("error")  # pytest's own filter does not reach here
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size
     )
@@ -62,9 +69,26 @@ def work(rank, size, folder):
             make("default").fit(X[rank::size], y[rank::size], table)
         except ValueError as error:
             found["error"] = str(error)
+        for name, other in {"table": permuted(table), "learning_rate": table}.items():
+            estimator = make("default").set_params(learning_rate=1e-3)
+            if name == "learning_rate" and rank == 0:
+                estimator.set_params(learning_rate=2e-3)
+            try:
+                estimator.fit(X, y, other if rank == 0 else table)
+            except ValueError as error:
+                found[name] = str(error)
     found["afterwards"] = pickle.dumps(make("default").fit(X, y, table))
     torch.distributed.destroy_process_group()
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps(found))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in each of the processes: sums of two threads may differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -103,7 +127,11 @@ def test_each_process_takes_its_share_of_a_batch():
 
 def test_processes_with_different_data_are_told(found):
     for one in found:
-        assert "have different data; expected the same X, y and class table" in one["error"]
+        for cause in ("error", "table"):
+            assert "have different data; expected the same X, y and class table" in one[cause]
+        assert (
+            "have different parameters: learning_rate. Give each the same." in one["learning_rate"]
+        )
 
 
 def test_outside_of_it_a_process_works_alone(found):

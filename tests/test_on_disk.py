@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from sklearn_claster import BiasDetector, ClasterZSL, _on_disk, _rows
 from sklearn_claster.baselines import ESZSL
@@ -130,6 +131,31 @@ def test_no_more_than_a_part_is_read_at_once(monkeypatch):
     zsl.predict(new)
     assert new.most <= 100 < len(X_NEW)
     assert new.n_read == len(X_NEW)  # once
+
+
+@pytest.mark.filterwarnings("ignore:early_stopping found the best")
+def test_rows_of_classes_that_are_held_out_are_not_read_along(monkeypatch):
+    """In a file that is sorted by class they lie between those that are wanted."""
+    monkeypatch.setattr(_on_disk, "_WIDEST_GAP", 8)
+    monkeypatch.setattr("sklearn_claster._base._ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("sklearn_claster._preprocessing._ROWS_AT_ONCE", 100)
+    by_class = np.argsort(Y, kind="stable")
+    array = Watched(X[by_class])
+    make(early_stopping=True).fit(array, Y[by_class], DATA.class_embeddings)
+    assert array.most <= 108  # a block, and a gap
+
+    wanted = np.r_[0:10, 15:20, 300:310, 320]
+    rows = _on_disk.ArrayOnDisk(array, wanted)
+    for part in (slice(None), slice(3, 12), slice(14, 18), slice(9, 9), slice(25, 26)):
+        np.testing.assert_array_equal(rows[part], array.array[wanted[part]])
+
+
+@pytest.mark.parametrize("n_rows", [1, 130, 599, 600, 700])
+def test_a_sample_has_as_many_rows_as_it_may(n_rows):
+    rows = _rows.RowsOnDisk(_on_disk.ArrayOnDisk(X), torch.from_numpy)
+    sample = rows.sample(n_rows * X.shape[1] + 3)
+    assert len(sample) == min(n_rows, len(X))
+    assert len(np.unique(sample.numpy(), axis=0)) == len(sample)
 
 
 def test_a_baseline_reads_the_array_whole():
