@@ -124,8 +124,8 @@ def input_space(z):
     if not z.whiten:
         return Work(moved=3.0 * rows)  # the mean reads; centring reads and writes
     return Work(
-        flop=1.0 * z.n * z.f**2,  # rows times a triangular matrix
-        flop64=1.0 * z.n * z.f**2 + 2.0 * z.f**3 / 3.0,
+        flop=2.0 * z.n * z.f**2,  # half of the scatter; rows times a triangular matrix
+        flop64=2.0 * z.f**3 / 3.0,
         moved=3.0 * rows + 2.0 * rows + 2.0 * rows,  # class means and residuals; centring anew
     )
 

@@ -253,12 +253,14 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
         known = np.isin(truth, labels)
         if not known.all():
-            share = "None" if not known.any() else f"Only {np.mean(known):.0%}"
+            share, wrong = f"Only {np.mean(known):.0%}", "the other samples"
+            if not known.any():
+                share, wrong = "None", "all samples"
             what, cure = f"a candidate of space={self.space!r}", _OTHER_CLASSES
             if not self._has_table:
                 what, cure = "a class that fit has seen", _NO_TABLE
             warnings.warn(
-                f"{share} of the labels in y is {what} ({preview(labels, 3)}); the other samples "
+                f"{share} of the labels in y is {what} ({preview(labels, 3)}); {wrong} "
                 f"count as wrong. {cure}",
                 UserWarning,
                 stacklevel=2,

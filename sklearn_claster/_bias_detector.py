@@ -76,7 +76,7 @@ class BiasDetector(
         The experts that give the scores, when the detector stands alone; ``None`` is
         `ESZSL`. Inside a classifier the experts are the classifier itself.
     contamination : float or "auto", default="auto"
-        The share of the seen scores below the threshold, from 0 to 0.5 or above: the
+        The share of the seen scores below the threshold, from 0 to 1: the
         larger, the more is called unseen. "auto" chooses it: three folds hold out a third
         of the seen classes and a fifth of the samples of the others, and the share with the
         best harmonic mean of both accuracies, averaged over the folds, is taken. Below

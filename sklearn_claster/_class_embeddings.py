@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.utils import check_array
 
 from ._torch_utils import as_host_array
@@ -74,13 +75,7 @@ class ClassEmbeddings:
         if feature_names is None:
             feature_names = getattr(vectors, "columns", None)
         columns = _as_feature_names(feature_names)
-        matrix = check_array(
-            as_host_array(vectors),
-            dtype=np.float64,
-            copy=True,
-            input_name="class embeddings",
-            ensure_min_samples=1,
-        )
+        matrix = _as_matrix(vectors)
         if len(names) != len(matrix):
             raise ValueError(
                 f"A class table needs one vector per label: got {len(names)} labels and "
@@ -90,6 +85,12 @@ class ClassEmbeddings:
             raise ValueError(
                 f"feature_names has to hold one name per column of the vectors: expected "
                 f"{matrix.shape[1]}, got {len(columns)}. Leave it out for columns without names."
+            )
+        finite = np.isfinite(matrix).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"The vectors of {preview(names[~finite])} hold NaN or infinity; a class table "
+                "holds finite numbers. Repair these vectors, or leave the classes out."
             )
         order = np.argsort(names, kind="stable")
         names, matrix = names[order], matrix[order]
@@ -202,22 +203,33 @@ class ClassEmbeddings:
                     f"The vectors in {name} are one-dimensional and of one common length; got the "
                     f"shapes {shapes}."
                 )
-            return cls(list(table), np.array(vectors), _common_index(table, name))
-        if hasattr(table, "iloc") and hasattr(table, "columns"):  # a pandas-like DataFrame
-            return cls(np.asarray(table.index), table.to_numpy(), table.columns)
-        if isinstance(table, tuple) and len(table) == 2:
-            return cls(*table)
-        raise TypeError(
-            f"{name} has to say which vector belongs to which class; got {type(table).__name__}. "
-            "Pass ClassEmbeddings(labels, vectors) (the form to prefer: scikit-learn's searches "
-            "never cut it into folds), a mapping from label to vector, a DataFrame indexed by "
-            "label, or the tuple (labels, vectors)."
-        )
+            parts: tuple[Any, ...] = list(table), np.array(vectors), _common_index(table, name)
+        elif hasattr(table, "iloc") and hasattr(table, "columns"):  # a pandas-like DataFrame
+            parts = np.asarray(table.index), table.to_numpy(), table.columns
+        elif isinstance(table, tuple) and len(table) == 2:
+            parts = *table, None
+        else:
+            raise _no_table(table, name)
+        try:
+            return cls(*parts)
+        except ValueError as error:
+            raise ValueError(f"{name} is no class table. {error}") from None
+
+
+def _no_table(table: Any, name: str) -> TypeError:
+    return TypeError(
+        f"{name} has to say which vector belongs to which class; got {type(table).__name__}. "
+        "Pass ClassEmbeddings(labels, vectors) (the form to prefer: scikit-learn's searches "
+        "never cut it into folds), a mapping from label to vector, a DataFrame indexed by "
+        "label, or the tuple (labels, vectors)."
+    )
 
 
 def preview(labels: NDArray[Any], n_shown: int = 5) -> str:
     """The first few labels, for an error message."""
-    shown = ", ".join(repr(label) for label in labels[:n_shown].tolist())
+    first = labels[:n_shown].tolist()
+    plain = [label.item() if isinstance(label, np.generic) else label for label in first]
+    shown = ", ".join(map(repr, plain))
     return shown + (f", ... ({len(labels)} in all)" if len(labels) > n_shown else "")
 
 
@@ -273,6 +285,21 @@ def warn_of_shared_vectors(
             UserWarning,
             stacklevel=stacklevel + 1,
         )
+
+
+def _as_matrix(vectors: Any) -> NDArray[np.float64]:
+    """A matrix of numbers, not looked through for NaN yet."""
+    try:
+        with config_context(assume_finite=True):
+            matrix: NDArray[np.float64] = check_array(
+                as_host_array(vectors), dtype=np.float64, copy=True, input_name="class embeddings"
+            )
+    except ValueError as error:
+        raise ValueError(
+            "The vectors have to be a matrix of numbers, (n_classes, n_embedding_features), "
+            f"without the labels (in a DataFrame these are the index: set_index). {error}"
+        ) from error
+    return matrix
 
 
 def _as_feature_names(names: Iterable[Any] | None) -> tuple[str, ...] | None:

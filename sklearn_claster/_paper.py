@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 # The paper's own values and sentences: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU. What the
-# paper does not say (temperature, batch size, warm-up) keeps its default; so would the number of
-# neighbours in Eq. 6, but the default leaves that equation out.
+# paper does not say (temperature, batch size, warm-up) keeps its default. The number of neighbours
+# in Eq. 6 it does not say either, and the default leaves that equation out: 3 is our choice.
 PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
     {
         "n_clusters": 6,

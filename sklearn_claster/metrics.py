@@ -49,7 +49,7 @@ def cluster_purity(clusters: ArrayLike, y: ArrayLike) -> float:
     ValueError
         If the arguments are empty or differ in length.
     TypeError
-        If an argument mixes strings with other values.
+        If an argument is an array of objects that mixes strings with other values.
 
     See Also
     --------
@@ -97,7 +97,7 @@ def class_purity(clusters: ArrayLike, y: ArrayLike) -> float:
     ValueError
         If the arguments are empty or differ in length.
     TypeError
-        If an argument mixes strings with other values.
+        If an argument is an array of objects that mixes strings with other values.
 
     See Also
     --------
@@ -175,6 +175,7 @@ def mean_per_class_accuracy(
     0.375
     """
     y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
+    check_comparable(y_pred, y_true, "y_pred", "y_true")
     check_consistent_length(y_true, y_pred, sample_weight)
     present = np.unique(y_true if sample_weight is None else y_true[np.asarray(sample_weight) != 0])
     averaged = present if labels is None else present[is_among(present, labels, "labels")]

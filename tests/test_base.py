@@ -1012,7 +1012,7 @@ BAD_DATA = {
         "All 5 seen classes have the same vector",
     ),
     "empty table": (lambda m: fit(m, table={}), ValueError, "class_embeddings is empty.*needs one"),
-    "table of NaN": (lambda m: fit(m, table=(NAMES, VECTORS * np.nan)), ValueError, "contains NaN"),
+    "table of NaN": (lambda m: fit(m, table=(NAMES, VECTORS * np.nan)), ValueError, "hold NaN"),
     "table a bare array": (
         lambda m: fit(m, table=VECTORS),
         TypeError,
@@ -1324,7 +1324,7 @@ BAD_QUESTIONS = {
         ValueError,
         "each label once: 'new'",
     ),
-    "unseen NaN": (lambda m: m.predict(X, {"new": [np.nan] * 4}), ValueError, "contains NaN"),
+    "unseen NaN": (lambda m: m.predict(X, {"new": [np.nan] * 4}), ValueError, "hold NaN"),
     "unseen with space='seen'": (
         lambda m: m.set_params(space="seen").predict(X, UNSEEN_TABLE),
         ValueError,

@@ -38,6 +38,8 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
         callback. Use joblib or skops for it.
     NotFittedError
         If it is not fitted.
+    FileNotFoundError
+        If the folder does not exist.
     ImportError
         If safetensors is not installed.
 
@@ -79,6 +81,8 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
     }
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(safetensors.numpy.save(encoder.arrays, metadata=header))

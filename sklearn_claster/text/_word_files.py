@@ -21,7 +21,7 @@ Vectors = dict[str, NDArray[np.float32]]
 def read_word_vectors(path: str | Path, words: Iterable[str], *, form: str = "auto") -> Vectors:
     r"""Read the vectors of some words from a file of word2vec, fastText or GloVe.
 
-    The file is read once from beginning to end, and only the vectors asked for are
+    The file is read once, from its beginning, and only the vectors asked for are
     kept: the 3.6 GB of GoogleNews need no more memory than the words that are wanted.
     Reading stops when all are found.
 
