@@ -302,8 +302,7 @@ default="combined"
         Returns
         -------
         ndarray of shape (n_samples, n_points), float32
-            Representations; n_points is twice the number of features, or once with
-            ``use_semantics=False`` or a `fusion` other than "concatenate".
+            Representations; n_points is 2 n_features where both halves lie side by side, or once.
         """
         return np.concatenate([self._model.represent(rows) for rows in self._row_blocks(X)])
 
