@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextvars import ContextVar
 from inspect import signature
 from itertools import compress
 from typing import Any
 
+import joblib
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
@@ -69,9 +69,8 @@ class Processes:
         """Raise if the processes have different data or parameters."""
         if self.group is None:
             return
-        data = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
         names = sorted(parameters)
-        found = self._gathered([data, *(repr(parameters[name]) for name in names)])
+        found = self._gathered([joblib.hash(arrays), *(joblib.hash(parameters[k]) for k in names)])
         different = [len(set(values)) > 1 for values in zip(*found, strict=True)]
         if different[0]:
             raise ValueError(

@@ -153,9 +153,10 @@ def mean_per_class_accuracy(
     ------
     ValueError
         If no class in `labels` has a row in `y_true`, if the arguments are empty
-        or differ in length, or if they are no class labels.
+        or differ in length, or if they are no class labels, or strings in one of `y_true`
+        and `y_pred` and numbers in the other.
     TypeError
-        If strings are compared with numbers.
+        If `labels` are strings and `y_true` numbers, or the other way round.
 
     See Also
     --------
@@ -175,7 +176,6 @@ def mean_per_class_accuracy(
     0.375
     """
     y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
-    check_comparable(y_pred, y_true, "y_pred", "y_true")
     check_consistent_length(y_true, y_pred, sample_weight)
     present = np.unique(y_true if sample_weight is None else y_true[np.asarray(sample_weight) != 0])
     averaged = present if labels is None else present[is_among(present, labels, "labels")]
@@ -213,9 +213,10 @@ def gzsl_report(y_true: ArrayLike, y_pred: ArrayLike, seen_classes: ArrayLike) -
     Raises
     ------
     ValueError
-        If the arguments are empty or differ in length, or are no class labels.
+        If the arguments are empty or differ in length, or are no class labels, or strings in
+        one of `y_true` and `y_pred` and numbers in the other.
     TypeError
-        If strings are compared with numbers.
+        If `seen_classes` are strings and `y_true` numbers, or the other way round.
 
     See Also
     --------
