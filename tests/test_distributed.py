@@ -53,6 +53,13 @@ def permuted(table):
     return ClassEmbeddings(table.labels, table.vectors[::-1])
 
 
+def refusal(estimator, X, y, table):
+    """What a fit that the processes do not agree on says."""
+    with pytest.raises(ValueError) as caught:
+        estimator.fit(X, y, table)
+    return str(caught.value)
+
+
 def work(rank, size, folder):
     """What each process does: every case, and a fit with different data."""
     torch.set_num_threads(1)
@@ -65,18 +72,17 @@ def work(rank, size, folder):
     with data_parallel():
         for case in CASES:
             found[case] = pickle.dumps(make(case).fit(X, y, table))
-        try:
-            make("default").fit(X[rank::size], y[rank::size], table)
-        except ValueError as error:
-            found["error"] = str(error)
-        for name, other in {"table": permuted(table), "learning_rate": table}.items():
-            estimator = make("default").set_params(learning_rate=1e-3)
-            if name == "learning_rate" and rank == 0:
-                estimator.set_params(learning_rate=2e-3)
-            try:
-                estimator.fit(X, y, other if rank == 0 else table)
-            except ValueError as error:
-                found[name] = str(error)
+        changed = {
+            "rows": (X[rank::size], y[rank::size], table),
+            "features": (X + rank, y, table),
+            "table": (X, y, permuted(table) if rank == 0 else table),
+        }
+        for name, data in changed.items():
+            found[name] = refusal(make("default"), *data)
+        centroids = np.zeros((100, 24))  # more than repr shows
+        centroids[50, 12] = rank
+        for name, value in {"learning_rate": 1e-3 * (rank + 1), "centroids": centroids}.items():
+            found[name] = refusal(make("default").set_params(**{name: value}), X, y, table)
     found["afterwards"] = pickle.dumps(make("default").fit(X, y, table))
     torch.distributed.destroy_process_group()
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps(found))
@@ -127,11 +133,10 @@ def test_each_process_takes_its_share_of_a_batch():
 
 def test_processes_with_different_data_are_told(found):
     for one in found:
-        for cause in ("error", "table"):
+        for cause in ("rows", "features", "table"):
             assert "have different data; expected the same X, y and class table" in one[cause]
-        assert (
-            "have different parameters: learning_rate. Give each the same." in one["learning_rate"]
-        )
+        for name in ("learning_rate", "centroids"):
+            assert f"have different parameters: {name}. Give each the same." in one[name]
 
 
 def test_outside_of_it_a_process_works_alone(found):
