@@ -20,6 +20,7 @@ LEAST_SHRINKAGE = 0.05  # keeps directions without scatter from being blown up
 WEAKER = (0.9, 1.0)  # shrinkages to compare with that of Ledoit and Wolf; 1: not whitened
 N_FOLDS = 3
 ROWS_A_CLASS = 40  # about as many, to compare with
+_COLUMNS_AT_ONCE = 512
 STANDARD_ERRORS = 2.5  # that a gain has to exceed: the larger of two is looked at
 
 
@@ -65,7 +66,7 @@ class Scatter:
             where = fold_of[y[rows]]
             for fold in range(n_folds):
                 part = residuals if n_folds == 1 else residuals[where == fold]
-                sums[fold] += (part.T @ part).to(means.device)  # adds in float64
+                sums[fold] += gram(part).to(means.device)  # adds in float64
                 counts[fold] += len(part)
         total = sums[0] if n_folds == 1 else sums.sum(dim=0)
         return cls(sums, total, folds, counts, float(fourth_powers), resolution)
@@ -117,6 +118,17 @@ def whitening_matrix(covariance: Tensor, shrinkage: float) -> Tensor:
     return torch.linalg.solve_triangular(root, _identity_like(root), upper=False).T.contiguous()
 
 
+def gram(rows: Tensor) -> Tensor:
+    """`rows.T @ rows`, (n, f) -> (f, f); what lies below the diagonal blocks is copied."""
+    gram = rows.new_empty(rows.shape[1], rows.shape[1])
+    for start in range(0, len(gram), _COLUMNS_AT_ONCE):
+        here = slice(start, start + _COLUMNS_AT_ONCE)
+        above = rows[:, : here.stop].T @ rows[:, here]
+        gram[: here.stop, here] = above
+        gram[here, :start] = above[:start].T
+    return gram
+
+
 def _identity_like(matrix: Tensor) -> Tensor:
     return torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
 
@@ -150,13 +162,15 @@ def held_out_accuracies(
         ridge = fit_ridge(embeddings[kept], to_numpy(means[kept]))
         predicted = ridge.predict(embeddings[held]).reshape(len(held), -1)  # (., f)
         inside = np.flatnonzero(np.isin(codes, held))
-        vectors = torch.cat([torch.from_numpy(predicted).to(values), values[inside]])
-        vectors -= means[kept].mean(dim=0).to(values)
+        centre = means[kept].mean(dim=0).to(values)
+        centred = values[inside] - centre  # (., f)
+        prototypes = (torch.from_numpy(predicted).to(values) - centre).T  # (f, .)
         covariance = scatter.covariance(without=fold).to(values)
         for i, shrinkage in enumerate(shrinkages):
             root = whitening_root(covariance, shrinkage)
-            unit = F.normalize(torch.linalg.solve_triangular(root, vectors.T, upper=False), dim=0)
-            cosines = unit[:, len(held) :].T @ unit[:, : len(held)]
+            unit = F.normalize(torch.linalg.solve_triangular(root, prototypes, upper=False), dim=0)
+            towards = torch.linalg.solve_triangular(root.T, unit, upper=True)
+            cosines = centred @ towards  # times the length of a row, which moves no maximum
             right = held[to_numpy(cosines.argmax(dim=1))] == codes[inside]
             hits[i] += np.bincount(codes[inside], right, len(means))
     found = np.bincount(codes, minlength=len(means))

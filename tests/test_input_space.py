@@ -14,6 +14,7 @@ from sklearn_claster._rows import RowsInMemory
 from sklearn_claster._whitening import (
     Scatter,
     clear_choice,
+    gram,
     held_out_accuracies,
     whitening_matrix,
 )
@@ -116,6 +117,12 @@ def test_accuracies_of_held_out_classes_are_the_twins(n_features):
     expected = paper_twin.held_out_accuracies(shrinkages, folds, x, y, embeddings)
     assert_allclose(found, expected)
     assert len(np.unique(found)) > 4
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (30, 512), (7, 1100)])
+def test_sums_of_products_are_whole_and_symmetric(shape):
+    rows = torch.from_numpy(np.random.RandomState(0).normal(size=shape))
+    assert_allclose(gram(rows), rows.T @ rows, rtol=1e-12, atol=1e-12)
 
 
 def test_folds_of_scatter_add_up():
