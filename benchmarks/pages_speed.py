@@ -57,8 +57,8 @@ NOTES = {
     "others": "The plain loops hold the same three networks, clusters and rewards. scikit-learn's "
     "MLPClassifier has the same hidden layers and batches, and one network where ClasterZSL has "
     "three. Rates are operations by formula over the time.",
-    "memory": "What fit and predict hold at most on top of the data, in a process of its own; "
-    "to the size of the data in float32.",
+    "memory": "What fit and predict hold at most on top of the data, on the CPU in a process of "
+    "its own; to the size of the data in float32.",
 }
 NO_GPU = "Not measured yet on a GPU: `python benchmarks/speed.py --device cuda`.\n"
 

@@ -254,15 +254,16 @@ def other_methods(setup):
     widths = (sizes.f, *sizes.hidden, sizes.classes)
     mlp_flop = sizes.epochs * training_flop(sizes.n, widths)
     whole = sum(fit_work(sizes).values(), Work())
+    where = "" if setup.on_cpu else ", on the CPU"
     candidates = {
         "ClasterZSL": (lambda: own.fit(problem.X, problem.y, problem.table), 1.0, whole.flop),
         "plain torch loops, same arithmetic": (
             lambda: bare.fit(problem.X, problem.y, problem.seen, **plain), 1.0, whole.flop,
         ),
-        f"MLPClassifier, {sizes.epochs} epochs": (
+        f"MLPClassifier, {sizes.epochs} epochs{where}": (
             lambda: mlp.fit(problem.X, problem.y), sizes.epochs / n_epochs, mlp_flop,
         ),
-        "ESZSL": (lambda: ESZSL().fit(problem.X, problem.y, problem.table), 1.0, None),
+        f"ESZSL{where}": (lambda: ESZSL().fit(problem.X, problem.y, problem.table), 1.0, None),
     }  # fmt: skip
     taken = {name: [] for name in candidates}
     with warnings.catch_warnings():

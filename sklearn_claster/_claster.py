@@ -332,7 +332,7 @@ default="combined"
         validation = None
         if self.early_stopping and self._can_hold_out_classes():
             validation = search_epochs(self, X, y, embeddings, seed, self._report)
-            plan = plan.shortened(min(best_epoch(validation), plan.n_epochs))
+            plan = plan.shortened(min(processes.agree(best_epoch(validation)), plan.n_epochs))
         hooks = EpochHooks(self, X, self.classes_[y], plan.n_epochs)
 
         def on_epoch(model: ClasterModel, history: History) -> bool:

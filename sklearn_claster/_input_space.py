@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ._on_disk import ArrayOnDisk
 from ._preprocessing import row_mean, unit_rows
+from ._processes import current
 from ._rows import Rows, RowsInMemory, RowsOnDisk
 from ._torch_utils import exact_device, to_numpy
 from ._whitening import (
@@ -83,7 +84,8 @@ class InputSpace:
         shrinkages = [shrinkage, *(larger for larger in WEAKER if larger > shrinkage)]
         if embeddings is not None and choose and len(shrinkages) > 1:
             accuracies = held_out_accuracies(shrinkages, scatter, x, y, means, embeddings, seed)
-            shrinkage = shrinkages[clear_choice(accuracies)]
+            # rounding may differ between GPUs
+            shrinkage = shrinkages[current.get().agree(clear_choice(accuracies))]
         whitening = whitening_matrix(scatter.covariance(), shrinkage)
         whitened_mean = to_numpy(shares @ means @ whitening)
         space = cls(centred.mean, to_numpy(whitening), whitened_mean, shrinkage)

@@ -6,7 +6,9 @@ import re
 import subprocess
 import sys
 import warnings
+from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -65,13 +67,22 @@ def work(rank, size, folder):
     torch.set_num_threads(1)
     warnings.simplefilter("error")  # pytest's own filter does not reach here
     torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size
+        "gloo",
+        init_method=f"file://{folder}/rendezvous",
+        rank=rank,
+        world_size=size,
+        timeout=timedelta(minutes=2),
     )
     X, y, table, _ = problem()
     found = {}
     with data_parallel():
         for case in CASES:
             found[case] = pickle.dumps(make(case).fit(X, y, table))
+        with (  # as if each had rounded in its own way
+            patch("sklearn_claster._input_space.clear_choice", lambda _: min(rank, 1)),
+            patch("sklearn_claster._claster.best_epoch", lambda _: 2 + rank),
+        ):
+            found["apart"] = pickle.dumps(make("early stopping").fit(X, y, table))
         changed = {
             "rows": (X[rank::size], y[rank::size], table),
             "features": (X + rank, y, table),
@@ -137,6 +148,13 @@ def test_processes_with_different_data_are_told(found):
             assert "have different data; expected the same X, y and class table" in one[cause]
         for name in ("learning_rate", "centroids"):
             assert f"have different parameters: {name}. Give each the same." in one[name]
+
+
+def test_what_each_would_choose_is_settled_by_the_first(found):
+    models = [pickle.loads(one["apart"]) for one in found]
+    assert [model.n_iter_ for model in models] == [2] * len(models)
+    assert models[0].shrinkage_ < 1.0  # what the others would have chosen
+    assert [model.shrinkage_ for model in models] == [models[0].shrinkage_] * len(models)
 
 
 def test_outside_of_it_a_process_works_alone(found):
