@@ -302,7 +302,7 @@ default="combined"
         Returns
         -------
         ndarray of shape (n_samples, n_points), float32
-            Representations; n_points is 2 n_features where both halves lie side by side, or once.
+            Representations; n_points is n_features, or twice that if both halves lie side by side.
         """
         return np.concatenate([self._model.represent(rows) for rows in self._row_blocks(X)])
 

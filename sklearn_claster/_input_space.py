@@ -65,7 +65,9 @@ class InputSpace:
         With class codes y (n,) it whitens; with class embeddings (S, s) as well as strongly as
         held-out classes bear. Rows on disk stay there.
         """
+        processes = current.get()
         centred = cls(row_mean(X))
+        processes.check_same({}, centred.mean)
         to_unit_rows = centred.on(device)
         x: Rows
         if isinstance(X, ArrayOnDisk):
@@ -84,8 +86,8 @@ class InputSpace:
         shrinkages = [shrinkage, *(larger for larger in WEAKER if larger > shrinkage)]
         if embeddings is not None and choose and len(shrinkages) > 1:
             accuracies = held_out_accuracies(shrinkages, scatter, x, y, means, embeddings, seed)
-            # rounding may differ between GPUs
-            shrinkage = shrinkages[current.get().agree(clear_choice(accuracies))]
+            shrinkage = shrinkages[clear_choice(accuracies)]
+        shrinkage = processes.agree(shrinkage)  # rounding may differ between GPUs
         whitening = whitening_matrix(scatter.covariance(), shrinkage)
         whitened_mean = to_numpy(shares @ means @ whitening)
         space = cls(centred.mean, to_numpy(whitening), whitened_mean, shrinkage)

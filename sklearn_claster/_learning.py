@@ -103,7 +103,6 @@ def learn(
         parameters.linear_shortcut,
     ).to(device)
     processes = current.get()
-    processes.check_same({}, input_space.mean)
     optimization = Optimization(
         learning_rate=parameters.learning_rate,
         weight_decay=parameters.weight_decay,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextvars import ContextVar
 from inspect import signature
 from itertools import compress
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
+
+Found = TypeVar("Found")
 
 
 class Processes:
@@ -61,9 +63,10 @@ class Processes:
         joined: nn.Module = make(module, process_group=self.group, **{name: False})
         return joined
 
-    def agree(self, number: int) -> int:
-        """The first process' number."""
-        return number if self.group is None else int(self._gathered(number)[0])
+    def agree(self, found: Found) -> Found:
+        """What the first process has found."""
+        first: Found = found if self.group is None else self._gathered(found)[0]
+        return first
 
     def check_same(self, parameters: dict[str, Any], *arrays: NDArray[Any]) -> None:
         """Raise if the processes have different data or parameters."""

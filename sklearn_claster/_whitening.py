@@ -20,8 +20,8 @@ LEAST_SHRINKAGE = 0.05  # keeps directions without scatter from being blown up
 WEAKER = (0.9, 1.0)  # shrinkages to compare with that of Ledoit and Wolf; 1: not whitened
 N_FOLDS = 3
 ROWS_A_CLASS = 40  # about as many, to compare with
-_COLUMNS_AT_ONCE = 512
 STANDARD_ERRORS = 2.5  # that a gain has to exceed: the larger of two is looked at
+_COLUMNS_AT_ONCE = 512  # of a symmetric product
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,13 @@ def whitening_matrix(covariance: Tensor, shrinkage: float) -> Tensor:
 
 def gram(rows: Tensor) -> Tensor:
     """`rows.T @ rows`, (n, f) -> (f, f); what lies below the diagonal blocks is copied."""
-    gram = rows.new_empty(rows.shape[1], rows.shape[1])
-    for start in range(0, len(gram), _COLUMNS_AT_ONCE):
+    products = rows.new_empty(rows.shape[1], rows.shape[1])
+    for start in range(0, len(products), _COLUMNS_AT_ONCE):
         here = slice(start, start + _COLUMNS_AT_ONCE)
         above = rows[:, : here.stop].T @ rows[:, here]
-        gram[: here.stop, here] = above
-        gram[here, :start] = above[:start].T
-    return gram
+        products[: here.stop, here] = above
+        products[here, :start] = above[:start].T
+    return products
 
 
 def _identity_like(matrix: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster._processes import Processes
+from sklearn_claster._whitening import Scatter
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.distributed import data_parallel
 
@@ -90,6 +91,9 @@ def work(rank, size, folder):
         }
         for name, data in changed.items():
             found[name] = refusal(make("default"), *data)
+        with patch.object(Scatter, "shrinkage", lambda _: 1.0 if rank == 0 else 0.5):
+            found["scatter"] = refusal(make("default"), *changed["features"])
+            found["none to choose"] = make("default").fit(X, y, table).shrinkage_
         centroids = np.zeros((100, 24))  # more than repr shows
         centroids[50, 12] = rank
         for name, value in {"learning_rate": 1e-3 * (rank + 1), "centroids": centroids}.items():
@@ -144,7 +148,7 @@ def test_each_process_takes_its_share_of_a_batch():
 
 def test_processes_with_different_data_are_told(found):
     for one in found:
-        for cause in ("rows", "features", "table"):
+        for cause in ("rows", "features", "scatter", "table"):
             assert "have different data; expected the same X, y and class table" in one[cause]
         for name in ("learning_rate", "centroids"):
             assert f"have different parameters: {name}. Give each the same." in one[name]
@@ -153,6 +157,7 @@ def test_processes_with_different_data_are_told(found):
 def test_what_each_would_choose_is_settled_by_the_first(found):
     models = [pickle.loads(one["apart"]) for one in found]
     assert [model.n_iter_ for model in models] == [2] * len(models)
+    assert [one["none to choose"] for one in found] == [1.0] * len(found)
     assert models[0].shrinkage_ < 1.0  # what the others would have chosen
     assert [model.shrinkage_ for model in models] == [models[0].shrinkage_] * len(models)
 
