@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,12 @@ from typing import Any
 from torch import distributed
 
 from ._processes import Processes, current
+
+if distributed.is_available():
+    # DistributedDataParallel imports it, and its functions keep the group that there is then as a
+    # default argument: that group's threads would go on when it is destroyed, and a thread that
+    # ends while Python exits may abort the process.
+    import torch.distributed.nn.functional  # noqa: F401
 
 __all__ = ["data_parallel"]
 
@@ -57,3 +64,4 @@ def data_parallel(group: Any = None) -> Iterator[None]:
         yield
     finally:
         current.reset(token)
+        gc.collect()  # of cycles that hold the group, for the same reason

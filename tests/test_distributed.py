@@ -56,6 +56,11 @@ def permuted(table):
     return ClassEmbeddings(table.labels, table.vectors[::-1])
 
 
+def thread_names():
+    """What the threads of this process are called; nothing where there is no /proc."""
+    return [path.read_text("utf-8").strip() for path in Path("/proc/self/task").glob("*/comm")]
+
+
 def refusal(estimator, X, y, table):
     """What a fit that the processes do not agree on says."""
     with pytest.raises(ValueError) as caught:
@@ -100,6 +105,7 @@ def work(rank, size, folder):
             found[name] = refusal(make("default").set_params(**{name: value}), X, y, table)
     found["afterwards"] = pickle.dumps(make("default").fit(X, y, table))
     torch.distributed.destroy_process_group()
+    found["threads"] = thread_names()
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps(found))
 
 
@@ -169,6 +175,13 @@ def test_outside_of_it_a_process_works_alone(found):
         np.testing.assert_array_equal(
             pickle.loads(one["afterwards"]).decision_function(X_new), alone
         )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_group_that_is_destroyed_is_gone(found):
+    """Python may abort where threads of a group work on while it exits."""
+    for one in found:
+        assert not [name for name in one["threads"] if "gloo" in name]
 
 
 def test_without_a_group_the_cure_is_named():
