@@ -79,7 +79,7 @@ def semantic_softmax(projected: Tensor, embeddings: Tensor, temperature: float) 
 def reward(probabilities: Tensor, y: Tensor) -> Tensor:
     """Eq. 4, r: +1 where the most probable class is the true one, else -1, (n, S), (n,) -> (n,)."""
     correct = probabilities.argmax(dim=1) == y
-    return torch.where(correct, 1.0, -1.0).to(probabilities.dtype)
+    return 2.0 * correct.to(probabilities.dtype) - 1.0
 
 
 def selection_scale(nearest_distances: Tensor, probability: float = 0.05) -> float:
