@@ -14,6 +14,7 @@ TITLES = {
     "rates": "What the machine does",
     "fit": "fit against the floor",
     "paper": "fit in the paper's configuration",
+    "precision": "V of the paper's width, by batch and precision",
     "small": "A small fit",
     "predict": "predict against a plain torch loop",
     "threads": "Two fits side by side",
@@ -29,6 +30,11 @@ COLUMNS = {
     "rates": [("rate", "label"), ("", "rate"), ("unit", "unit")],
     "fit": STAGE,
     "paper": STAGE,
+    "precision": [
+        ("", "label"), ("floor, s", "floor"), ("measured, s", "seconds"),
+        ("ms a step", "ms_a_step"), ("floor / measured", "of_floor"), ("TFLOP/s", "tflops"),
+        ("to the rate of products", "of_products"),
+    ],
     "small": [
         ("", "label"), ("seconds", "seconds"), ("least, s", "least"),
         ("ms a training step", "ms_a_step"),
@@ -50,6 +56,9 @@ COLUMNS = {
 }  # fmt: skip
 NOTES = {
     "fit": "Aim: the whole at most 1.5 times the floor.",
+    "precision": "Aims: floor / measured at least 0.7 with batches of 256; 0.4 of the rate of "
+    "products with batches of 2,048. Floor and rate are those of the precision in the line; "
+    "bfloat16 and TF32 are for products only, weights and Adam are float32.",
     "small": "Aims: the least below 0.3 seconds; one row of predict below 2 ms. Stages are of one "
     "run more.",
     "predict": "Aims: at most 1.15 times the plain loop; one row below 2 ms.",
@@ -98,12 +107,13 @@ def section(study, rows):
     clock = "wall clock" if how["clock"] == "wall" else "processor time"
     load = "" if how["load"] is None else f", load at the start {how['load']:.1f}"
     threads = "1 thread" if how["threads"] == 1 else f"{how['threads']} threads"
+    runs = "1 run" if how["runs"] == 1 else f"{how['runs']} runs"
     versions = ", ".join(f"{name} {version}" for name, version in how["versions"].items())
     lines = [f"## {TITLES[study]}, {how['device']}"]
     lines += [" ".join(filter(None, [setting and setting + ".", NOTES.get(study)]))]
     lines += [table(rows, COLUMNS[study])]
     lines += [
-        f"{how['runs']} runs, {clock}, {threads} on {how['cores']} cores{load}; "
+        f"{runs}, {clock}, {threads} on {how['cores']} cores{load}; "
         f"{how['machine']}; {versions}, code {how['code']}; {how['date']}; `{how['command']}`."
     ]
     return "\n\n".join(filter(None, lines))

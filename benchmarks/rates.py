@@ -10,14 +10,14 @@ from floor import ADAM_BYTES
 class Rates:
     """Operations and bytes a second."""
 
-    products: dict  # float32, by shape
+    products: dict  # of the training's precision, by shape
     flop64: float
     copy: float
     steps: dict  # number of parameters -> bytes a second of a fused Adam step
 
     @property
     def flop(self):
-        """The best rate of a float32 product."""
+        """The best rate of a product."""
         return max(self.products.values())
 
     def adam(self, size):
@@ -44,9 +44,10 @@ class Rates:
 
 
 def product_rate(timer, shape, dtype=torch.float32):
-    a, b, c = shape
-    left = torch.ones(a, b, dtype=dtype, device=timer.device)
-    right = torch.ones(b, c, dtype=dtype, device=timer.device)
+    a, b, c = shape  # of random numbers: a GPU multiplies equal ones faster, with less power
+    noise = torch.Generator(timer.device).manual_seed(0)
+    left = torch.randn(a, b, generator=noise, device=timer.device).to(dtype)
+    right = torch.randn(b, c, generator=noise, device=timer.device).to(dtype)
     out = torch.empty(a, c, dtype=dtype, device=timer.device)
     return 2.0 * a * b * c / timer.typical(lambda: torch.mm(left, right, out=out))
 
@@ -65,8 +66,8 @@ def step_rate(timer, n_parameters):
     return ADAM_BYTES * n_parameters / timer.typical(adam.step)
 
 
-def measure_rates(timer, sizes, square, beyond_cache):
-    """The rates that the floor of a problem is made of.
+def measure_rates(timer, sizes, square, beyond_cache, dtype=torch.float32):
+    """The rates that the floor of a problem is made of, with products of one type.
 
     Products have the shapes of phi's first layer in a training step, forward and for its gradient,
     and of a large square matrix; the floor takes the fastest. Copied are so many numbers beyond
@@ -75,7 +76,7 @@ def measure_rates(timer, sizes, square, beyond_cache):
     width = sizes.hidden[0] if sizes.hidden else sizes.f
     shapes = [(sizes.batch, sizes.f, width), (width, sizes.batch, sizes.f), (square,) * 3]
     return Rates(
-        {" x ".join(map(str, shape)): product_rate(timer, shape) for shape in shapes},
+        {" x ".join(map(str, shape)): product_rate(timer, shape, dtype) for shape in shapes},
         product_rate(timer, (square,) * 3, torch.float64),
         copy_rate(timer, beyond_cache),
         {n: step_rate(timer, n) for n in sorted(set(sizes.n_parameters.values()))},

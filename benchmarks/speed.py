@@ -3,7 +3,7 @@
     python benchmarks/speed.py                       all of it
     python benchmarks/speed.py --quick               tiny sizes: does it run? (no figures to quote)
     python benchmarks/speed.py --only fit predict    some of it; the other rows stay
-    python benchmarks/speed.py --device cuda         on a GPU, with the paper's configuration
+    python benchmarks/speed.py --device cuda         on a GPU, with the paper's configuration too
     python benchmarks/speed.py --clock processor     one thread, its own time: on a machine in use
 
 Every figure is of several runs, and what is compared runs in turns in one process. The floor is in
@@ -58,7 +58,7 @@ def measure(names, setup, path):
         how |= {"load": load, "date": datetime.now(UTC).isoformat(timespec="minutes")}
         key = (name, setup.timer.device)
         kept = [row for row in read_rows(path) if (row["study"], row["device"]) != key]
-        kept += [{"study": name} | row | how for row in rows]
+        kept += [{"study": name} | how | row for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
         print(f"{name}: {len(rows)} rows", flush=True)
 

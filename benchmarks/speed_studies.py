@@ -1,12 +1,14 @@
 """What is measured: one function a study, from a `Setup` to its rows of figures."""
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import bare
 import joblib
 import memory
 import numpy as np
+import torch
 from floor import Sizes, Work, fit_work, predict_work, training_flop
 from problems import random_problem
 from rates import measure_rates
@@ -24,6 +26,7 @@ STANDARD = {
     "paper": Sizes(
         13_320, 8192, 300, 101, hidden=(8192, 8192), whiten=False, reinforce_steps=10_000
     ),
+    "precision": Sizes(13_320, 8192, 300, 101, hidden=(8192, 8192), whiten=False),
     "small": Sizes(300, 20, 15, 10, batch=30, candidates=5),
     "predict": Sizes(6000, 512, 300, 50, epochs=1),
     "threads": Sizes(4000, 256, 100, 40, batch=125),
@@ -38,6 +41,13 @@ TINY = {
     for name, sizes in STANDARD.items()
 }  # fmt: skip
 DTYPES = ("float32", "float16", "float64")
+BATCHES = 256, 2048  # of the study of precisions
+# name -> `precision` of ClasterZSL, torch's setting for float32 products, type of the products
+PRECISIONS = {
+    "float32": ("float32", "highest", torch.float32),
+    "TF32": ("float32", "high", torch.float32),
+    "bfloat16": ("bfloat16", "highest", torch.bfloat16),
+}
 
 
 @dataclass(frozen=True)
@@ -59,10 +69,10 @@ class Setup:
     def on_cpu(self):
         return self.timer.device == "cpu"
 
-    def rates(self, sizes):
+    def rates(self, sizes, dtype=torch.float32):
         square = 64 if self.quick else 2048 if self.on_cpu else 8192
         beyond_cache = 2**14 if self.quick else 2**26
-        return measure_rates(self.timer, sizes, square, beyond_cache)
+        return measure_rates(self.timer, sizes, square, beyond_cache, dtype)
 
 
 def estimator(sizes, device, **others):
@@ -86,24 +96,30 @@ def machine_rates(setup):
     ]
 
 
-def fit_against_floor(setup, study="fit", **parameters):
-    """One row a stage of `fit`, what is left, and the whole."""
-    sizes, timer = setup.sizes(study), setup.timer
-    problem = random_problem(sizes)
+def watched_fits(setup, sizes, dtype=torch.float32, **parameters):
+    """Sizes, seconds of the stages and of the whole, and rates around the fit, run by run."""
+    timer, problem = setup.timer, random_problem(sizes)
     model = estimator(sizes, timer.device, **parameters)
     small = random_problem(sizes, n=2 * sizes.classes)
     first = estimator(replace(sizes, epochs=1, reinforce_steps=None), timer.device, **parameters)
     first.fit(small.X, small.y, small.table)  # loads what is loaded late
-    measured, floors, before = {}, {}, setup.rates(sizes)
+    before = setup.rates(sizes, dtype)
     for _ in range(setup.runs):
         with watched(timer) as watch:
             whole = timer.seconds(model.fit, problem.X, problem.y, problem.table)
-        after = setup.rates(sizes)
+        after = setup.rates(sizes, dtype)
         rates, before = before.mean(after), after
         if watch.kmeans_passes is not None:
             sizes = sizes.with_passes(watch.kmeans_passes)
+        yield sizes, watch.seconds, whole, rates
+
+
+def fit_against_floor(setup, study="fit", **parameters):
+    """One row a stage of `fit`, what is left, and the whole."""
+    measured, floors = {}, {}
+    for sizes, stages, whole, rates in watched_fits(setup, setup.sizes(study), **parameters):
         work = fit_work(sizes)
-        seconds = {name: watch.seconds.get(name, np.nan) for name in work}
+        seconds = {name: stages.get(name, np.nan) for name in work}
         seconds |= {"other": whole - np.nansum(list(seconds.values())), "whole": whole}
         work |= {"whole": sum(work.values(), Work())}
         for name, taken in seconds.items():
@@ -137,10 +153,51 @@ def setting(z):
 
 
 def paper_fit(setup):
-    """The paper's configuration; its rows of figures take a GPU."""
+    """The paper's configuration, once; its rows of figures take a GPU."""
     if setup.on_cpu and not setup.quick:
         return []
-    return fit_against_floor(setup, "paper", **PAPER_PARAMETERS)
+    rows = fit_against_floor(replace(setup, runs=1), "paper", **PAPER_PARAMETERS)
+    return [row | {"runs": 1} for row in rows]
+
+
+def training_by_precision(setup):
+    """Ten epochs of the paper's V, by the size of a batch and the precision of products."""
+    if setup.on_cpu and not setup.quick:
+        return []
+    return [training_steps(setup, batch, name) for batch in BATCHES for name in PRECISIONS]
+
+
+def training_steps(setup, batch, name):
+    """Steps of V against the floor, and against products alone, both at this precision."""
+    precision, products, dtype = PRECISIONS[name]
+    sizes = setup.sizes("precision")
+    sizes = replace(sizes, batch=min(batch, sizes.n))
+    parameters = PAPER_PARAMETERS | {"precision": precision}
+    found = {"seconds": [], "floor": [], "of_floor": [], "tflops": [], "of_products": []}
+    with float32_products(products):
+        for z, stages, _, rates in watched_fits(setup, sizes, dtype, **parameters):
+            work, seconds = fit_work(z)["V"], stages["V"]
+            floor, rate = work.seconds(rates), work.flop / seconds
+            found["seconds"].append(seconds)
+            found["floor"].append(floor)
+            found["of_floor"].append(floor / seconds)
+            found["tflops"].append(rate / 1e12)
+            found["of_products"].append(rate / rates.flop)
+    ms = [1e3 * seconds / sizes.classifier_steps for seconds in found["seconds"]]
+    label = f"batches of {sizes.batch:,}, {name}"
+    where = f"{sizes.n:,} rows x {sizes.f:,} features, hidden layers {sizes.hidden}"
+    return {"label": label, "ms_a_step": ms, "setting": where} | found
+
+
+@contextmanager
+def float32_products(precision):
+    """torch's precision of float32 products: "high" is TensorFloat-32 where there is any."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def small_fit(setup):
@@ -306,6 +363,7 @@ STUDIES = {
     "rates": machine_rates,
     "fit": fit_against_floor,
     "paper": paper_fit,
+    "precision": training_by_precision,
     "small": small_fit,
     "predict": predict_against_bare,
     "threads": side_by_side,

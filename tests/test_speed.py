@@ -200,10 +200,15 @@ def test_the_command(bench, tmp_path, monkeypatch, capsys):
         bench("speed").main()
         return (tmp_path / "speed.md").read_text("utf-8")
 
-    run("--only", "rates", "fit", "paper")
+    run("--only", "rates", "fit", "paper", "precision")
     text = run("--only", "small", "predict", "fit", "others")
     rows = [json.loads(x) for x in (tmp_path / "speed.jsonl").read_text("utf-8").splitlines()]
-    assert {row["study"] for row in rows} == {"rates", "fit", "paper", "small", "predict", "others"}
+    studies = {"rates", "fit", "paper", "precision", "small", "predict", "others"}
+    assert {row["study"] for row in rows} == studies
+    assert {row["runs"] for row in rows if row["study"] == "paper"} == {1}
+    steps = [row for row in rows if row["study"] == "precision"]
+    assert len({row["label"] for row in steps}) == 3  # there are only so many rows: one batch
+    assert all(0.0 < share < 1.0 for row in steps for share in row["of_floor"])
     whole = [row for row in rows if (row["study"], row["label"]) == ("fit", "whole")]
     assert len(whole) == 1 and len(whole[0]["ratio"]) == 2 and min(whole[0]["ratio"]) > 1.0
     assert whole[0]["versions"]["torch"] == torch.__version__
