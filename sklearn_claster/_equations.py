@@ -32,7 +32,7 @@ def pairwise_distances(points: Tensor, centroids: Tensor) -> Tensor:
     squares = torch.linalg.vector_norm(points, dim=1, keepdim=True) ** 2 + (centroids**2).sum(dim=1)
     resolution = torch.finfo(squares.dtype)
     least = resolution.eps * squares + resolution.tiny  # also keeps gradients of the root finite
-    return torch.maximum(squares - 2.0 * (points @ centroids.T), least).sqrt()
+    return torch.maximum(torch.addmm(squares, points, centroids.T, alpha=-2.0), least).sqrt()
 
 
 def distance_weights(distances: Tensor) -> Tensor:
@@ -43,13 +43,12 @@ def distance_weights(distances: Tensor) -> Tensor:
     equal (as with K = 1, where the paper's formula reads 0/0) all weights are 1. Inputs
     are masked, not outputs, so that gradients are finite too.
     """
-    nearest = distances.min(dim=1, keepdim=True).values  # (n, 1)
-    farthest = distances.max(dim=1, keepdim=True).values
-    tie = _TIE.get(distances.dtype, _TIE_DEFAULT)
-    tied = farthest - nearest <= tie * farthest  # (n, 1)
+    nearest, farthest = distances.aminmax(dim=1, keepdim=True)  # (n, 1)
+    spread = farthest - nearest
+    tied = spread <= _TIE.get(distances.dtype, _TIE_DEFAULT) * farthest  # (n, 1)
     one = (distances <= nearest) | tied  # where eta is 1 by definition
     safe_distances = distances.masked_fill(one, 1.0)
-    safe_spread = (farthest - nearest).masked_fill(tied, 1.0)
+    safe_spread = spread.masked_fill(tied, 1.0)
     eta = (nearest / safe_distances) * ((farthest - distances) / safe_spread)
     return eta.masked_fill(one, 1.0)
 
