@@ -8,6 +8,7 @@ from itertools import compress
 from typing import Any, TypeVar
 
 import joblib
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
@@ -44,13 +45,13 @@ class Processes:
         distributed.all_reduce(rows, group=self.group)
         return rows
 
-    def mean_loss(self, losses: Tensor, n_rows: int) -> Tensor:
-        """The mean loss over a batch, for a backward pass, from the losses of this part.
+    def weights(self, losses: Tensor, n_rows: int) -> Tensor:
+        """How much each loss of this part counts in the mean over a batch, for a backward pass.
 
         Gradients of a `joined` module are averaged over processes, so that each one's share of
         the mean counts `size` times.
         """
-        return losses.sum() * (self.size / n_rows)
+        return torch.full_like(losses, self.size / n_rows)
 
     def joined(self, module: nn.Module) -> nn.Module:
         """The module, with gradients that are averaged over all processes as they come."""

@@ -106,9 +106,10 @@ def fit_class_means(
     Trained on class means weighted by class counts: for full batches the gradient of the
     squared error is the same, and the cost does not depend on the number of samples.
     """
+    weights = class_weights[:, None].expand_as(class_means)
     for _ in range(n_steps):
-        loss = (class_weights[:, None] * (network(embeddings) - class_means) ** 2).sum()
-        descend(adam, loss)
+        errors = nn.functional.mse_loss(network(embeddings), class_means, reduction="none")
+        descend(adam, errors, weights)
 
 
 def fit_estimator(
@@ -137,7 +138,7 @@ def fit_estimator(
                 phi = estimator(processes.part(sample), optimization.noise)
             phi = phi.to(target.dtype)
             errors = nn.functional.mse_loss(phi, processes.part(target), reduction="none")
-            descend(adam, processes.mean_loss(errors, len(rows)))
+            descend(adam, errors, processes.weights(errors, len(rows)))
 
 
 def _between_neighbors(
@@ -209,7 +210,7 @@ def train_classifier(
                 semantic = semantic_map(processes.part(psi), optimization.noise)  # (b, s)
             logits = compatibility(semantic.to(psi.dtype), embeddings) / temperature  # (b, S)
             errors = nn.functional.cross_entropy(logits, processes.part(target), reduction="none")
-            descend(adam, processes.mean_loss(errors, len(rows)))
+            descend(adam, errors, processes.weights(errors, len(rows)))
             with torch.no_grad():
                 logits = processes.whole(logits, len(rows))
                 if refine is not None and step >= n_warm_up_steps:
