@@ -21,6 +21,7 @@ from sklearn_claster.baselines._adversarial import (
     criticise,
     generate,
     generator_loss,
+    gradient_of_critic,
     gradient_penalty,
 )
 from sklearn_claster.baselines._dense import forward, layers_of
@@ -168,6 +169,14 @@ def test_gradient_penalty_can_be_differentiated_through():
                 weight[index] -= sign * 1e-6
         slope = (values[0] - values[1]) / 2e-6
         assert weight.grad[index].item() == pytest.approx(slope, abs=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 5, 7)])
+def test_the_gradient_of_a_critic_is_that_of_autograd(hidden):
+    critic, x, a = network(5, hidden, 1), tensor(6, 3, seed=1), tensor(6, 2, seed=2)
+    x.requires_grad_()
+    (expected,) = torch.autograd.grad(criticise(critic, x, a).sum(), x)
+    torch.testing.assert_close(gradient_of_critic(critic, x, a).detach(), expected)
 
 
 def test_gradient_penalty_of_a_flat_critic_is_one_and_finite():
