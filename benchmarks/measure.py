@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from data import SEED_OF, change_training, load_problem
-from methods import CLASTER, fit
+from methods import CLASTER, METHODS, fit
 from sklearn.metrics import accuracy_score
 from sklearn.metrics.cluster import contingency_matrix
 
@@ -31,8 +31,12 @@ GATES = {"stacking": "stacking", "learned": BiasDetector("learned")}
 N_CONFUSED = 10
 
 
-def measure(task, sources):
-    """The figures of a task; `sources` says where the data sets lie."""
+def measure(tasks, sources):
+    """The figures of each of the tasks, which have their fits in common.
+
+    `sources` says where the data sets lie.
+    """
+    task = tasks[0]
     problem = load_problem(
         sources[task["dataset"]], task["embedding"], task["split"], task["setting"]
     )
@@ -40,24 +44,37 @@ def measure(task, sources):
     problem = change_training(problem, task["training"], seed)
     with warnings.catch_warnings(record=True) as caught, peak_memory() as memory:
         warnings.simplefilter("always")
-        figures = {"validation": validate, "test": test}[task["kind"]](task, problem, seed)
+        if task["kind"] == "validation":
+            found = validate(tasks, problem, seed)
+        else:
+            found = [test(task, problem, seed) for task in tasks]
     said = sorted({f"{w.category.__name__}: {str(w.message)[:100]}" for w in caught})
-    return figures | memory | {"warnings": said}
+    return [figures | memory | {"warnings": said} for figures in found]
 
 
-def validate(task, problem, seed):
-    """Class-wise cross-validation: rows and vectors of seen classes are all it touches."""
+def validate(tasks, problem, seed):
+    """Class-wise cross-validation: rows and vectors of seen classes are all it touches.
+
+    The tasks differ in parameters that `predict` alone reads, so a fold is fitted once for all.
+    """
     X, y, table = problem.X_seen, problem.y_seen, problem.seen
-    start, accuracies = perf_counter(), []
+    method, parameters = tasks[0]["method"], tasks[0]["parameters"]
+    start, accuracies = perf_counter(), [[] for _ in tasks]
     for learn, held_out in ZeroShotKFold(FOLDS, random_state=seed).split(X, y):
-        model = fit(task["method"], task["parameters"], seed, X[learn], y[learn], table)
-        y_pred = model.predict(X[held_out])
-        accuracies.append(mean_per_class_accuracy(y[held_out], y_pred))
-    return {
-        "validation": np.mean(accuracies),
-        "validation_folds": accuracies,
-        "fit_seconds": round(perf_counter() - start, 3),
-    }
+        model = fit(method, parameters, seed, X[learn], y[learn], table)
+        for task, own in zip(tasks, accuracies, strict=True):
+            late = {name: task["parameters"][name] for name in METHODS[method].when_predicting}
+            y_pred = model.set_params(**late).predict(X[held_out])
+            own.append(mean_per_class_accuracy(y[held_out], y_pred))
+    seconds = (perf_counter() - start) / len(tasks)
+    return [
+        {
+            "validation": np.mean(own),
+            "validation_folds": own,
+            "fit_seconds": round(seconds, 3),
+        }
+        for own in accuracies
+    ]
 
 
 def test(task, problem, seed):
@@ -83,7 +100,7 @@ def test(task, problem, seed):
     if generalized:
         figures |= generalized_figures(model, problem)
     if task["method"] == CLASTER:
-        figures |= rule_figures(model, problem, generalized)
+        figures |= rule_figures(model, problem, generalized, y_pred)
         if model.cluster_centers_ is not None:
             figures |= cluster_figures(model, problem, task["details"])
     return figures
@@ -109,16 +126,21 @@ def generalized_figures(model, problem):
     }
 
 
-def rule_figures(model, problem, generalized):
-    """ClasterZSL under each test rule: unseen classes, and seen ones where rows were held out."""
+def rule_figures(model, problem, generalized, y_pred):
+    """ClasterZSL under each test rule: unseen classes, and seen ones where rows were held out.
+
+    `y_pred` is what it names unseen classes under its own rule.
+    """
     by_rule, chosen = {}, model.inference
     for rule in RULES:
         model.set_params(inference=rule, space="zsl")
-        y_pred = model.predict(problem.X_unseen, unseen_embeddings=problem.unseen)
-        by_rule[rule] = {"unseen": mean_per_class_accuracy(problem.y_unseen, y_pred)}
+        named = y_pred
+        if rule != chosen:
+            named = model.predict(problem.X_unseen, unseen_embeddings=problem.unseen)
+        by_rule[rule] = {"unseen": mean_per_class_accuracy(problem.y_unseen, named)}
         if generalized:
-            y_pred = model.set_params(space="seen").predict(problem.X_held)
-            by_rule[rule]["seen"] = mean_per_class_accuracy(problem.y_held, y_pred)
+            named = model.set_params(space="seen").predict(problem.X_held)
+            by_rule[rule]["seen"] = mean_per_class_accuracy(problem.y_held, named)
     model.set_params(inference=chosen, space="zsl")
     return {"by_rule": by_rule}
 

@@ -20,10 +20,15 @@ CLASTER = "ClasterZSL"
 
 @dataclass(frozen=True)
 class Method:
-    """The values that tuning combines; whether class vectors have to hold zeros and ones only."""
+    """The values that tuning combines.
+
+    Also whether class vectors have to hold zeros and ones only, and which of the parameters
+    `predict` alone reads, so that combinations of them have a fit in common.
+    """
 
     grid: dict | list = field(default_factory=dict)
     binary_only: bool = False
+    when_predicting: tuple = ()
 
     def combinations(self):
         return list(ParameterGrid(self.grid))
@@ -31,7 +36,10 @@ class Method:
 
 RANKING = {"learning_rate": [0.1, 1.0, 10.0], "max_epochs": [5, 20]}
 METHODS = {
-    CLASTER: Method({"visual_weight": [0.8, 0.95, 1.0], "hidden_layer_sizes": [(512, 512), ()]}),
+    CLASTER: Method(
+        {"visual_weight": [0.8, 0.95, 1.0], "hidden_layer_sizes": [(512, 512), ()]},
+        when_predicting=("visual_weight",),
+    ),
     "ESZSL": Method({"gamma": [0.1, 3.0, 100.0], "lam": [0.1, 10.0, 1000.0]}),
     "SJE": Method(RANKING),
     "ALE": Method(RANKING),
@@ -42,9 +50,7 @@ METHODS = {
     "DAP": Method({"C": [10.0**k for k in range(-3, 6)]}, binary_only=True),
     "IAP": Method({"C": [10.0**k for k in range(-3, 6)]}, binary_only=True),
     "SAE": Method({"lam": [10.0**k for k in range(-3, 6)]}),
-    "FCLSWGAN": Method(
-        [{"n_steps": [200], "classification_weight": [0.1, 1.0]}, {"n_steps": [500]}]
-    ),
+    "FCLSWGAN": Method({"n_steps": [300], "classification_weight": [0.1, 1.0]}),
 }
 BASELINES = [name for name in METHODS if name != CLASTER]
 # What these baselines gain from the first step of ClasterZSL alone.

@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 
@@ -79,12 +80,16 @@ def unfinished(tasks, rows):
     return [task for name, task in {key(t): t for t in tasks}.items() if name not in finished]
 
 
-def compute(tasks, function, path, jobs, title):
+def compute(tasks, function, path, jobs, title, group_of=key):
     """Append a row to the file for each task as it finishes; the errors of those that failed.
 
-    `function` maps a task to its figures. Each process has one thread.
+    `function` maps a group of tasks, which have equal `group_of`, to their figures. Each process
+    has one thread.
     """
     todo = unfinished(tasks, read_rows(path))
+    groups = {}
+    for task in todo:
+        groups.setdefault(group_of(task), []).append(task)
     n_done = len({key(task) for task in tasks}) - len(todo)
     print(f"{title}: {len(todo)} rows to compute, {n_done} finished", file=sys.stderr, flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,8 +97,8 @@ def compute(tasks, function, path, jobs, title):
     errors, start = [], perf_counter()
     with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
         parallel = joblib.Parallel(return_as="generator_unordered")
-        results = parallel(joblib.delayed(_guarded)(function, task) for task in todo)
-        for done, (task, figures, error) in enumerate(results, start=1):
+        results = parallel(joblib.delayed(_guarded)(function, group) for group in groups.values())
+        for done, (task, figures, error) in enumerate(chain.from_iterable(results), start=1):
             left = (perf_counter() - start) / done * (len(todo) - done) / 60
             print(
                 f"[{done}/{len(todo)}] about {left:.0f} min left | {in_words(task)}: "
@@ -124,11 +129,12 @@ def in_short(figures):
     )
 
 
-def _guarded(function, task):
-    """The figures, or what went wrong: one failure does not end a long run."""
+def _guarded(function, group):
+    """Tasks with their figures, or what went wrong: one failure does not end a long run."""
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
-            return task, function(task), None
+            figures = function(group)
     except Exception as error:
-        return task, None, f"{type(error).__name__}: {error}"
+        return [(task, None, f"{type(error).__name__}: {error}") for task in group]
+    return [(task, found, None) for task, found in zip(group, figures, strict=True)]

@@ -23,7 +23,17 @@ from measure import measure
 from methods import METHODS, check_available
 from pages import write_pages
 from rows import ROOT, compute, latest, read_rows
-from studies import NEED_TUNING, PRESETS, SPLITS, STUDIES, Plan, cases_of, catalogue, tuning
+from studies import (
+    NEED_TUNING,
+    PRESETS,
+    SPLITS,
+    STUDIES,
+    Plan,
+    cases_of,
+    catalogue,
+    fit_of,
+    tuning,
+)
 
 ALL = STUDIES | {"centroids": centroid_study}
 
@@ -104,7 +114,7 @@ def execute(plan, names, sources, path, jobs):
     function = partial(measure, sources=sources)
     errors = []
     if NEED_TUNING & set(names):
-        errors += compute(tuning(plan, names), function, path, jobs, "validation")
+        errors += compute(tuning(plan, names), function, path, jobs, "validation", fit_of)
     by_key = latest(read_rows(path))
     for name in names:
         tasks = [entry.task for entry in ALL[name](plan, by_key)]

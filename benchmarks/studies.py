@@ -57,7 +57,7 @@ class Plan:
     methods: tuple = tuple(METHODS)
     splits: int = 10  # of Table 2
     generalized_splits: int = 3  # of Table 3
-    study_splits: int = 3  # of Table 1 and the curves
+    study_splits: int = 2  # of Table 1 and the curves
     centroid_splits: int = 4
     centroid_seeds: int = 1
     long_splits: int = 2  # of the long schedules in the study of centroids
@@ -189,6 +189,13 @@ def validation_tasks(plan, method, case, split):
         )
         for changes in METHODS[method].combinations()
     ]
+
+
+def fit_of(task):
+    """Equal for validation tasks that differ in parameters that `predict` alone reads."""
+    late = METHODS[task["method"]].when_predicting
+    early = {name: value for name, value in task["parameters"].items() if name not in late}
+    return key(task | {"parameters": early})
 
 
 def chosen(plan, by_key, method, case, split):

@@ -70,9 +70,9 @@ def compatibility(projected: Tensor, embeddings: Tensor) -> Tensor:
     return F.normalize(projected, dim=1) @ F.normalize(embeddings, dim=1).T
 
 
-def semantic_softmax(projected: Tensor, embeddings: Tensor, temperature: float) -> Tensor:
-    """Eq. 2, z: softmax over classes of cos(V(omega), a(y)) / temperature, -> (n, C)."""
-    return torch.softmax(compatibility(projected, embeddings) / temperature, dim=1)
+def semantic_softmax(cosines: Tensor, temperature: float) -> Tensor:
+    """Eq. 2, z: softmax over classes of cos(V(omega), a(y)) / temperature, (n, C) -> (n, C)."""
+    return torch.softmax(cosines / temperature, dim=1)
 
 
 def reward(probabilities: Tensor, y: Tensor) -> Tensor:

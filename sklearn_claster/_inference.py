@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._equations import compatibility, rectify
+from ._equations import compatibility, rectify, semantic_softmax
 from ._networks import ClasterNet
 
 VISUAL_NEEDS_SEMANTICS = (
@@ -87,7 +87,7 @@ def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule)
 
 
 def _conse(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
-    z = torch.softmax(net.semantic_scores(points, to.seen) / rule.temperature, dim=1)
+    z = semantic_softmax(net.semantic_scores(points, to.seen), rule.temperature)
     return compatibility(z @ F.normalize(to.seen, dim=1), to.semantic)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ._adam import Adam, descend, make_adam
-from ._equations import compatibility
+from ._equations import compatibility, semantic_softmax
 from ._networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
 from ._processes import ALONE, Processes
 from ._ridge import fit_ridge
@@ -208,15 +208,17 @@ def train_classifier(
             target = y[rows]
             with optimization.autocast():
                 semantic = semantic_map(processes.part(psi), optimization.noise)  # (b, s)
-            logits = compatibility(semantic.to(psi.dtype), embeddings) / temperature  # (b, S)
-            errors = nn.functional.cross_entropy(logits, processes.part(target), reduction="none")
+            cosines = compatibility(semantic.to(psi.dtype), embeddings)  # (b, S)
+            errors = nn.functional.cross_entropy(
+                cosines / temperature, processes.part(target), reduction="none"
+            )
             descend(adam, errors, processes.weights(errors, len(rows)))
             with torch.no_grad():
-                logits = processes.whole(logits, len(rows))
+                cosines = processes.whole(cosines, len(rows))
                 if refine is not None and step >= n_warm_up_steps:
-                    refine(psi, torch.softmax(logits, dim=1), target)
+                    refine(psi, semantic_softmax(cosines, temperature), target)
                 losses.append(processes.whole(errors, len(rows)).sum())
-                hits.append((logits.argmax(dim=1) == target).sum())
+                hits.append((cosines.argmax(dim=1) == target).sum())
             n_seen += len(rows)
             step += 1
             if step == n_steps:

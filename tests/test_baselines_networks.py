@@ -301,7 +301,7 @@ def test_the_last_classifier_of_every_space():
     model = copy.deepcopy(model)
     for space, (train, target) in rows.items():
         model.set_params(space=space)
-        expected = LogisticRegression(C=10.0, max_iter=1000).fit(train, target)
+        expected = LogisticRegression(C=10.0, max_iter=1000).fit(np.float32(train), target)
         assert_allclose(model.predict_proba(X), expected.predict_proba(x), atol=1e-6)
 
 
@@ -311,7 +311,7 @@ def test_two_candidates_have_the_probabilities_of_the_binary_classifier():
     seen = np.array([table[label] for label in range(5)])
     a = normalised([table[5], table[6]], seen.mean(axis=0))
     expected = LogisticRegression(C=10.0, max_iter=1000).fit(
-        model._generate(a), np.repeat([5, 6], 10)
+        np.float32(model._generate(a)), np.repeat([5, 6], 10)
     )
     pair = {label: table[label] for label in (5, 6)}
     probability = model.predict_proba(X, unseen_embeddings=pair)

@@ -187,9 +187,31 @@ def test_validation_touches_training_rows_only(bench, tiny):
     problem = bench("data").load_problem(source, "attributes", 0, "gzsl")
     stripped = replace(problem, X_held=None, y_held=None, X_unseen=None, y_unseen=None, unseen=None)
     task = {"method": "ESZSL", "parameters": {"gamma": 1.0}}
-    figures = bench("measure").validate(task, stripped, 0)
+    [figures] = bench("measure").validate([task], stripped, 0)
     assert len(figures["validation_folds"]) == 3
     assert figures["validation"] == pytest.approx(np.mean(figures["validation_folds"]))
+
+
+def test_combinations_that_have_a_fit_in_common_get_the_figures_of_fits_of_their_own(bench, tiny):
+    measure, studies = bench("measure"), bench("studies")
+    changes = [{"visual_weight": w, "temperature": t} for t in (0.1, 1.0) for w in (0.0, 0.95)]
+    case = studies.Case("tiny", "", "attributes", False, (0, 1))
+    method = bench("methods").Method([{k: [v] for k, v in c.items()} for c in changes])
+    method = replace(method, when_predicting=("visual_weight",))
+    bench("methods").METHODS["ClasterZSL"] = method
+    plan = studies.Plan((case,), methods=("ClasterZSL",), tuning_rows=5)
+    tasks = studies.validation_tasks(plan, "ClasterZSL", case, 0)
+    groups = {}
+    for task in tasks:
+        groups.setdefault(studies.fit_of(task), []).append(task)
+    assert [len(group) for group in groups.values()] == [2, 2]
+    sources = {"tiny": tiny / "tiny.npz"}
+    for group in groups.values():
+        together = measure.measure(group, sources)
+        for task, figures in zip(group, together, strict=True):
+            [alone] = measure.measure([task], sources)
+            assert figures["validation_folds"] == alone["validation_folds"]
+        assert together[0]["validation_folds"] != together[1]["validation_folds"]
 
 
 def test_generalized_rows_and_details(runner):
@@ -262,10 +284,10 @@ def test_tuning_of_claster_may_stay_with_the_defaults():
 def test_one_failure_does_not_end_the_run(runner, bench, monkeypatch, tmp_path):
     measure = bench("measure")
 
-    def fails(task, problem, seed):
-        if task["method"] == "ESZSL":
+    def fails(tasks, problem, seed):
+        if tasks[0]["method"] == "ESZSL":
             raise RuntimeError("no luck")
-        return {"validation": 0.5, "fit_seconds": 0.0}
+        return [{"validation": 0.5, "fit_seconds": 0.0} for _ in tasks]
 
     monkeypatch.setattr(measure, "validate", fails)
     with pytest.raises(SystemExit, match=r"2 rows failed:\n.*ESZSL.*RuntimeError: no luck"):

@@ -225,7 +225,7 @@ def test_eq1_gradcheck(n, n_clusters, width):
 @pytest.mark.parametrize("temperature", [0.01, 0.1, 1.0, 50.0])
 def test_semantic_softmax_matches_twin(n, n_classes, width, temperature):
     projected, embeddings = normal(n, width), normal(n_classes, width, seed=1)
-    z = equations.semantic_softmax(projected, embeddings, temperature)
+    z = equations.semantic_softmax(equations.compatibility(projected, embeddings), temperature)
     agree(z, twin("semantic_softmax", projected, embeddings, temperature), atol=1e-14)
     agree(z.sum(dim=1), np.ones(n))
 
@@ -234,8 +234,9 @@ def test_compatibility_by_hand():
     """Cosines, whatever the lengths; a zero vector is at a right angle to everything."""
     projected = torch.tensor([[3.0, 4.0], [0.0, 0.0]], dtype=torch.float64)
     embeddings = torch.tensor([[7.0, 0.0], [0.0, -2.0], [-6.0, -8.0]], dtype=torch.float64)
-    agree(equations.compatibility(projected, embeddings), [[0.6, -0.8, -1.0], [0, 0, 0]])
-    z = equations.semantic_softmax(projected, embeddings, 0.2)
+    cosines = equations.compatibility(projected, embeddings)
+    agree(cosines, [[0.6, -0.8, -1.0], [0, 0, 0]])
+    z = equations.semantic_softmax(cosines, 0.2)
     agree(z[0], np.exp([3, -4, -5]) / np.exp([3, -4, -5]).sum())
     agree(z[1], np.full(3, 1 / 3))
 
@@ -255,12 +256,16 @@ def test_compatibility_does_not_depend_on_the_unit(dtype, scale):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_semantic_softmax_gradients(dtype):
     """Right at generic points, finite at a zero row and at a saturated temperature."""
+
+    def z_of(projected, embeddings, temperature):
+        return equations.semantic_softmax(
+            equations.compatibility(projected, embeddings), temperature
+        )
+
     projected = normal(3, 4).requires_grad_()
-    assert torch.autograd.gradcheck(
-        equations.semantic_softmax, (projected, normal(5, 4, seed=1), 0.5)
-    )
+    assert torch.autograd.gradcheck(z_of, (projected, normal(5, 4, seed=1), 0.5))
     projected = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=dtype, requires_grad=True)
-    z = equations.semantic_softmax(projected, torch.eye(2, dtype=dtype), 1e-6)
+    z = z_of(projected, torch.eye(2, dtype=dtype), 1e-6)
     assert z.isfinite().all()
     assert torch.autograd.grad(z[:, 0].sum(), projected)[0].isfinite().all()
 

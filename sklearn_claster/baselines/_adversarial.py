@@ -31,17 +31,18 @@ def gradient_of_critic(critic: MLP, x: Tensor, embeddings: Tensor) -> Tensor:
     Written out, because autograd would differentiate the ReLUs twice, at length and to zero.
     """
     layers: list[Any] = list(critic.layers)
-    *hidden, last = layers
+    weights = [layer.weight for layer in layers]  # (n_out, n_in) each
+    weights[0] = weights[0][:, : x.shape[1]]
     active = []  # where each ReLU passes on what comes
     with torch.no_grad():
         out = torch.cat([x, embeddings], dim=1)
-        for layer in hidden:
+        for layer in layers[:-1]:
             out = F.relu(layer(out))
             active.append(out > 0.0)
-    gradient: Tensor = last.weight.expand(len(x), -1)
-    for layer, passes in zip(reversed(hidden), reversed(active), strict=True):
-        gradient = (gradient * passes) @ layer.weight
-    return gradient[:, : x.shape[1]]
+    gradient: Tensor = weights.pop().expand(len(x), -1)
+    for weight, passes in zip(reversed(weights), reversed(active), strict=True):
+        gradient = (gradient * passes) @ weight
+    return gradient
 
 
 def gradient_penalty(

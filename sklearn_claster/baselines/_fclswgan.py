@@ -95,7 +95,8 @@ class FCLSWGAN(CentredClassifier):
     samples in one call. The noise is the same in every call and for every class, so that
     the same samples and candidates get the same scores.
 
-    The model keeps the training samples, which "gzsl" needs.
+    The model keeps the training samples, which "gzsl" needs. Softmax classifiers are fitted in
+    float32.
 
     References
     ----------
@@ -172,7 +173,7 @@ class FCLSWGAN(CentredClassifier):
         generator = MLP(self.n_noise + s, hidden, f, draws).to(device)
         critic = MLP(f + s, hidden, 1, draws).to(device)
         self._x, self._y = x.astype(np.float32), y
-        self._seen_softmax = coef, intercept = self._softmax(x, y)
+        self._seen_softmax = coef, intercept = self._softmax(self._x, y)
         Adversary(
             self.learning_rate,
             self.batch_size,
@@ -205,7 +206,7 @@ class FCLSWGAN(CentredClassifier):
         if is_seen.all():
             return self._seen_softmax
         unseen = np.flatnonzero(~is_seen)
-        x = self._generate(self._semantic(vectors[unseen]))
+        x = self._generate(self._semantic(vectors[unseen])).astype(np.float32)
         y = np.repeat(unseen, self.n_generated)
         if is_seen.any():
             x, y = np.r_[self._x, x], np.r_[np.flatnonzero(is_seen)[self._y], y]

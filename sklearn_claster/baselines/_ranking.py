@@ -86,6 +86,8 @@ class RankingClassifier(BilinearClassifier):
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
         x, a = self._centre(X, embeddings)
+        basis, _ = np.linalg.qr(a.T)  # (s, r), r <= S: the rows of W never leave the span of a
+        a = a @ basis
         random = check_random_state(self.random_state)
         coef = np.zeros((x.shape[1], a.shape[1]))
         mean = np.zeros_like(coef)
@@ -99,7 +101,7 @@ class RankingClassifier(BilinearClassifier):
                 if epoch >= self.max_epochs // 2:
                     n_averaged += 1
                     mean += (coef - mean) / n_averaged
-        self.coef_ = mean
+        self.coef_ = mean @ basis.T
 
 
 class SJE(RankingClassifier):
