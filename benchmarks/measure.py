@@ -44,10 +44,7 @@ def measure(tasks, sources):
     problem = change_training(problem, task["training"], seed)
     with warnings.catch_warnings(record=True) as caught, peak_memory() as memory:
         warnings.simplefilter("always")
-        if task["kind"] == "validation":
-            found = validate(tasks, problem, seed)
-        else:
-            found = [test(task, problem, seed) for task in tasks]
+        found = {"validation": validate, "test": test}[task["kind"]](tasks, problem, seed)
     said = sorted({f"{w.category.__name__}: {str(w.message)[:100]}" for w in caught})
     return [figures | memory | {"warnings": said} for figures in found]
 
@@ -63,8 +60,7 @@ def validate(tasks, problem, seed):
     for learn, held_out in ZeroShotKFold(FOLDS, random_state=seed).split(X, y):
         model = fit(method, parameters, seed, X[learn], y[learn], table)
         for task, own in zip(tasks, accuracies, strict=True):
-            late = {name: task["parameters"][name] for name in METHODS[method].when_predicting}
-            y_pred = model.set_params(**late).predict(X[held_out])
+            y_pred = model.set_params(**when_predicting(task)).predict(X[held_out])
             own.append(mean_per_class_accuracy(y[held_out], y_pred))
     seconds = (perf_counter() - start) / len(tasks)
     return [
@@ -77,16 +73,31 @@ def validate(tasks, problem, seed):
     ]
 
 
-def test(task, problem, seed):
-    """Accuracy on unseen classes, and with held-out rows of seen ones all of the rest."""
-    generalized = task["setting"] == "gzsl"
+def test(tasks, problem, seed):
+    """Accuracy on unseen classes, and with held-out rows of seen ones all of the rest.
+
+    As in `validate` one fit is for all tasks; each row has all its seconds.
+    """
+    task = tasks[0]
     parameters = dict(task["parameters"])
-    if generalized:
+    if task["setting"] == "gzsl":
         parameters |= {"space": "gzsl", "bias_detector": GATES.get(task["gate"])}
     start = perf_counter()
     model = fit(task["method"], parameters, seed, problem.X_seen, problem.y_seen, problem.seen)
-    fit_seconds = perf_counter() - start
+    seconds = perf_counter() - start
+    return [
+        predict(model.set_params(**when_predicting(task)), task, problem, seconds) for task in tasks
+    ]
 
+
+def when_predicting(task):
+    """The parameters of the task that `predict` alone reads."""
+    return {name: task["parameters"][name] for name in METHODS[task["method"]].when_predicting}
+
+
+def predict(model, task, problem, fit_seconds):
+    """The figures of a fitted model."""
+    generalized = task["setting"] == "gzsl"
     model.set_params(space="zsl")
     start = perf_counter()
     y_pred = model.predict(problem.X_unseen, unseen_embeddings=problem.unseen)

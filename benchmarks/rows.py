@@ -80,7 +80,7 @@ def unfinished(tasks, rows):
     return [task for name, task in {key(t): t for t in tasks}.items() if name not in finished]
 
 
-def compute(tasks, function, path, jobs, title, group_of=key):
+def compute(tasks, function, path, jobs, title, group_of):
     """Append a row to the file for each task as it finishes; the errors of those that failed.
 
     `function` maps a group of tasks, which have equal `group_of`, to their figures. Each process

@@ -118,7 +118,7 @@ def execute(plan, names, sources, path, jobs):
     by_key = latest(read_rows(path))
     for name in names:
         tasks = [entry.task for entry in ALL[name](plan, by_key)]
-        errors += compute(tasks, function, path, jobs, name)
+        errors += compute(tasks, function, path, jobs, name, fit_of)
     return errors
 
 

@@ -192,8 +192,8 @@ def validation_tasks(plan, method, case, split):
 
 
 def fit_of(task):
-    """Equal for validation tasks that differ in parameters that `predict` alone reads."""
-    late = METHODS[task["method"]].when_predicting
+    """Equal for tasks that differ in parameters that `predict` alone reads, and a gate does not."""
+    late = METHODS[task["method"]].when_predicting if task["gate"] is None else ()
     early = {name: value for name, value in task["parameters"].items() if name not in late}
     return key(task | {"parameters": early})
 

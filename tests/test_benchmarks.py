@@ -192,7 +192,10 @@ def test_validation_touches_training_rows_only(bench, tiny):
     assert figures["validation"] == pytest.approx(np.mean(figures["validation_folds"]))
 
 
-def test_combinations_that_have_a_fit_in_common_get_the_figures_of_fits_of_their_own(bench, tiny):
+@pytest.mark.parametrize(
+    ("kind", "name"), [("validation", "validation_folds"), ("test", "mean_per_class_accuracy")]
+)
+def test_tasks_with_a_fit_in_common_get_the_figures_of_fits_of_their_own(bench, tiny, kind, name):
     measure, studies = bench("measure"), bench("studies")
     changes = [{"visual_weight": w, "temperature": t} for t in (0.1, 1.0) for w in (0.0, 0.95)]
     case = studies.Case("tiny", "", "attributes", False, (0, 1))
@@ -201,6 +204,8 @@ def test_combinations_that_have_a_fit_in_common_get_the_figures_of_fits_of_their
     bench("methods").METHODS["ClasterZSL"] = method
     plan = studies.Plan((case,), methods=("ClasterZSL",), tuning_rows=5)
     tasks = studies.validation_tasks(plan, "ClasterZSL", case, 0)
+    if kind == "test":
+        tasks = [studies.make_task(case, 0, "ClasterZSL", task["changes"]) for task in tasks]
     groups = {}
     for task in tasks:
         groups.setdefault(studies.fit_of(task), []).append(task)
@@ -210,8 +215,10 @@ def test_combinations_that_have_a_fit_in_common_get_the_figures_of_fits_of_their
         together = measure.measure(group, sources)
         for task, figures in zip(group, together, strict=True):
             [alone] = measure.measure([task], sources)
-            assert figures["validation_folds"] == alone["validation_folds"]
-        assert together[0]["validation_folds"] != together[1]["validation_folds"]
+            assert figures[name] == alone[name]
+        assert together[0][name] != together[1][name]
+    gated = [task | {"setting": "gzsl", "gate": "learned"} for task in tasks]
+    assert len({studies.fit_of(task) for task in gated}) == 4  # gates learn from such scores
 
 
 def test_generalized_rows_and_details(runner):
