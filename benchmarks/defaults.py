@@ -38,6 +38,7 @@ VARIANTS = [
     {"hidden_layer_sizes": ()},
     {"hidden_layer_sizes": (512,)},
     {"hidden_layer_sizes": (256, 256)},
+    {"hidden_layer_sizes": (512, 512)},
     {"max_epochs": 5},
     {"max_epochs": 20},
     {"learning_rate": 5e-4},
@@ -64,6 +65,7 @@ VARIANTS = [
 ]
 ROWS_A_CLASS = 40
 SYNTHETIC = "synthetic"
+KINDS = ("linear", "nonlinear", "network", "small linear", "small nonlinear")  # of synthetic data
 TEXT = """\
 # How the defaults were chosen{which}
 
@@ -71,9 +73,10 @@ Each line changes one default of `ClasterZSL`. The unseen classes of every probl
 its seen classes a quarter was held out, and a variant that had learnt the others named them (at
 most {rows_a_class} rows a class). Mean per-class accuracy on the held-out classes, in percent:
 first the default, then what a variant adds to it; the last column is the mean over all {n_folds}
-folds of real data, with the 95 % t-interval of the paired differences. Three columns are not in
-the mean: "linear" and "nonlinear" are `make_zero_shot_classification` (42 classes, 256 features,
-vectors of 64), "network" is made like the features of a deep network (`benchmarks/problems.py`).
+folds of {averaged} data, with the 95 % t-interval of the paired differences. Synthetic are the
+columns "linear" and "nonlinear", `make_zero_shot_classification` (40 seen classes, 256 features,
+vectors of 64), "small", likewise (20 seen classes of 20 rows, 20 features, vectors of 15), and
+"network", made like the features of a deep network (`benchmarks/problems.py`).
 Lines with "compatibility" are
 compared with the default parameters under the same test rule, since "combined" hides most of what
 clusters do. `n_seeds` is no parameter: the probabilities of so many fits, with other seeds, are
@@ -90,9 +93,11 @@ def load(source, embedding, split):
     if source == SYNTHETIC and embedding == "network":
         return network_features(40, ROWS_A_CLASS, split)
     if source == SYNTHETIC:
+        small = embedding.startswith("small")
+        n_seen, rows, n_features, width = (20, 20, 20, 15) if small else (40, ROWS_A_CLASS, 256, 64)
         data = make_zero_shot_classification(
-            42 * ROWS_A_CLASS, 256, n_seen=40, n_unseen=2, n_embedding_features=64,
-            nonlinear=embedding == "nonlinear", random_state=split,
+            (n_seen + 2) * rows, n_features, n_seen=n_seen, n_unseen=2, n_embedding_features=width,
+            nonlinear=embedding.endswith("nonlinear"), random_state=split,
         )  # fmt: skip
         seen = np.isin(data.target, data.seen_classes)
         class_vectors = data.class_embeddings.select(data.seen_classes)
@@ -124,8 +129,8 @@ def name_of(changes):
     return ", ".join(f"`{name}={value!r}`" for name, value in changes.items()) or "default"
 
 
-def table(problems, variants, figures, n_real):
-    """Markdown lines from {(problem, variant): accuracies over folds}; the mean is of `n_real`."""
+def table(problems, variants, figures, n_averaged):
+    """Markdown lines from {(problem, variant): accuracies over folds}; means of `n_averaged`."""
     head = ["variant", *(embedding for _, embedding in problems), "mean difference"]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     for number, changes in enumerate(variants):
@@ -138,7 +143,7 @@ def table(problems, variants, figures, n_real):
         else:
             others = [100 * np.array(figures[p, reference]) for p in range(len(problems))]
             gains = [a - b for a, b in zip(own, others, strict=True)]
-            mean, half = interval(np.concatenate(gains[:n_real]))
+            mean, half = interval(np.concatenate(gains[:n_averaged]))
             cells = [f"{gain.mean():+.1f}" for gain in gains]
             cells.append(f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}]")
         lines.append("| " + " | ".join([name_of(changes), *cells]) + " |")
@@ -147,7 +152,9 @@ def table(problems, variants, figures, n_real):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these, no synthetic")
+    parser.add_argument(
+        "--datasets", nargs="+", metavar="NAME", help=f"only these, of which {SYNTHETIC} is one"
+    )
     parser.add_argument(
         "--data", type=Path, nargs="+", metavar="PATH",
         default=default_folders(),
@@ -163,15 +170,19 @@ def main():
     args = parser.parse_args()
     sources = find_sources(path.resolve() for path in args.data)
     variants = [{}, *(v for v in VARIANTS if not args.only or set(v) <= set(args.only))]
+    names = args.datasets or [*sources, SYNTHETIC]
     problems = [
         (name, kind)
-        for name in args.datasets or sources
+        for name in names
+        if name != SYNTHETIC
         for kind in names_of_embeddings(sources[name])
     ]
-    n_real = len(problems)
-    if not args.datasets:
+    n_averaged = len(problems)
+    if SYNTHETIC in names:
         sources |= {SYNTHETIC: SYNTHETIC}
-        problems += [(SYNTHETIC, kind) for kind in ("linear", "nonlinear", "network")]
+        problems += [(SYNTHETIC, kind) for kind in KINDS]
+    averaged = "real" if n_averaged else SYNTHETIC
+    n_averaged = n_averaged or len(problems)
     cells = list(product(range(len(problems)), range(len(variants))))
     folds = list(product(range(args.splits), range(args.folds)))
     figures = {}
@@ -191,9 +202,10 @@ def main():
     args.output.parent.mkdir(parents=True, exist_ok=True)
     text = TEXT.format(
         which=f": {', '.join(args.only)}" if args.only else "",
-        table=table(problems, variants, figures, n_real),
+        table=table(problems, variants, figures, n_averaged),
+        averaged=averaged,
         rows_a_class=ROWS_A_CLASS,
-        n_folds=n_real * len(folds),
+        n_folds=n_averaged * len(folds),
         command=command(),
     )
     args.output.write_text(text, "utf-8")

@@ -37,7 +37,7 @@ class Method:
 RANKING = {"learning_rate": [0.1, 1.0, 10.0], "max_epochs": [5, 20]}
 METHODS = {
     CLASTER: Method(
-        {"visual_weight": [0.8, 0.95, 1.0], "hidden_layer_sizes": [(512, 512), ()]},
+        {"visual_weight": [0.8, 0.95, 1.0], "hidden_layer_sizes": ["auto", ()]},
         when_predicting=("visual_weight",),
     ),
     "ESZSL": Method({"gamma": [0.1, 3.0, 100.0], "lam": [0.1, 10.0, 1000.0]}),

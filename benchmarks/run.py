@@ -1,6 +1,6 @@
 """Make the evidence: one row of figures for each fit, and the pages that show them.
 
-    python benchmarks/run.py --jobs 2              the paper's tables (50 minutes)
+    python benchmarks/run.py --jobs 2              the paper's tables (an hour)
     python benchmarks/run.py centroids --jobs 2    when do centroids and REINFORCE help?
     python benchmarks/run.py --quick --jobs 2      a first look (minutes)
     python benchmarks/run.py --tune-every-split    without shortcuts (many hours)

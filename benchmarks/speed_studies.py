@@ -27,7 +27,7 @@ STANDARD = {
         13_320, 8192, 300, 101, hidden=(8192, 8192), whiten=False, reinforce_steps=10_000
     ),
     "precision": Sizes(13_320, 8192, 300, 101, hidden=(8192, 8192), whiten=False),
-    "small": Sizes(300, 20, 15, 10, batch=30, candidates=5),
+    "small": Sizes(300, 20, 15, 10, hidden=(256, 256), batch=30, candidates=5),  # as "auto" does
     "predict": Sizes(6000, 512, 300, 50, epochs=1),
     "threads": Sizes(4000, 256, 100, 40, batch=125),
     "others": Sizes(7000, 2048, 300, 50, hidden=(1024,)),

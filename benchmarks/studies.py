@@ -56,7 +56,7 @@ class Plan:
     cases: tuple
     methods: tuple = tuple(METHODS)
     splits: int = 10  # of Table 2
-    generalized_splits: int = 3  # of Table 3
+    generalized_splits: int = 2  # of Table 3
     study_splits: int = 2  # of Table 1 and the curves
     centroid_splits: int = 4
     centroid_seeds: int = 1

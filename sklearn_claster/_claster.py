@@ -109,10 +109,10 @@ default="combined"
         regression of class means on embeddings, whose penalty is chosen by leaving one class
         out at a time; the network learns what the map leaves.
     mixup : bool, default=True
-        Whether phi is trained on mixtures of two samples and of their targets (Zhang et
-        al., 2018).
-    hidden_layer_sizes : sequence of int, default=(512, 512)
-        Widths of the hidden layers of all three networks (V, phi, a'); () makes linear maps.
+        Whether phi is trained on mixtures of two samples and of their targets (Zhang et al., 2018).
+    hidden_layer_sizes : sequence of int or "auto", default="auto"
+        Widths of the hidden layers of V, phi and a'; () makes linear maps. "auto" is (512, 512), or
+        (256, 256) for fewer than 1,000 samples with at most 32 features and embedding features.
     dropout : float, default=0.0
         Share of hidden units of V and phi that are left out in a training step.
     learning_rate : float, default=1e-3
@@ -244,7 +244,7 @@ default="combined"
         whiten: bool | str = "auto",
         linear_shortcut: bool = True,
         mixup: bool = True,
-        hidden_layer_sizes: Sequence[int] = (512, 512),
+        hidden_layer_sizes: Sequence[int] | str = "auto",
         dropout: float = 0.0,
         learning_rate: float = 1e-3,
         weight_decay: float = 5e-4,
@@ -424,7 +424,7 @@ default="combined"
         check_number(self, "reinforce_steps", Integral, 0, also=("auto",))
         check_choice(self, "early_stopping", (True, False))
         check_number(self, "verbose", Integral, 0, also=(False, True))
-        check_widths(self, "hidden_layer_sizes")
+        check_widths(self, "hidden_layer_sizes", also=("auto",))
         self._check_test_rule()
         if self.inference == "visual" and not self.use_semantics:
             raise ValueError(VISUAL_NEEDS_SEMANTICS)

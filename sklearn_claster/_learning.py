@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,7 +96,7 @@ def learn(
     net = ClasterNet(
         X.shape[1],
         a.shape[1],
-        parameters.hidden_layer_sizes,
+        hidden_widths(parameters.hidden_layer_sizes, len(X), X.shape[1], a.shape[1]),
         parameters.fusion if parameters.use_semantics else None,
         seeded_generator(seed),
         parameters.dropout,
@@ -229,6 +229,16 @@ def print_epoch(history: History, held_out_accuracy: float | None = None) -> Non
         f"{f', held-out accuracy {held_out_accuracy:.3f}' if searching else ''}",
         flush=True,
     )
+
+
+def hidden_widths(
+    sizes: Sequence[int] | str, n_samples: int, n_features: int, n_embedding_features: int
+) -> Sequence[int]:
+    """Resolve "auto": narrow layers learn a small problem as well, in half the time."""
+    if isinstance(sizes, str):
+        small = n_samples < 1000 and max(n_features, n_embedding_features) <= 32
+        return (256, 256) if small else (512, 512)
+    return sizes
 
 
 def _usable_clusters(parameters: Any, n_samples: int) -> int:

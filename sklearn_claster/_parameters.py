@@ -64,15 +64,18 @@ def is_number(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def check_widths(estimator: Any, name: str) -> None:
-    """Raise unless the parameter is a sequence of layer widths; an empty one will do."""
+def check_widths(estimator: Any, name: str, also: tuple[str, ...] = ()) -> None:
+    """Raise unless the parameter is a sequence of layer widths, or in `also`; () will do."""
     widths = getattr(estimator, name)
+    if isinstance(widths, str) and widths in also:
+        return
     if isinstance(widths, (str, bytes)) or not (
         isinstance(widths, Sequence) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
     ):
+        alternatives = "".join(f", or {choice!r}" for choice in also)
         raise TypeError(
             f"{name}={widths!r} has the wrong type; expected a sequence of widths, "
-            "for example (512,)."
+            f"for example (512,){alternatives}."
         )
     if any(not is_number(n, Integral) or n < 1 for n in widths):
         raise ValueError(

@@ -27,7 +27,7 @@ from sklearn_claster import (
 )
 from sklearn_claster._centroids import Reinforcement, random_centroids, step_size
 from sklearn_claster._inference import TEST_RULES
-from sklearn_claster._learning import Plan
+from sklearn_claster._learning import Plan, hidden_widths
 from sklearn_claster._networks import MLP, CentroidSum, ShortcutMLP
 from sklearn_claster._rows import RowsInMemory
 from sklearn_claster._training import _between_neighbors
@@ -601,6 +601,29 @@ def test_batch_size(batch_size, n_samples, rows):
     plan = Plan.of(make(batch_size=batch_size, max_epochs=5), n_samples)
     per_epoch = math.ceil(n_samples / rows)
     assert dataclasses.astuple(plan) == (rows, math.ceil(2.5 * per_epoch), 5 * per_epoch, 5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "width"),
+    [
+        *[(shape, 256) for shape in ((300, 20, 15), (999, 32, 32), (1, 1, 1))],
+        *[(shape, 512) for shape in ((1000, 20, 15), (300, 33, 15), (300, 20, 33), (10**6, 9, 9))],
+    ],
+)
+def test_widths_of_layers(shape, width):
+    assert hidden_widths("auto", *shape) == (width, width)
+    for given in ((), [7], (4, 3, 2)):
+        assert hidden_widths(given, *shape) is given
+
+
+@pytest.mark.parametrize(("repeats", "width"), [(1, 256), (10, 512)])
+def test_widths_of_a_fit(repeats, width):
+    """By default, with vectors of 4 and of 40; the same ones as if they were named."""
+    table = ClassEmbeddings(TABLE.labels, np.tile(TABLE.vectors, repeats))
+    default = ClasterZSL(4, max_epochs=1, random_state=0, device="cpu")
+    named = clone(default).set_params(hidden_layer_sizes=(width, width))
+    assert default.hidden_layer_sizes == "auto"
+    assert identical(default.fit(X, Y, table), named.fit(X, Y, table))
 
 
 @pytest.mark.parametrize(
