@@ -61,7 +61,7 @@ def make_parser():
     preset = parser.add_mutually_exclusive_group()
     preset.add_argument(
         "--quick", dest="preset", action="store_const", const="quick", default="standard",
-        help="few splits, ten training rows a class, one kind of class vectors, the fast methods",
+        help="few splits, six training rows a class, one kind of class vectors, the fast methods",
     )  # fmt: skip
     preset.add_argument(
         "--tune-every-split", dest="preset", action="store_const", const="full",

@@ -87,9 +87,9 @@ class Plan:
 PRESETS = {
     "standard": {},
     "quick": {
-        "splits": 3, "generalized_splits": 1, "study_splits": 1, "centroid_splits": 2,
+        "splits": 2, "generalized_splits": 1, "study_splits": 1, "centroid_splits": 2,
         "long_splits": 0, "brief": True, "named": (),
-        "training": {"rows_a_class": 10}, "tuning_rows": 10,
+        "training": {"rows_a_class": 6}, "tuning_rows": 6,
         "methods": (CLASTER, "ESZSL", "ConSE", "PrototypeRegression", "SAE"),
     },
     "full": {
