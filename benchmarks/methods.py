@@ -50,7 +50,12 @@ METHODS = {
     "DAP": Method({"C": [10.0**k for k in range(-3, 6)]}, binary_only=True),
     "IAP": Method({"C": [10.0**k for k in range(-3, 6)]}, binary_only=True),
     "SAE": Method({"lam": [10.0**k for k in range(-3, 6)]}),
-    "FCLSWGAN": Method({"n_steps": [300], "classification_weight": [0.1, 1.0]}),
+    "FCLSWGAN": Method(
+        [
+            {"n_steps": [300], "classification_weight": [1.0]},
+            {"n_steps": [500], "classification_weight": [0.1]},
+        ]
+    ),
 }
 BASELINES = [name for name in METHODS if name != CLASTER]
 # What these baselines gain from the first step of ClasterZSL alone.
