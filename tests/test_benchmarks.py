@@ -512,7 +512,8 @@ def made_up(method, split, accuracy, label=None, seed=0, **others):
     row = {
         "dataset": "one", "embedding": "words", "split": split, "seed": seed, "method": method,
         "setting": "zsl", "mean_per_class_accuracy": accuracy, "fit_seconds": 1.0 + split,
-        "predict_seconds": 0.5, "peak_memory_mib": 100.0,
+        "predict_seconds": 0.5 + split, "peak_memory_mib": 100.0,
+        "date": f"2026-01-0{split + 1}T00:00",
     }  # fmt: skip
     return label or method, row | others
 
@@ -558,7 +559,7 @@ def test_page_of_methods(bench, monkeypatch):
     assert "| ESZSL | 40.0 ± 0.0 | UCF101 15.0, HMDB51 18.5, Olympic Sports 39.6 |" in text
     assert re.search(r"\| SAE \| [\d.]+ ± [\d.]+ \|  \|", text)  # nothing published
     assert "| ESZSL | -20.0 [-44.8, +4.8] |" in text
-    assert "| SAE | 2.00 | 0.50 | 100.00 |" in text
+    assert "| SAE | 1.00 | 0.50 | 100.00 | 2026-01-01 to 2026-01-03 |" in text
     assert "Table 3" not in text and "Table 4" not in text
 
 
