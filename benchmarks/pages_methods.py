@@ -258,13 +258,10 @@ def cost_table(found):
     names = ("fit_seconds", "predict_seconds", "peak_memory_mib")
     lines = []
     for label in lines_of(found):
-        by_case = {}
-        for entry, row in found:
-            if entry.label == label:
-                by_case.setdefault(entry.case, []).append(row)
-        least = [[min(row[name] for row in rows) for name in names] for rows in by_case.values()]
-        days = sorted({row["date"][:10] for rows in by_case.values() for row in rows})
-        when = " to ".join(dict.fromkeys((days[0], days[-1])))
-        lines.append([label, *(f"{mean:.2f}" for mean in np.mean(least, axis=0)), when])
+        columns = [rows for case in cases_in(found) if (rows := rows_of(found, case, label))]
+        means = (np.mean([min(row[name] for row in rows) for rows in columns]) for name in names)
+        days = [row["date"][:10] for rows in columns for row in rows]
+        when = " to ".join(dict.fromkeys((min(days), max(days))))
+        lines.append([label, *(f"{mean:.2f}" for mean in means), when])
     head = ["method", "fit, s", "predict, s", "peak memory of the process, MiB", "measured"]
     return markdown(head, lines)

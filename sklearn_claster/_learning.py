@@ -234,7 +234,7 @@ def print_epoch(history: History, held_out_accuracy: float | None = None) -> Non
 def hidden_widths(
     sizes: Sequence[int] | str, n_samples: int, n_features: int, n_embedding_features: int
 ) -> Sequence[int]:
-    """Resolve "auto": narrow layers learn a small problem as well, in half the time."""
+    """Resolve "auto": narrow layers learn a small problem as well, in less time."""
     if isinstance(sizes, str):
         small = n_samples < 1000 and max(n_features, n_embedding_features) <= 32
         return (256, 256) if small else (512, 512)

@@ -46,13 +46,12 @@ def check_value(
     cure: str = "",
 ) -> None:
     """Raise unless the value is such a number between `low` and `high`, or in `also`."""
-    if any(value is choice or (isinstance(value, str) and value == choice) for choice in also):
+    if _is_among(value, also):
         return
     word = "an integer" if kind is Integral else "a number"
     opening = "[" if low_allowed else "("
     closing = "]" if np.isfinite(high) else ")"
-    alternatives = "".join(f", or {choice!r}" for choice in also)
-    expected = f"expected {word} in {opening}{low}, {high}{closing}{alternatives}. {cure}".strip()
+    expected = f"expected {word} in {opening}{low}, {high}{closing}{_or(also)}. {cure}".strip()
     if not is_number(value, kind):
         raise TypeError(f"{name}={value!r} has the wrong type; {expected}")
     if not low <= value <= high or (value == low and not low_allowed) or value == np.inf:
@@ -64,18 +63,27 @@ def is_number(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
+def _is_among(value: Any, also: tuple[Any, ...]) -> bool:
+    """Whether it is one of these; an array is compared with no string."""
+    return any(value is choice or (isinstance(value, str) and value == choice) for choice in also)
+
+
+def _or(also: tuple[Any, ...]) -> str:
+    """What a message says of them after what else is expected."""
+    return "".join(f", or {choice!r}" for choice in also)
+
+
 def check_widths(estimator: Any, name: str, also: tuple[str, ...] = ()) -> None:
     """Raise unless the parameter is a sequence of layer widths, or in `also`; () will do."""
     widths = getattr(estimator, name)
-    if isinstance(widths, str) and widths in also:
+    if _is_among(widths, also):
         return
     if isinstance(widths, (str, bytes)) or not (
         isinstance(widths, Sequence) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
     ):
-        alternatives = "".join(f", or {choice!r}" for choice in also)
         raise TypeError(
             f"{name}={widths!r} has the wrong type; expected a sequence of widths, "
-            f"for example (512,){alternatives}."
+            f"for example (512,){_or(also)}."
         )
     if any(not is_number(n, Integral) or n < 1 for n in widths):
         raise ValueError(

@@ -1142,7 +1142,7 @@ BAD_PARAMETERS = {
         *choice("early_stopping", None, 0, 1, "auto", 0.25),
         *(case for case in number("verbose", "0", whole=True) if case[1] is not True),
         *[
-            ("hidden_layer_sizes", value, TypeError, f"{KIND} a sequence of widths")
+            ("hidden_layer_sizes", value, TypeError, f"{KIND} a sequence of widths, .*, or 'auto'")
             for value in (16, 16.0, None, "16", True, {16}, {16: 16}, np.int64(16))
         ],
         *[
