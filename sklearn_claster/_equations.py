@@ -32,7 +32,9 @@ def pairwise_distances(points: Tensor, centroids: Tensor) -> Tensor:
     squares = torch.linalg.vector_norm(points, dim=1, keepdim=True) ** 2 + (centroids**2).sum(dim=1)
     resolution = torch.finfo(squares.dtype)
     least = resolution.eps * squares + resolution.tiny  # also keeps gradients of the root finite
-    return torch.maximum(torch.addmm(squares, points, centroids.T, alpha=-2.0), least).sqrt()
+    # few centroids times many points are faster than the other way round
+    expanded = torch.addmm(squares.T, centroids, points.T, alpha=-2.0).T
+    return torch.maximum(expanded, least).sqrt()
 
 
 def distance_weights(distances: Tensor) -> Tensor:

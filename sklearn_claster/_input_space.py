@@ -114,7 +114,12 @@ class InputSpace:
             torch.from_numpy(array.astype(dtype)).to(device)
             for array in (self.whitening, self.whitened_mean)
         )
-        return lambda x: F.normalize((x @ whitening).sub_(mean), dim=1)
+
+        def whiten(x: Tensor) -> Tensor:
+            rows = (x @ whitening).sub_(mean)
+            return F.normalize(rows, dim=1, out=rows)
+
+        return whiten
 
 
 def class_means(x: Rows, y: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:

@@ -44,7 +44,7 @@ class MLP(nn.Module):
         """Map (n, n_in) to (n, n_out); dropout applies where a noise generator is given."""
         *hidden, last = self.layers
         for layer in hidden:
-            x = F.relu(layer(x))
+            x = F.relu(layer(x), inplace=True)
             if noise is not None and self.dropout > 0.0:
                 keep = torch.empty_like(x).bernoulli_(1.0 - self.dropout, generator=noise)
                 x = x * keep / (1.0 - self.dropout)

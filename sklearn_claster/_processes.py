@@ -8,7 +8,6 @@ from itertools import compress
 from typing import Any, TypeVar
 
 import joblib
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
@@ -45,13 +44,13 @@ class Processes:
         distributed.all_reduce(rows, group=self.group)
         return rows
 
-    def weights(self, losses: Tensor, n_rows: int) -> Tensor:
+    def weight(self, n_rows: int) -> float:
         """How much each loss of this part counts in the mean over a batch, for a backward pass.
 
         Gradients of a `joined` module are averaged over processes, so that each one's share of
         the mean counts `size` times.
         """
-        return torch.full_like(losses, self.size / n_rows)
+        return self.size / n_rows
 
     def joined(self, module: nn.Module) -> nn.Module:
         """The module, with gradients that are averaged over all processes as they come."""

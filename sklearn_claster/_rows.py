@@ -64,6 +64,8 @@ class RowsInMemory:
     def map(self, function: Function) -> RowsInMemory:
         out, start = None, 0  # filled block by block: a list of blocks would take twice the memory
         with torch.no_grad():
+            if len(self) <= _BLOCK:
+                return RowsInMemory(function(self.values, self.positions))
             for values, rows in self.blocks():
                 made = function(values, rows)
                 if out is None:

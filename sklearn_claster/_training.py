@@ -106,10 +106,16 @@ def fit_class_means(
     Trained on class means weighted by class counts: for full batches the gradient of the
     squared error is the same, and the cost does not depend on the number of samples.
     """
-    weights = class_weights[:, None].expand_as(class_means)
     for _ in range(n_steps):
-        errors = nn.functional.mse_loss(network(embeddings), class_means, reduction="none")
-        descend(adam, errors, weights)
+        _descend_squares(adam, network(embeddings), class_means, class_weights[:, None])
+
+
+def _descend_squares(adam: Adam, found: Tensor, target: Tensor, weight: Tensor | float) -> None:
+    """One step down the gradient of the sum of weight * (found - target)**2.
+
+    The gradient is written out: the losses themselves are of no use, and take time.
+    """
+    descend(adam, found, (found.detach() - target) * (2.0 * weight))
 
 
 def fit_estimator(
@@ -137,8 +143,7 @@ def fit_estimator(
             with optimization.autocast():
                 phi = estimator(processes.part(sample), optimization.noise)
             phi = phi.to(target.dtype)
-            errors = nn.functional.mse_loss(phi, processes.part(target), reduction="none")
-            descend(adam, errors, processes.weights(errors, len(rows)))
+            _descend_squares(adam, phi, processes.part(target), processes.weight(len(rows)))
 
 
 def _between_neighbors(
@@ -212,7 +217,7 @@ def train_classifier(
             errors = nn.functional.cross_entropy(
                 cosines / temperature, processes.part(target), reduction="none"
             )
-            descend(adam, errors, processes.weights(errors, len(rows)))
+            descend(adam, errors, torch.full_like(errors, processes.weight(len(rows))))
             with torch.no_grad():
                 cosines = processes.whole(cosines, len(rows))
                 if refine is not None and step >= n_warm_up_steps:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from ._ridge import fit_ridge
 from ._rows import Rows
@@ -60,8 +59,10 @@ class Scatter:
         fourth_powers, resolution = means.new_zeros(()), 0.0
         fold_of = torch.as_tensor(folds, device=y.device)
         for values, rows in x.blocks():
-            residuals = values - means.to(values.device, values.dtype)[y[rows]]
-            fourth_powers += ((residuals**2).sum(dim=1) ** 2).sum().to(means.device)
+            own = means.to(values.device, values.dtype).index_select(0, y[rows])
+            residuals = torch.sub(values, own, out=own)
+            distances = torch.linalg.vector_norm(residuals, dim=1)
+            fourth_powers += (distances**4).sum().to(means.device)
             resolution = torch.finfo(values.dtype).eps
             where = fold_of[y[rows]]
             for fold in range(n_folds):
@@ -71,21 +72,18 @@ class Scatter:
         total = sums[0] if n_folds == 1 else sums.sum(dim=0)
         return cls(sums, total, folds, counts, float(fourth_powers), resolution)
 
-    def covariance(self, without: int | None = None) -> Tensor:
+    def covariance(self, without: int | None = None, dtype: torch.dtype = torch.float64) -> Tensor:
         """The covariance within classes, of all folds or all but one, over its mean variance.
 
         The identity if classes have no scatter, (f, f).
         """
-        n_samples = float(self.counts.sum())
-        if without is None:
-            covariance = self.total / n_samples
-        else:
-            others = n_samples - float(self.counts[without])
-            covariance = (self.total - self.sums[without]).div_(others)
-        variance = float(covariance.trace()) / len(covariance)  # mean over directions
-        if variance <= self.resolution**2:
-            return _identity_like(covariance)
-        return covariance.div_(variance)
+        n_samples, sums = float(self.counts.sum()), self.total
+        if without is not None:
+            n_samples -= float(self.counts[without])
+            sums = sums - self.sums[without]
+        size = float(sums.trace()) / len(sums)  # mean over directions
+        sums = sums.to(dtype)
+        return sums / size if size > n_samples * self.resolution**2 else _identity_like(sums)
 
     def shrinkage(self) -> float:
         """The share of the identity that makes the covariance well-conditioned, 0.05 to 1.
@@ -103,19 +101,23 @@ class Scatter:
         return min(max(share, LEAST_SHRINKAGE), 1.0)
 
 
-def whitening_root(covariance: Tensor, shrinkage: float) -> Tensor:
-    """Lower Cholesky factor L of (1 - s) C + s I: rows x L^-T scatter alike, (f, f)."""
-    if shrinkage == 1.0:
-        return _identity_like(covariance)
-    shrunk = (1.0 - shrinkage) * covariance
-    shrunk.diagonal().add_(shrinkage)
-    return torch.linalg.cholesky(shrunk)
+def shrunk(covariance: Tensor, shrinkage: float) -> Tensor:
+    """(1 - s) C + s I, (f, f)."""
+    matrix = (1.0 - shrinkage) * covariance
+    matrix.diagonal().add_(shrinkage)
+    return matrix
 
 
 def whitening_matrix(covariance: Tensor, shrinkage: float) -> Tensor:
-    """W = L^-T of `whitening_root`, upper triangular, (f, f)."""
-    root = whitening_root(covariance, shrinkage)
-    return torch.linalg.solve_triangular(root, _identity_like(root), upper=False).T.contiguous()
+    """W = L^-T, upper triangular, (f, f), with L the lower Cholesky factor of `shrunk`.
+
+    Rows times W scatter alike.
+    """
+    identity = _identity_like(covariance)
+    if shrinkage == 1.0:
+        return identity
+    root = torch.linalg.cholesky(shrunk(covariance, shrinkage))
+    return torch.linalg.solve_triangular(root, identity, upper=False).T.contiguous()
 
 
 def gram(rows: Tensor) -> Tensor:
@@ -165,12 +167,15 @@ def held_out_accuracies(
         centre = means[kept].mean(dim=0).to(values)
         centred = values[inside] - centre  # (., f)
         prototypes = (torch.from_numpy(predicted).to(values) - centre).T  # (f, .)
-        covariance = scatter.covariance(without=fold).to(values)
+        covariance = scatter.covariance(without=fold, dtype=values.dtype)
         for i, shrinkage in enumerate(shrinkages):
-            root = whitening_root(covariance, shrinkage)
-            unit = F.normalize(torch.linalg.solve_triangular(root, prototypes, upper=False), dim=0)
-            towards = torch.linalg.solve_triangular(root.T, unit, upper=True)
-            cosines = centred @ towards  # times the length of a row, which moves no maximum
+            towards = prototypes
+            if shrinkage < 1.0:
+                # .mT changes nothing of a symmetric matrix, and spares LAPACK a transposed copy
+                towards = torch.linalg.solve(shrunk(covariance, shrinkage).mT, prototypes)
+            squares = (prototypes * towards).sum(dim=0)  # of the whitened prototypes' lengths
+            scale = squares.clamp(min=torch.finfo(squares.dtype).tiny).rsqrt()
+            cosines = centred @ (towards * scale)  # times a row's length, which moves no maximum
             right = held[to_numpy(cosines.argmax(dim=1))] == codes[inside]
             hits[i] += np.bincount(codes[inside], right, len(means))
     found = np.bincount(codes, minlength=len(means))
