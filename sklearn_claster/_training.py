@@ -115,7 +115,7 @@ def _descend_squares(adam: Adam, found: Tensor, target: Tensor, weight: Tensor |
 
     The gradient is written out: the losses themselves are of no use, and take time.
     """
-    descend(adam, found, (found.detach() - target) * (2.0 * weight))
+    descend(adam, found, (found.detach() - target).mul_(2.0 * weight))
 
 
 def fit_estimator(

@@ -77,13 +77,16 @@ class Scatter:
 
         The identity if classes have no scatter, (f, f).
         """
-        n_samples, sums = float(self.counts.sum()), self.total
-        if without is not None:
+        n_samples, sums = float(self.counts.sum()), torch.empty_like(self.total, dtype=dtype)
+        if without is None:
+            sums.copy_(self.total)
+        else:
             n_samples -= float(self.counts[without])
-            sums = sums - self.sums[without]
+            torch.sub(self.total, self.sums[without], out=sums)
         size = float(sums.trace()) / len(sums)  # mean over directions
-        sums = sums.to(dtype)
-        return sums / size if size > n_samples * self.resolution**2 else _identity_like(sums)
+        if size <= n_samples * self.resolution**2:
+            return _identity_like(sums)
+        return sums.div_(size)
 
     def shrinkage(self) -> float:
         """The share of the identity that makes the covariance well-conditioned, 0.05 to 1.
