@@ -208,7 +208,7 @@ def train_classifier(
     start = None if centroids is None else centroids.detach().clone()
     step = 0
     while step < n_steps:
-        losses, hits, n_seen = [], [], 0  # on the device
+        losses, hits = [], []  # of every row, on the device
         for psi, rows in points.batches(optimization.batch_size, optimization.order):
             target = y[rows]
             with optimization.autocast():
@@ -222,16 +222,15 @@ def train_classifier(
                 cosines = processes.whole(cosines, len(rows))
                 if refine is not None and step >= n_warm_up_steps:
                     refine(psi, semantic_softmax(cosines, temperature), target)
-                losses.append(processes.whole(errors, len(rows)).sum())
-                hits.append((cosines.argmax(dim=1) == target).sum())
-            n_seen += len(rows)
+                losses.append(processes.whole(errors.detach(), len(rows)))
+                hits.append(cosines.argmax(dim=1) == target)
             step += 1
             if step == n_steps:
                 break
-        total_loss = float(torch.stack(losses).sum())
-        accuracy = float(torch.stack(hits).sum()) / n_seen
+        is_hit = torch.cat(hits)
+        accuracy = float(is_hit.sum()) / len(is_hit)
         record = EpochRecord(
-            loss=total_loss / n_seen,
+            loss=float(torch.cat(losses).mean()),
             seen_accuracy=accuracy,
             reward=2.0 * accuracy - 1.0,
             centroid_movement=_relative_movement(start, centroids),
