@@ -77,10 +77,10 @@ def make_adam(
     return (FusedAdam if fused else torch.optim.Adam)(groups, lr=learning_rate, betas=betas)
 
 
-def descend(adam: Adam, loss: Tensor, weights: Tensor | None = None) -> None:
-    """One step down the gradient of a loss, or of the sum of many that count as `weights` say."""
+def descend(adam: Adam, output: Tensor, gradient: Tensor | None = None) -> None:
+    """One step down a loss: `output` itself, or one with such a `gradient` towards `output`."""
     for group in adam.param_groups:  # zero_grad, without its profiler: it is a tenth of small steps
         for parameter in group["params"]:
             parameter.grad = None
-    loss.backward(weights)
+    output.backward(gradient)
     adam.step()

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sklearn_claster._adam import descend, make_adam
+from sklearn_claster._training import _descend_squares
 
 
 def networks(device):
@@ -45,3 +46,12 @@ def test_it_is_torchs_own_bit_for_bit(weight_decay, betas, device):
         assert torch.equal(one, other)
     assert torch.equal(our_free, their_free)
     assert not torch.equal(our_free.cpu(), torch.full((3,), 0.5))
+
+
+@pytest.mark.parametrize("weight", [0.25, torch.tensor([[0.5], [0.3], [0.2]])])
+def test_the_gradient_of_weighted_squares_is_that_of_autograd(weight):
+    network, x, target = torch.nn.Linear(4, 2), torch.randn(3, 4), torch.randn(3, 2)
+    (weight * (network(x) - target) ** 2).sum().backward()
+    expected = [parameter.grad.clone() for parameter in network.parameters()]
+    _descend_squares(make_adam(network, 1e-3, 0.0), network(x), target, weight)
+    torch.testing.assert_close([p.grad for p in network.parameters()], expected)
