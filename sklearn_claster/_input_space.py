@@ -24,6 +24,7 @@ from ._whitening import (
     class_folds,
     clear_choice,
     held_out_accuracies,
+    times_upper_triangle,
     whitening_matrix,
 )
 
@@ -39,7 +40,7 @@ class InputSpace:
     mean : ndarray of shape (n_features,)
         Mean of the training rows.
     whitening : ndarray of shape (n_features, n_features) or None
-        What centred unit rows are multiplied by.
+        What centred unit rows are multiplied by; upper triangular.
     whitened_mean : ndarray of shape (n_features,) or None
         Mean of the training rows after that.
     shrinkage : float or None
@@ -116,7 +117,7 @@ class InputSpace:
         )
 
         def whiten(x: Tensor) -> Tensor:
-            rows = (x @ whitening).sub_(mean)
+            rows = times_upper_triangle(x, whitening).sub_(mean)
             return F.normalize(rows, dim=1, out=rows)
 
         return whiten

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,6 @@ WEAKER = (0.9, 1.0)  # shrinkages to compare with that of Ledoit and Wolf; 1: no
 N_FOLDS = 3
 ROWS_A_CLASS = 40  # about as many, to compare with
 STANDARD_ERRORS = 2.5  # that a gain has to exceed: the larger of two is looked at
-_COLUMNS_AT_ONCE = 512  # of a symmetric product
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,26 @@ def whitening_matrix(covariance: Tensor, shrinkage: float) -> Tensor:
 def gram(rows: Tensor) -> Tensor:
     """`rows.T @ rows`, (n, f) -> (f, f); what lies below the diagonal blocks is copied."""
     products = rows.new_empty(rows.shape[1], rows.shape[1])
-    for start in range(0, len(products), _COLUMNS_AT_ONCE):
-        here = slice(start, start + _COLUMNS_AT_ONCE)
+    for here in _column_blocks(rows.shape[1]):
         above = rows[:, : here.stop].T @ rows[:, here]
         products[: here.stop, here] = above
-        products[here, :start] = above[:start].T
+        products[here, : here.start] = above[: here.start].T
     return products
+
+
+def times_upper_triangle(rows: Tensor, triangle: Tensor) -> Tensor:
+    """`rows @ triangle`, (n, f), (f, f) -> (n, f), without the zeros below its diagonal blocks."""
+    products = rows.new_empty(rows.shape)
+    for here in _column_blocks(len(triangle)):
+        torch.mm(rows[:, : here.stop], triangle[: here.stop, here], out=products[:, here])
+    return products
+
+
+def _column_blocks(n_columns: int) -> Iterator[slice]:
+    """Eight at most, none narrower than 256: narrow products are slow."""
+    width = max(256, -(-n_columns // 8))
+    for start in range(0, n_columns, width):
+        yield slice(start, min(start + width, n_columns))
 
 
 def _identity_like(matrix: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from sklearn_claster._whitening import (
     clear_choice,
     gram,
     held_out_accuracies,
+    times_upper_triangle,
     whitening_matrix,
 )
 
@@ -123,6 +124,14 @@ def test_accuracies_of_held_out_classes_are_the_twins(n_features):
 def test_sums_of_products_are_whole_and_symmetric(shape):
     rows = torch.from_numpy(np.random.RandomState(0).normal(size=shape))
     assert_allclose(gram(rows), rows.T @ rows, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 256), (3, 257), (5, 700), (2, 2100)])
+def test_rows_times_a_triangle_are_the_whole_product(shape):
+    random = np.random.RandomState(0)
+    rows = torch.from_numpy(random.normal(size=shape))
+    triangle = torch.from_numpy(np.triu(random.normal(size=(shape[1], shape[1]))))
+    assert_allclose(times_upper_triangle(rows, triangle), rows @ triangle, rtol=1e-12, atol=1e-12)
 
 
 def test_folds_of_scatter_add_up():
