@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._equations import claster_representation, compatibility, pairwise_distances
+from ._torch_utils import autocast
 
 
 class MLP(nn.Module):
@@ -238,4 +239,6 @@ class SemanticMap(nn.Module):
         self.classifier = net.classifier
 
     def forward(self, points: Tensor, noise: torch.Generator | None = None) -> Tensor:
-        return self.classifier(self.aggregation(points), noise)
+        with autocast(points.device):  # Eq. 1 in full: it lives on differences of squares
+            omega = self.aggregation(points)
+        return self.classifier(omega, noise)

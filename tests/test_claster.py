@@ -28,7 +28,7 @@ from sklearn_claster import (
 from sklearn_claster._centroids import Reinforcement, random_centroids, step_size
 from sklearn_claster._inference import TEST_RULES
 from sklearn_claster._learning import Plan, hidden_widths
-from sklearn_claster._networks import MLP, CentroidSum, ShortcutMLP
+from sklearn_claster._networks import MLP, CentroidSum, NetVLAD, ShortcutMLP
 from sklearn_claster._rows import RowsInMemory
 from sklearn_claster._training import _between_neighbors
 from sklearn_claster.baselines import DEM, ESZSL, FCLSWGAN
@@ -1413,6 +1413,25 @@ def test_half_precision_is_used_where_it_is_asked_for(monkeypatch):
     seen.clear()
     zsl.predict(X_UNSEEN.astype(np.float32))
     assert seen == {torch.float32}
+
+
+@pytest.mark.parametrize("centroids", ["reinforce", "netvlad"])
+def test_half_precision_leaves_the_clusters_in_full(monkeypatch, centroids):
+    kind = {"reinforce": CentroidSum, "netvlad": NetVLAD}[centroids]
+    found, in_full, real = [], [], kind.forward
+
+    def forward(self, points):
+        omega = real(self, points)
+        found.append(omega.detach())
+        with torch.autocast("cpu", enabled=False), torch.no_grad():
+            in_full.append(real(self, points))
+        return omega
+
+    monkeypatch.setattr(kind, "forward", forward)
+    fitted(precision="bfloat16", centroids=centroids)
+    assert found
+    for omega, expected in zip(found, in_full, strict=True):
+        torch.testing.assert_close(omega, expected, rtol=0.0, atol=0.0)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
