@@ -14,7 +14,7 @@ TITLES = {
     "rates": "What the machine does",
     "fit": "fit against the floor",
     "paper": "fit in the paper's configuration",
-    "precision": "V of the paper's width, by batch and precision",
+    "precision": "V by batch and precision",
     "small": "A small fit",
     "predict": "predict against a plain torch loop",
     "threads": "Two fits side by side",
@@ -33,7 +33,7 @@ COLUMNS = {
     "precision": [
         ("", "label"), ("floor, s", "floor"), ("measured, s", "seconds"),
         ("ms a step", "ms_a_step"), ("floor / measured", "of_floor"), ("TFLOP/s", "tflops"),
-        ("to the rate of products", "of_products"),
+        ("to the rate of products", "of_products"), ("whole fit, s", "whole"),
     ],
     "small": [
         ("", "label"), ("seconds", "seconds"), ("least, s", "least"),
@@ -56,8 +56,8 @@ COLUMNS = {
 }  # fmt: skip
 NOTES = {
     "fit": "Aim: the whole at most 1.5 times the floor.",
-    "precision": "Aims: floor / measured at least 0.7 with batches of 256; 0.4 of the rate of "
-    "products with batches of 2,048. Floor and rate are those of the precision in the line; "
+    "precision": "Aims on a GPU, at the paper's width: floor / measured at least 0.7 with batches "
+    "of 256; 0.4 of the rate of products with batches of 2,048. Floor and rate are those of the precision in the line; "
     "bfloat16 and TF32 are for products only, weights and Adam are float32.",
     "small": "Aims: the least below 0.3 seconds; one row of predict below 2 ms. Stages are of one "
     "run more.",

@@ -161,21 +161,22 @@ def paper_fit(setup):
 
 
 def training_by_precision(setup):
-    """Ten epochs of the paper's V, by the size of a batch and the precision of products."""
-    if setup.on_cpu and not setup.quick:
-        return []
-    return [training_steps(setup, batch, name) for batch in BATCHES for name in PRECISIONS]
+    """Fits by the size of a batch and the precision of products: V, and the whole."""
+    names = [name for name in PRECISIONS if not (setup.on_cpu and name == "TF32")]
+    return [training_steps(setup, batch, name) for batch in BATCHES for name in names]
 
 
 def training_steps(setup, batch, name):
     """Steps of V against the floor, and against products alone, both at this precision."""
     precision, products, dtype = PRECISIONS[name]
-    sizes = setup.sizes("precision")
-    sizes = replace(sizes, batch=min(batch, sizes.n))
+    sizes = setup.sizes("fit" if setup.on_cpu else "precision")
+    sizes = replace(sizes, batch=min(batch, sizes.n), whiten=False)
     parameters = PAPER_PARAMETERS | {"precision": precision}
-    found = {"seconds": [], "floor": [], "of_floor": [], "tflops": [], "of_products": []}
+    found = {
+        name: [] for name in ("seconds", "floor", "of_floor", "tflops", "of_products", "whole")
+    }
     with float32_products(products):
-        for z, stages, _, rates in watched_fits(setup, sizes, dtype, **parameters):
+        for z, stages, whole, rates in watched_fits(setup, sizes, dtype, **parameters):
             work, seconds = fit_work(z)["V"], stages["V"]
             floor, rate = work.seconds(rates), work.flop / seconds
             found["seconds"].append(seconds)
@@ -183,6 +184,7 @@ def training_steps(setup, batch, name):
             found["of_floor"].append(floor / seconds)
             found["tflops"].append(rate / 1e12)
             found["of_products"].append(rate / rates.flop)
+            found["whole"].append(whole)
     ms = [1e3 * seconds / sizes.classifier_steps for seconds in found["seconds"]]
     label = f"batches of {sizes.batch:,}, {name}"
     where = f"{sizes.n:,} rows x {sizes.f:,} features, hidden layers {sizes.hidden}"

@@ -207,7 +207,8 @@ def test_the_command(bench, tmp_path, monkeypatch, capsys):
     assert {row["study"] for row in rows} == studies
     assert {row["runs"] for row in rows if row["study"] == "paper"} == {1}
     steps = [row for row in rows if row["study"] == "precision"]
-    assert len({row["label"] for row in steps}) == 3  # there are only so many rows: one batch
+    assert len({row["label"] for row in steps}) == 2  # there are only so many rows: one batch
+    assert all(w > s for row in steps for w, s in zip(row["whole"], row["seconds"], strict=True))
     assert all(0.0 < share < 1.0 for row in steps for share in row["of_floor"])
     whole = [row for row in rows if (row["study"], row["label"]) == ("fit", "whole")]
     assert len(whole) == 1 and len(whole[0]["ratio"]) == 2 and min(whole[0]["ratio"]) > 1.0
