@@ -104,22 +104,33 @@ class ClasterModel:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Copies: the arrays may be read-only, as in joblib.load(..., mmap_mode="r").
-        arrays = {name: torch.tensor(array) for name, array in state["net"].items()}
-        net = ClasterNet(**state["sizes"], generator=torch.Generator())
-        if state["aggregation"] == "CentroidSum":
-            net.aggregation = CentroidSum(
-                arrays["aggregation.centroids"], state["centroid_weight"], state["learnt"]
-            )
-        elif state["aggregation"] == "NetVLAD":
-            net.aggregation = NetVLAD(arrays["aggregation.centroids"], state["centroid_weight"])
-        net.load_state_dict(arrays)
+        arrays = {name: _copied(array) for name, array in state["net"].items()}
+        net = ClasterNet(**state["sizes"], generator=None)
+        aggregation, weight = state["aggregation"], state["centroid_weight"]
+        if aggregation != "NoClusters":
+            centroids = arrays["aggregation.centroids"].to("meta")  # their shape: numbers follow
+            if aggregation == "CentroidSum":
+                net.aggregation = CentroidSum(centroids, weight, state["learnt"])
+            else:
+                net.aggregation = NetVLAD(centroids, weight)
+        net.load_state_dict(arrays, assign=True)
         self.__init__(  # type: ignore[misc]
             net.to(device_or_fallback(state["device"])),
             InputSpace(**state["input_space"]),
             state["embedding_mean"],
             state["seen"],
         )
+
+
+def _copied(array: NDArray[np.float32]) -> torch.Tensor:
+    """A tensor of an array's numbers, which may be read-only, as in `joblib.load(mmap_mode="r")`.
+
+    NumPy copies, since torch would start threads for it, one set in each thread that loads models.
+    They stay, and the threads of later fits have to wait for the processor instead of running.
+    """
+    tensor = torch.empty(array.shape, dtype=torch.float32)
+    tensor.numpy()[...] = array
+    return tensor
 
 
 class Scorer:

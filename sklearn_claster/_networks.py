@@ -18,7 +18,8 @@ class MLP(nn.Module):
 
     Weights are drawn from the given CPU generator, like torch's own default
     (uniform, bound 1 / sqrt(fan in)); dropout draws from a generator of its own on the
-    device of the data, so that torch's global generator is never read.
+    device of the data, so that torch's global generator is never read. Without a generator the
+    weights are whatever memory holds, for others to take their places.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class MLP(nn.Module):
         n_in: int,
         hidden_layer_sizes: Sequence[int],
         n_out: int,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -35,6 +36,8 @@ class MLP(nn.Module):
             nn.utils.skip_init(nn.Linear, a, b, dtype=torch.float32) for a, b in pairwise(widths)
         )
         self.dropout = dropout
+        if generator is None:
+            return
         with torch.no_grad():
             for n_inputs, layer in zip(widths, self.layers, strict=False):
                 bound = n_inputs**-0.5
@@ -61,11 +64,18 @@ class ShortcutMLP(MLP):
     shortcut: Tensor
 
     def __init__(
-        self, n_in: int, hidden_layer_sizes: Sequence[int], n_out: int, generator: torch.Generator
+        self,
+        n_in: int,
+        hidden_layer_sizes: Sequence[int],
+        n_out: int,
+        generator: torch.Generator | None,
     ) -> None:
         super().__init__(n_in, hidden_layer_sizes, n_out, generator)
-        self.register_buffer("shortcut", torch.zeros(n_out, n_in, dtype=torch.float32))
+        self.register_buffer("shortcut", torch.empty(n_out, n_in, dtype=torch.float32))
+        if generator is None:
+            return
         with torch.no_grad():
+            self.shortcut.zero_()
             for parameter in self.layers[-1].parameters():
                 parameter.mul_(0.1)
 
@@ -158,8 +168,8 @@ class ClasterNet(nn.Module):
         Hidden widths of all three networks.
     fusion : {"concatenate", "sum", "product"} or None
         How psi is made of x and phi; with None psi = x, and there is neither a' nor phi.
-    generator : torch.Generator
-        Where the first weights come from (CPU).
+    generator : torch.Generator or None
+        Where the first weights come from (CPU); None leaves them open, for a saved state.
     dropout : float
         Dropout of the hidden layers of V and phi while they train.
     linear_shortcut : bool
@@ -174,7 +184,7 @@ class ClasterNet(nn.Module):
         n_embedding_features: int,
         hidden_layer_sizes: Sequence[int],
         fusion: str | None,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
         dropout: float = 0.0,
         linear_shortcut: bool = False,
     ) -> None:

@@ -4,11 +4,13 @@ import copy
 import importlib
 import inspect
 import io
+import os
 import pickle
 import pickletools
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -20,7 +22,10 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_claster import BiasDetector, ClasterZSL, _learning, baselines
 from sklearn_claster._bias_detector import METHODS
+from sklearn_claster._input_space import InputSpace
 from sklearn_claster._model import ClasterModel
+from sklearn_claster._networks import CentroidSum, ClasterNet, NetVLAD
+from sklearn_claster._torch_utils import seeded_generator
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -314,6 +319,31 @@ def test_a_model_from_this_gpu():
 
 
 # ------------------------------------------------------------------ threads
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted on Linux")
+@pytest.mark.parametrize("kind", [CentroidSum, NetVLAD])
+def test_loading_starts_no_threads(kind):
+    """Torch would leave a team behind in a thread that lives on, such as joblib's own of `loky`:
+    then there are more than processors, and all later fits are slower by a half."""
+    net = ClasterNet(300, 200, [400], "concatenate", seeded_generator(0), linear_shortcut=True)
+    net.aggregation = kind(torch.ones(100, 600), 1.0)
+    space = InputSpace(np.zeros(300), np.eye(300), np.zeros(300))
+    saved = pickle.dumps(ClasterModel(net, space, np.zeros(200), np.zeros((4, 200), np.float32)))
+
+    def n_started(function, *args):
+        before = len(os.listdir("/proc/self/task"))
+        function(*args)
+        return len(os.listdir("/proc/self/task")) - before
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            assert executor.submit(n_started, pickle.loads, saved).result() == 0
+            assert executor.submit(n_started, torch.zeros, 10**6).result() > 0
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 @some_estimators
