@@ -128,7 +128,7 @@ def _copied(array: NDArray[np.float32]) -> torch.Tensor:
     NumPy copies, since torch would start threads for it, one set in each thread that loads models.
     They stay, and the threads of later fits have to wait for the processor instead of running.
     """
-    tensor = torch.empty(array.shape, dtype=torch.float32)
+    tensor = torch.empty(array.shape, dtype=torch.float32, device="cpu")
     tensor.numpy()[...] = array
     return tensor
 

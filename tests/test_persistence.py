@@ -9,6 +9,7 @@ import pickle
 import pickletools
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -316,6 +317,23 @@ def test_a_model_from_this_gpu():
     loaded = pickle.loads(pickle.dumps(zsl))
     assert loaded.device_ == zsl.device_
     np.testing.assert_allclose(loaded.predict_proba(X), zsl.predict_proba(X), rtol=1e-5)
+
+
+@some_estimators
+@pytest.mark.parametrize("context", ["device", "dtype", "inference_mode"])
+def test_what_torch_is_set_to_does_not_matter(name, context):
+    zsl = fitted(name)
+    saved = pickle.dumps(zsl)
+    before = torch.get_default_dtype()
+    contexts = {"device": torch.device("meta"), "inference_mode": torch.inference_mode()}
+    try:
+        if context == "dtype":
+            torch.set_default_dtype(torch.float64)
+        with contexts.get(context, nullcontext()):
+            loaded = pickle.loads(saved)
+    finally:
+        torch.set_default_dtype(before)
+    assert same(loaded, zsl)
 
 
 # ------------------------------------------------------------------ threads
