@@ -31,7 +31,7 @@ from ._model import ClasterModel, Scorer
 from ._networks import FUSIONS
 from ._parameters import check_choice, check_number, check_widths
 from ._processes import current
-from ._torch_utils import autocast, draw_seed, gradients, resolve_device
+from ._torch_utils import autocast, draw_seed, for_training, resolve_device
 
 
 class ClasterZSL(
@@ -320,7 +320,7 @@ default="combined"
 
     @with_callbacks
     def _fit_seen(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
-        with autocast(resolve_device(self.device)), gradients():
+        with autocast(resolve_device(self.device)), for_training():
             self._learn(X, y, embeddings)
 
     def _learn(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:

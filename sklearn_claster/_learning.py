@@ -155,7 +155,8 @@ def learn(
         _check_finite("the loss", record.loss, parameters)
         for name, value in vars(record).items():
             history.setdefault(name, []).append(value)
-        return on_epoch(model(), history) or len(history["loss"]) == plan.n_epochs
+        stopped = processes.any_has(on_epoch(model(), history))
+        return stopped or len(history["loss"]) == plan.n_epochs
 
     train_classifier(  # omega -> V(omega), and rewards that move the centroids
         net,

@@ -66,7 +66,7 @@ class ClasterModel:
     def centroids(self) -> NDArray[np.float32] | None:
         """The centroids, (K, p), or None."""
         centroids = self.net.aggregation.centroids
-        return None if centroids is None else to_numpy(centroids)
+        return None if centroids is None else to_numpy(centroids).copy()
 
     @torch.inference_mode()
     def represent(self, X: NDArray[Any]) -> NDArray[np.float32]:

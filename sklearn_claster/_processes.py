@@ -68,6 +68,10 @@ class Processes:
         first: Found = found if self.group is None else self._gathered(found)[0]
         return first
 
+    def any_has(self, found: bool) -> bool:
+        """Whether one of the processes has found it."""
+        return found if self.group is None else any(self._gathered(found))
+
     def check_same(self, parameters: dict[str, Any], *arrays: NDArray[Any]) -> None:
         """Raise if the processes have different data or parameters."""
         if self.group is None:

@@ -67,8 +67,9 @@ def as_host_array(X: Any) -> Any:
     """
     if isinstance(X, Tensor):
         X = X.detach().cpu()
-        # bfloat16 does not exist in NumPy
-        return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+        # bfloat16 and those of 8 bits do not exist in NumPy
+        known = {torch.float16, torch.float32, torch.float64}
+        return (X.float() if X.is_floating_point() and X.dtype not in known else X).numpy()
     if not isinstance(X, np.ndarray):
         return X
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
@@ -108,9 +109,14 @@ def autocast(
 
 
 @contextmanager
-def gradients() -> Iterator[None]:
-    """Where gradients are computed, whatever the caller has switched off."""
-    with torch.inference_mode(False), torch.enable_grad():
+def for_training() -> Iterator[None]:
+    """Where gradients are computed and tensors made on the CPU, unless said otherwise.
+
+    Whatever the caller has switched off, and made torch's default device.
+    """
+    is_cpu = torch.get_default_device().type == "cpu"
+    default = nullcontext() if is_cpu else torch.device("cpu")  # which slows small operations
+    with torch.inference_mode(False), torch.enable_grad(), default:
         yield
 
 

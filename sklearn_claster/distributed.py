@@ -29,7 +29,7 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     `torch.nn.parallel.DistributedDataParallel`, and rewards move the same centroids
     everywhere: the fitted models are equal, and up to rounding the model that one process
     would have learnt (with `dropout` up to the noise). It pays where the arithmetic of a
-    batch is large: wide layers, large batches.
+    batch is large: wide layers, large batches. A callback that stops one process stops all.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     RuntimeError
         If ``torch.distributed.init_process_group`` was not called before.
     ValueError
-        From `fit`, if the processes have different data or parameters.
+        If this process is not in the group; from `fit`, if the processes have different data or
+        parameters. Of X the means of its features are compared.
 
     Examples
     --------
@@ -59,7 +60,13 @@ def data_parallel(group: Any = None) -> Iterator[None]:
             "data_parallel needs a process group: start the script with torchrun and call "
             "torch.distributed.init_process_group first."
         )
-    token = current.set(Processes(group if group is not None else distributed.group.WORLD))
+    processes = Processes(group if group is not None else distributed.group.WORLD)
+    if processes.rank < 0:
+        raise ValueError(
+            f"Process {distributed.get_rank()} is not in the group of this data_parallel; expected "
+            "one of its members. Enter the context in those only."
+        )
+    token = current.set(processes)
     try:
         yield
     finally:

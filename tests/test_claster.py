@@ -689,20 +689,35 @@ def test_verbose_tells_the_search_for_epochs_from_the_fit(capsys):
     assert 1 <= len(fit) <= 2 and not any("held-out" in line for line in fit)
 
 
-@pytest.mark.parametrize("switch", ["no_grad", "inference_mode", "float64", "bfloat16"])
+@pytest.mark.parametrize("switch", ["no_grad", "inference_mode", "float64", "bfloat16", "meta"])
 @pytest.mark.parametrize("model", [make(), DEM(n_steps=5), FCLSWGAN(n_steps=5)], ids=repr)
 def test_settings_of_torch_around_a_fit_do_not_matter(model, switch):
     expected = clone(model).set_params(random_state=0).fit(X, Y, TABLE)
     before = torch.get_default_dtype()
+    contexts = {
+        "no_grad": torch.no_grad, "inference_mode": torch.inference_mode,
+        "meta": lambda: torch.device("meta"),  # a default device, as "cuda" would be
+    }  # fmt: skip
     try:
         if "float" in switch:
             torch.set_default_dtype(getattr(torch, switch))
-        with nullcontext() if "float" in switch else getattr(torch, switch)():
+        with contexts[switch]() if switch in contexts else nullcontext():
             found = clone(model).set_params(random_state=0).fit(X, Y, TABLE)
             scores = found.decision_function(X_UNSEEN)
     finally:
         torch.set_default_dtype(before)
     agree(scores, expected.decision_function(X_UNSEEN), 1e-4)
+    if isinstance(model, ClasterZSL):
+        assert found.history_["cluster_counts"] == expected.history_["cluster_counts"]
+        agree(found.cluster_centers_, expected.cluster_centers_, 1e-4)
+
+
+def test_centroids_that_are_changed_outside_change_no_model():
+    zsl = fitted()
+    expected = zsl.transform(X_UNSEEN)
+    centroids = zsl.cluster_centers_
+    centroids -= 1.0
+    np.testing.assert_array_equal(zsl.transform(X_UNSEEN), expected)
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])

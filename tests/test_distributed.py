@@ -72,6 +72,21 @@ def refusal(estimator, X, y, table):
     return str(caught.value)
 
 
+class Stop:
+    """A callback that stops after the first epoch, in one process only, as a clock might."""
+
+    def __init__(self, rank):
+        self.rank = rank
+
+    def setup(self, estimator, context):
+        """Nothing; nor do the others."""
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "epoch" and self.rank == 1
+
+
 def work(rank, size, folder):
     """What each process does: every case, and a fit with different data."""
     torch.set_num_threads(1)
@@ -107,6 +122,16 @@ def work(rank, size, folder):
         centroids[50, 12] = rank
         for name, value in {"learning_rate": 1e-3 * (rank + 1), "centroids": centroids}.items():
             found[name] = refusal(make("default").set_params(**{name: value}), X, y, table)
+        found["stopped"] = make("default").set_callbacks(Stop(rank)).fit(X, y, table).n_iter_
+    first = torch.distributed.new_group([0])
+    found["outside"] = ""
+    try:
+        with data_parallel(first):
+            pass
+    except ValueError as error:
+        found["outside"] = str(error)
+    torch.distributed.destroy_process_group(first)
+    del first
     found["afterwards"] = pickle.dumps(make("default").fit(X, y, table))
     torch.distributed.destroy_process_group()
     found["threads"] = thread_names()
@@ -170,6 +195,16 @@ def test_what_each_would_choose_is_settled_by_the_first(found):
     assert [one["none to choose"] for one in found] == [1.0] * len(found)
     assert models[0].shrinkage_ < 1.0  # what the others would have chosen
     assert [model.shrinkage_ for model in models] == [models[0].shrinkage_] * len(models)
+
+
+def test_a_process_outside_of_the_group_is_told(found):
+    assert not found[0]["outside"]
+    for rank, one in enumerate(found[1:], start=1):
+        assert f"Process {rank} is not in the group" in one["outside"]
+
+
+def test_a_callback_that_stops_one_process_stops_all(found):
+    assert [one["stopped"] for one in found] == [1] * len(found)
 
 
 def test_outside_of_it_a_process_works_alone(found):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._adam import make_adam
 from .._networks import MLP
 from .._parameters import check_number, check_widths
-from .._torch_utils import draw_seed, gradients, resolve_device, seeded_generator, to_tensor
+from .._torch_utils import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
 from .._training import fit_class_means
 from ._centred import CentredClassifier, class_means, directions
 from ._dense import forward, layers_of
@@ -124,7 +124,7 @@ class DEM(CentredClassifier):
         check_number(self, "n_steps", Integral, 1)
         resolve_device(self.device)
 
-    @gradients()
+    @for_training()
     def _fit_seen(
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:

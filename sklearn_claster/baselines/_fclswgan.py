@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from .._networks import MLP
 from .._parameters import check_number, check_widths
-from .._torch_utils import draw_seed, gradients, resolve_device, seeded_generator, to_tensor
+from .._torch_utils import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
 from ._adversarial import Adversary
 from ._centred import CentredClassifier, Rows, directions
 from ._dense import forward, layers_of
@@ -162,7 +162,7 @@ class FCLSWGAN(CentredClassifier):
             check_number(self, name, Real, 0)
         resolve_device(self.device)
 
-    @gradients()
+    @for_training()
     def _fit_seen(
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:

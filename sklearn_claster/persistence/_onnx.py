@@ -228,14 +228,14 @@ class _Core:
             points = self._fuse(x, phi)
 
         def semantic_candidates() -> str:
-            return self._rectify_unseen(embeddings, torch.as_tensor(self.seen), is_seen)
+            return self._rectify_unseen(embeddings, torch.tensor(self.seen, device="cpu"), is_seen)
 
         def semantic(candidates: str) -> str:
             return g.cosines(g.mlp(net.classifier, self._represent(points)), candidates)
 
         def visual() -> str:
             with torch.inference_mode():
-                seen = net.project(torch.as_tensor(self.seen, device=net.projection_scale.device))
+                seen = net.project(torch.tensor(self.seen, device=net.projection_scale.device))
             projected = g.mlp(net.projector, embeddings)
             projected = g("Div", projected, g.single(net.projection_scale))
             projected = self._rectify_unseen(projected, seen, is_seen)
