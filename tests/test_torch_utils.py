@@ -99,6 +99,7 @@ def test_a_loaded_model_stays_where_it_was_made(machine):
     ("dtype", "expected"),
     [
         (torch.bfloat16, np.float32),
+        (torch.float8_e4m3fn, np.float32),
         (torch.float16, np.float16),
         (torch.float32, np.float32),
         (torch.float64, np.float64),
