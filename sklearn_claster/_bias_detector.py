@@ -265,6 +265,23 @@ class BiasDetector(
             is_seen = np.ones(scores.shape[1], dtype=bool)
         return self._gate.margins(rows, scores, is_seen)
 
+    def fit_predict(
+        self, X: ArrayLike, y: ArrayLike | None = None, class_embeddings: Any = None
+    ) -> NDArray[np.intp]:
+        """`fit`, then `predict` for the same samples.
+
+        Parameters
+        ----------
+        X, y, class_embeddings
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            +1 for samples like those of seen classes, -1 for others.
+        """
+        return self.fit(X, y, class_embeddings).predict(X)
+
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """Seen or unseen.
 

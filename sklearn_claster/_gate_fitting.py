@@ -14,7 +14,7 @@ from scipy.special import expit, log_softmax
 from scipy.stats import hmean
 from sklearn.base import clone, is_outlier_detector
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ._class_embeddings import ClassEmbeddings
@@ -73,7 +73,10 @@ def check_bias_detector(detector: Any) -> None:
 
 def contamination_of(detector: Any) -> float | str:
     """The level set by hand, or "auto"; "own" where a foreign detector decides for itself."""
-    contamination = getattr(detector, "contamination", "auto")
+    last = detector
+    while isinstance(last, Pipeline):
+        last = last.steps[-1][1]
+    contamination = getattr(last, "contamination", "auto")
     automatic = isinstance(contamination, str)
     if hasattr(detector, "_make_rule"):
         return contamination

@@ -11,8 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import clone
 from sklearn.base import is_outlier_detector
 from sklearn.covariance import LedoitWolf
+from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_claster import BiasDetector, ClassEmbeddings
@@ -230,3 +232,19 @@ def test_every_parameter_is_documented_with_its_default():
         shown = f'"{default}"' if isinstance(default, str) else repr(default)
         block = documented.split(f"\n{name} : ")[1]
         assert f"default={shown}" in block.split("\n    ")[0].replace("\\\n", "") + block
+
+
+def test_fit_predict_uses_labels_and_table():
+    expected = BiasDetector().fit(X, Y, TABLE).predict(X)
+    assert_array_equal(BiasDetector().fit_predict(X, Y, TABLE), expected)
+    pipeline = make_pipeline("passthrough", BiasDetector())
+    found = pipeline.fit_predict(X, Y, biasdetector__class_embeddings=TABLE)
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("contamination", [0.01, 0.2, 0.4])
+def test_a_level_set_by_hand_counts_in_a_pipeline_too(contamination):
+    forest = IsolationForest(n_estimators=10, contamination=contamination, random_state=0)
+    host = ESZSL(space="gzsl", bias_detector=make_pipeline(StandardScaler(), forest))
+    is_seen = host.fit(X, Y, TABLE).explain_gate(X).is_seen
+    assert_allclose(np.mean(~is_seen), contamination, atol=0.01)

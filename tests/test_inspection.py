@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
 
 from sklearn_claster import BiasDetector, ClasterZSL
 from sklearn_claster.baselines import ESZSL
@@ -214,13 +215,16 @@ def test_detector_scores_are_those_of_the_detector(data, seen, detector):
     assert drawn(display)
 
 
-def test_detector_with_score_samples(data, seen):
-    forest = IsolationForest(n_estimators=10, random_state=0).fit(data.data[seen])
+@pytest.mark.parametrize(
+    "detector", [IsolationForest(n_estimators=10, random_state=0), OneClassSVM(nu=0.2)]
+)
+def test_detector_with_score_samples(data, seen, detector):
+    detector = clone(detector).fit(data.data[seen])
     display = DetectorScoreDisplay.from_estimator(
-        forest, data.data, seen, response_method="score_samples"
+        detector, data.data, seen, response_method="score_samples"
     )
-    assert display.threshold == forest.offset_
-    expected = DetectorScoreDisplay.from_estimator(forest, data.data, seen)
+    assert display.threshold == detector.offset_
+    expected = DetectorScoreDisplay.from_estimator(detector, data.data, seen)
     assert display.rates == expected.rates
     assert display.roc_auc == expected.roc_auc
 

@@ -7,6 +7,7 @@ import pytest
 from sklearn import clone, config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -526,7 +527,9 @@ def test_scorers_are_the_metrics(data):
     zsl.fit(X[rows], y[rows], table)
     assert mean_per_class_scorer(zsl, X, y) == mean_per_class_accuracy(y, zsl.predict(X))
     scores, labels = zsl.decision_function(X), zsl.candidates()[0]
-    assert ausuc_scorer(zsl, X, y) == ausuc(y, scores, labels, zsl.classes_)
+    expected = ausuc(y, scores, labels, zsl.classes_)
+    for estimator in (zsl, FrozenEstimator(zsl), FrozenEstimator(make_pipeline(zsl))):
+        assert ausuc_scorer(estimator, X, y) == expected
     kmeans = KMeans(3, random_state=0).fit(X)
     assert class_purity_scorer(kmeans, X, y) == class_purity(kmeans.predict(X), y)
     assert cluster_purity_scorer(kmeans, X, y) == cluster_purity(kmeans.predict(X), y)

@@ -217,7 +217,8 @@ class DetectorScoreDisplay:
             )
         values = check_array(scores, ensure_2d=False, dtype=np.float64, input_name="scores")
         check_consistent_length(is_seen, values)
-        threshold = None if threshold is None else float(threshold)
+        if threshold is not None:  # one number, in an array where OneClassSVM has it
+            threshold = float(np.asarray(threshold).item())
         display = cls(values.ravel(), is_seen, threshold=threshold, estimator_name=name)
         return display.plot(ax, **kwargs)
 
