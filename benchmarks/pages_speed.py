@@ -58,7 +58,9 @@ NOTES = {
     "fit": "Aim: the whole at most 1.5 times the floor.",
     "precision": "Aims on a GPU, at the paper's width: floor / measured at least 0.7 with batches "
     "of 256; 0.4 of the rate of products with batches of 2,048. Floor and rate are those of the "
-    "precision in the line; bfloat16 and TF32 are for products only, weights and Adam are float32.",
+    "precision in the line; bfloat16 and TF32 are for products only, weights and Adam are float32. "
+    "The fits have the paper's parameters and are not whitened; one line was measured after the "
+    "other, not in turns.",
     "small": "Aims: the least below 0.3 seconds; one row of predict below 2 ms. Stages are of one "
     "run more.",
     "predict": "Aims: at most 1.15 times the plain loop; one row below 2 ms.",

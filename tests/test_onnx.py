@@ -2,7 +2,9 @@
 
 import json
 import sys
+import warnings
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -118,6 +120,14 @@ def test_the_file_says_what_it_is(path):
     assert told["inference"] == "combined"
     assert json.loads(told["seen_classes"]) == DATA.seen_classes.tolist()
     assert proto.producer_name == "sklearn_claster"
+
+
+@pytest.mark.parametrize("inference", ["conse", "combined", "compatibility"])
+def test_a_model_whose_arrays_cannot_be_written(inference, path, tmp_path):
+    joblib.dump(fit(make(inference=inference)), tmp_path / "m.joblib")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        to_onnx(joblib.load(tmp_path / "m.joblib", mmap_mode="r"), path)
 
 
 def test_a_gate_is_not_left_out_in_silence(path):
