@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._class_embeddings import (
     ClassEmbeddings,
+    IndistinctClasses,
     check_comparable,
     check_same_features,
     preview,
@@ -320,7 +321,7 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         self.unseen_classes_ = np.setdiff1d(table.labels, self.classes_)
         distinct = np.unique(self._seen_table().vectors, axis=0)
         if len(distinct) == 1:
-            raise ValueError(
+            raise IndistinctClasses(
                 f"All {len(self.classes_)} seen classes have the same vector in class_embeddings; "
                 "at least two have to differ, or nothing can be learnt from them."
             )

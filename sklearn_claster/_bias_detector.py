@@ -66,7 +66,7 @@ class BiasDetector(
         - "relative_mahalanobis": the same plus the squared distance to the mean of all
           samples, by their covariance [5]_.
         - "knn": minus the distance to the k-th nearest training sample [6]_, among 512 of
-          them drawn at random.
+          them drawn at random. A sample is no neighbour of itself.
 
         Alone, a method falls back if its input is missing: "learned" to
         "relative_mahalanobis" without unseen classes in the table or where classes cannot

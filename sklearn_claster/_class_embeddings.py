@@ -16,6 +16,10 @@ from sklearn.utils import check_array
 from ._torch_utils import as_host_array
 
 
+class IndistinctClasses(ValueError):
+    """Nothing can be learnt from the vectors of the seen classes, because they are all the same."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassEmbeddings:
     """One semantic vector per class: attributes, word vectors, sentence embeddings.

@@ -18,6 +18,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import NearestNeighbors
 
 N_BANK_ROWS = 512  # rows that a nearest-neighbour rule keeps, so that it stays quick
+SAME_PLACE = 1e-6  # a distance between unit rows that rounding explains
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,11 @@ class Mahalanobis(Rule):
 
 
 class Neighbors(Rule):
-    """Minus the distance to the k-th nearest of a sample of the training rows."""
+    """Minus the distance to the k-th nearest of a sample of the training rows.
+
+    A row is no neighbour of itself: of two at the same place one is taken for the other, so that
+    training rows, which set the threshold, score as new rows do.
+    """
 
     def __init__(self, n_neighbors: int) -> None:
         self.n_neighbors = n_neighbors
@@ -146,10 +151,12 @@ class Neighbors(Rule):
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
         """Minus the distance, (n, 1)."""
-        k = min(self.n_neighbors, len(self.bank))
-        index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(self.bank)
-        distances, _ = index.kneighbors(evidence.x)
-        return -np.asarray(distances[:, -1:], dtype=np.float64)
+        k = min(self.n_neighbors, len(self.bank) - 1)
+        index = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(self.bank)
+        distances, _ = index.kneighbors(evidence.x)  # (n, k + 1), ascending
+        is_itself = distances[:, 0] < SAME_PLACE
+        found = np.where(is_itself, distances[:, k], distances[:, k - 1])
+        return -found[:, None].astype(np.float64)
 
 
 class Learned(Rule):

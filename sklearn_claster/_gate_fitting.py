@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 from scipy.stats import hmean
 from sklearn.base import clone, is_outlier_detector
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ._class_embeddings import ClassEmbeddings
+from ._class_embeddings import ClassEmbeddings, IndistinctClasses
 from ._detection import Evidence, OutlierRule, Rule, Stacking
 from ._gating import Gate, look
 from ._preprocessing import row_mean
@@ -53,6 +54,12 @@ def check_bias_detector(detector: Any) -> None:
     """Raise unless it is None, "stacking" or an outlier detector that can be fitted."""
     if detector is None or (isinstance(detector, str) and detector == "stacking"):
         return
+    if isinstance(_last_step(detector), FrozenEstimator):
+        raise ValueError(
+            f"bias_detector={detector!r} cannot be fitted, and a gate fits its detector on the "
+            "seen rows, centred and of unit length. Pass the outlier detector without "
+            "FrozenEstimator around it."
+        )
     usable = not isinstance(detector, (str, type)) and all(
         hasattr(detector, name) for name in ("fit", "get_params")
     )
@@ -73,16 +80,20 @@ def check_bias_detector(detector: Any) -> None:
 
 def contamination_of(detector: Any) -> float | str:
     """The level set by hand, or "auto"; "own" where a foreign detector decides for itself."""
-    last = detector
-    while isinstance(last, Pipeline):
-        last = last.steps[-1][1]
-    contamination = getattr(last, "contamination", "auto")
+    contamination = getattr(_last_step(detector), "contamination", "auto")
     automatic = isinstance(contamination, str)
     if hasattr(detector, "_make_rule"):
         return contamination
     if isinstance(detector, str) or (automatic and hasattr(detector, "decision_function")):
         return "auto"
     return "own"
+
+
+def _last_step(detector: Any) -> Any:
+    """The detector itself, or what stands at the end of a pipeline."""
+    while isinstance(detector, Pipeline):
+        detector = detector.steps[-1][1]
+    return detector
 
 
 def description_of(detector: Any) -> str:
@@ -173,7 +184,8 @@ def hold_out_classes(
 ) -> list[Fold]:
     """Refit the host without each third of its classes and test it on them and on held-out rows.
 
-    Nothing but the seen classes' rows and vectors takes part.
+    Nothing but the seen classes' rows and vectors takes part. A third without which the other
+    classes all share a vector is not held out.
     """
     labels = table.labels[codes]
     parameters = {
@@ -189,7 +201,10 @@ def hold_out_classes(
             model = clone(host).set_params(**parameters)
             if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
                 model.set_callbacks()
-            model.fit(X[train], labels[train], table)
+            try:
+                model.fit(X[train], labels[train], table)
+            except IndistinctClasses:  # never in two folds: together they train on all classes
+                continue
         mean = row_mean(X[train])
         columns = np.isin(table.labels, model.classes_)
         trained, tested = (

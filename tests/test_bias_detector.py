@@ -97,6 +97,28 @@ def test_distance_to_the_kth_neighbour():
     assert_allclose(detector.score_samples(NEW), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_training_row_is_no_neighbour_of_itself(k, dtype):
+    rows = X.astype(dtype)
+    x = unit(rows.astype(float), rows.astype(float).mean(axis=0))
+    distances = np.sort(np.linalg.norm(x[:, None] - x, axis=2), axis=1)  # the first is to itself
+    detector = BiasDetector("knn", n_neighbors=k, contamination=0.1).fit(rows, Y, TABLE)
+    assert_allclose(detector.score_samples(rows), -distances[:, k], rtol=1e-5)
+    assert_allclose(detector.offset_, np.quantile(-distances[:, k], 0.1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_neighbours_among_very_few_rows(n):
+    rows = np.array([[0.0, 1.0], [1.0, 0.0], [3.0, 3.0]])[:n]
+    detector = BiasDetector("knn", contamination=0.0).fit(rows)  # k is cut to the n - 1 others
+    x = unit(rows, rows.mean(axis=0))
+    assert_allclose(
+        detector.score_samples(rows), -np.linalg.norm(x[:, None] - x, axis=2).max(axis=1)
+    )
+    assert_array_equal(detector.predict(rows), np.ones(n))
+
+
 def test_a_learned_score_is_linear_in_its_three_columns():
     detector = BiasDetector().fit(X, Y, TABLE)
     scores = detector.estimator_._raw_scores(DATA.data)

@@ -11,6 +11,7 @@ from scipy.stats import hmean
 from sklearn import clone
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import LocalOutlierFactor
@@ -23,7 +24,7 @@ from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, _gate_fit
 from sklearn_claster._bias_detector import METHODS
 from sklearn_claster._gate_fitting import N_CLASS_FOLDS, Judged
 from sklearn_claster._gating import gated_scores, look, soft_log_proba
-from sklearn_claster.baselines import ESZSL
+from sklearn_claster.baselines import DAP, ESZSL, IAP
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.metrics import gzsl_report
 from sklearn_claster.model_selection import ZeroShotKFold, gzsl_scorer
@@ -395,6 +396,30 @@ def test_four_classes_are_enough(make):
     assert zsl.bias_detector_.method_ == "learned"
 
 
+def alike_after_a_split(y, labels):
+    """Binary codes of which all classes that one of the gate's folds trains on share one."""
+    train, _ = next(ZeroShotKFold(N_CLASS_FOLDS, seen_fraction=0.2, random_state=0).split(y, y))
+    return ClassEmbeddings(labels, [[1.0, float(label in y[train])] for label in labels])
+
+
+@pytest.mark.parametrize("host", [ESZSL(), DAP(), IAP(), claster()], ids=lambda h: type(h).__name__)
+@pytest.mark.parametrize("detector", ["stacking", BiasDetector(), BiasDetector("knn")], ids=repr)
+@pytest.mark.filterwarnings("ignore:Only . of the . seen classes", "ignore:Some candidate classes")
+def test_a_fold_whose_classes_share_a_vector_is_left_out(host, detector):
+    few = np.isin(Y, DATA.seen_classes[:4])
+    labels = [*DATA.seen_classes[:4], *DATA.unseen_classes]
+    table = alike_after_a_split(Y[few], labels)
+    zsl = clone(host).set_params(space="gzsl", bias_detector=detector)
+    zsl.fit(X[few], Y[few], table)
+    folds = _gate_fitting.hold_out_classes(
+        zsl, X[few], np.unique(Y[few], return_inverse=True)[1], zsl._seen_table(), np.float32
+    )
+    assert len(folds) == N_CLASS_FOLDS - 1
+    assert 0.0 <= zsl._gate.level <= 1.0 and np.isfinite(zsl._gate.harmonic_mean)
+    alone = BiasDetector("knn", estimator=clone(host)).fit(X[few], Y[few], table)
+    assert np.isfinite(alone.offset_)
+
+
 # errors
 
 
@@ -405,6 +430,11 @@ def test_four_classes_are_enough(make):
         ({"bias_detector": BiasDetector}, "expected None, 'stacking', or an instance"),
         ({"bias_detector": LogisticRegression()}, "expected None, 'stacking', or an instance"),
         ({"bias_detector": LocalOutlierFactor()}, "LocalOutlierFactor needs novelty=True"),
+        ({"bias_detector": FrozenEstimator(OneClassSVM())}, "cannot be fitted, and a gate fits"),
+        (
+            {"bias_detector": make_pipeline(StandardScaler(), FrozenEstimator(OneClassSVM()))},
+            "cannot be fitted, and a gate fits",
+        ),
         ({"gate": "both"}, "gate='both' is not a valid choice; expected one of 'hard', 'soft'"),
         ({"bias_detector": BiasDetector("odin")}, "method='odin' is not a valid choice"),
         ({"bias_detector": BiasDetector(contamination=2.0)}, "contamination=2.0 is out of range"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import log_expit
 from sklearn.linear_model import LogisticRegression
 
-from .._class_embeddings import preview
+from .._class_embeddings import IndistinctClasses, preview
 from .._parameters import check_number
 from .._preprocessing import row_mean
 from ._centred import CentredClassifier, Rows
@@ -61,7 +61,7 @@ class _AttributeClassifier(CentredClassifier):
         present = self._binary(embeddings)  # (S, M)
         self.attribute_prior_ = present.mean(axis=0)
         if not self._differs().any():
-            raise ValueError(
+            raise IndistinctClasses(
                 "No attribute in class_embeddings differs between the seen classes once "
                 f"threshold={self.threshold!r} has made them binary. Choose another threshold, "
                 "for example 'mean'."
