@@ -3,7 +3,7 @@
 Formulas only, from the sizes of a problem; nothing here looks at the code of the package. A stage's
 floor in seconds is its operations over the machine's rate of matrix products, plus its traffic
 over the rate of copying, plus its optimiser steps at the rate of a fused Adam step over as many
-parameters in one piece (see `rates.py`).
+parameters in one piece, between the products of a training step (see `rates.py`).
 
 A product (a, b) x (b, c) takes 2 a b c operations, a symmetric or triangular one half of that.
 """

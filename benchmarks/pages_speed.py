@@ -24,7 +24,7 @@ TITLES = {
 STAGE = [
     ("stage", "label"), ("GFLOP", "gflop"), ("GB moved", "moved_gb"),
     ("GB by Adam", "optimiser_gb"), ("floor, s", "floor"), ("measured, s", "seconds"),
-    ("measured / floor", "ratio"),
+    ("measured / floor", "ratio"), ("with Adam's rate on its own", "ratio_alone"),
 ]  # fmt: skip
 COLUMNS = {
     "rates": [("rate", "label"), ("", "rate"), ("unit", "unit")],

@@ -116,7 +116,7 @@ def watched_fits(setup, sizes, dtype=torch.float32, **parameters):
 
 def fit_against_floor(setup, study="fit", **parameters):
     """One row a stage of `fit`, what is left, and the whole."""
-    measured, floors = {}, {}
+    measured, floors, with_adam_alone = {}, {}, {}
     for sizes, stages, whole, rates in watched_fits(setup, setup.sizes(study), **parameters):
         work = fit_work(sizes)
         seconds = {name: stages.get(name, np.nan) for name in work}
@@ -126,14 +126,15 @@ def fit_against_floor(setup, study="fit", **parameters):
             measured.setdefault(name, []).append(taken)
             if name in work:
                 floors.setdefault(name, []).append(work[name].seconds(rates))
+                with_adam_alone.setdefault(name, []).append(work[name].seconds(rates.alone))
     return [
         {"label": name, "seconds": taken, "setting": setting(sizes)}
-        | of_work(work.get(name), taken, floors.get(name))
+        | of_work(work.get(name), taken, floors.get(name), with_adam_alone.get(name))
         for name, taken in measured.items()
     ]
 
 
-def of_work(work, taken, floor):
+def of_work(work, taken, floor, with_adam_alone):
     """The floor's figures, where there is one."""
     if work is None:
         return {}
@@ -141,6 +142,7 @@ def of_work(work, taken, floor):
         "gflop": (work.flop + work.flop64) / 1e9, "moved_gb": work.moved / 1e9,
         "optimiser_gb": work.optimiser_bytes / 1e9, "floor": floor,
         "ratio": [a / b for a, b in zip(taken, floor, strict=True)],
+        "ratio_alone": [a / b for a, b in zip(taken, with_adam_alone, strict=True)],
     }  # fmt: skip
 
 

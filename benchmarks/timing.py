@@ -32,11 +32,15 @@ class Timer:
         result = function(*args)
         return self.now() - start, result
 
-    def typical(self, function, least=3):
-        """The median of a few calls and for a while, after one that warms up."""
+    def typical(self, function, least=3, between=lambda: None):
+        """The median of a few calls and for a while, after one that warms up.
+
+        `between` is called before each, and does not count.
+        """
         function()
         times, start = [], perf_counter()
         while len(times) < least or perf_counter() - start < self.budget:
+            between()
             times.append(self.seconds(function))
         return sorted(times)[len(times) // 2]
 

@@ -81,14 +81,27 @@ def test_the_least_of_the_input_space(bench):
 
 def test_seconds_are_operations_and_bytes_over_rates(bench):
     floor, rates = bench("floor"), bench("rates")
-    slow = rates.Rates({"a": 5.0, "b": 10.0}, flop64=2.0, copy=4.0, steps={3: 7.0})
+    products, steps, steps_alone = {"a": 5.0, "b": 10.0}, {3: 7.0}, {3: 14.0}
+    slow = rates.Rates(products, 2.0, 4.0, steps, steps_alone)
     work = floor.Work(20.0, 6.0, 8.0, {3: 2}) + floor.Work(steps={3: 1})
     assert work.optimiser_bytes == 28 * 3 * 3
     assert work.seconds(slow) == 20 / 10 + 6 / 2 + 8 / 4 + 28 * 9 / 7
+    assert work.seconds(slow.alone) == 20 / 10 + 6 / 2 + 8 / 4 + 28 * 9 / 14
     assert slow.mean(slow) == slow
-    assert (
-        rates.Rates({"a": 1.0}, 1.0, 1.0, {}).mean(rates.Rates({"a": 3.0}, 3.0, 3.0, {})).copy == 2
-    )
+    one, three = (rates.Rates({"a": x}, x, x, {5: x}, {5: 2 * x}) for x in (1.0, 3.0))
+    assert one.mean(three) == rates.Rates({"a": 2.0}, 2.0, 2.0, {5: 2.0}, {5: 4.0})
+
+
+def test_between_is_called_before_each_call_and_does_not_count(bench):
+    calls = []
+    timer = bench("timing").Timer(budget=0.0)
+
+    def between():
+        calls.append("-")
+        time.sleep(0.01)
+
+    taken = timer.typical(lambda: calls.append("step"), 3, between)
+    assert calls == ["step"] + 3 * ["-", "step"] and taken < 0.01
 
 
 def test_steps_are_those_of_the_estimator(bench, problem):
