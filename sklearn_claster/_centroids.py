@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ._equations import pairwise_distances, reinforce_update, reward, selection_scale
@@ -50,6 +52,19 @@ def check_given_centroids(parameters: Any, n_features: int) -> None:
 def is_refined(centroids: Any) -> bool:
     """Whether rewards move the centroids."""
     return isinstance(centroids, str) and centroids == "reinforce"
+
+
+def warn_of_empty_clusters(centroids: Any, counts: list[list[int]]) -> None:
+    """Warn if a cluster holds no sample, from the counts (K,) after every epoch."""
+    now = counts[-1]
+    if now and min(now) == 0:
+        moved_away = is_refined(centroids) and min(counts[0])
+        warnings.warn(
+            f"{now.count(0)} of {len(now)} clusters hold no training sample. Lower "
+            f"{'n_clusters or alpha' if moved_away else 'n_clusters'}.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
 
 
 def kmeans_centroids(points: Tensor, n_clusters: int, seed: int) -> Tensor:

@@ -344,6 +344,8 @@ def _as_labels(labels: ArrayLike) -> NDArray[Any]:
     if not isinstance(labels, np.ndarray):  # NumPy would turn [1, "a"] into two strings
         labels = list(labels)  # type: ignore[arg-type]
         _check_label_types([label for label in labels if isinstance(label, (str, bytes, Number))])
+    elif labels.dtype.kind == "T":
+        labels = as_host_array(labels)
     names = np.array(labels)
     if names.ndim == 2 and names.shape[1] == 1:
         names = names[:, 0]

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseZeroShotClassifier
@@ -23,8 +22,9 @@ from ._centroids import (
     SELECTION_PROBABILITIES,
     check_given_centroids,
     is_given,
-    is_refined,
+    warn_of_empty_clusters,
 )
+from ._gate_fitting import description_of
 from ._inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, TestRule
 from ._learning import History, Plan, best_epoch, learn, print_epoch, search_epochs
 from ._model import ClasterModel, Scorer
@@ -319,6 +319,15 @@ default="combined"
         return self._model.device
 
     @with_callbacks
+    def _fit(self, X: ArrayLike, y: ArrayLike, class_embeddings: Any) -> None:
+        super()._fit(X, y, class_embeddings)
+
+    def _fit_gate(self, X: Any, codes: NDArray[np.intp], hold_out: Any = None) -> None:
+        hooks = self.__dict__.pop("_hooks", None)
+        super()._fit_gate(X, codes, hold_out)
+        if hooks is not None:  # the fit of these experts ends here
+            hooks.end(lambda: dict(vars(self)))
+
     def _fit_seen(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
         with autocast(resolve_device(self.device)), for_training():
             self._learn(X, y, embeddings)
@@ -326,7 +335,8 @@ default="combined"
     def _learn(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
         processes = current.get()
         seed = processes.agree(draw_seed(self.random_state))
-        processes.check_same(self._what_is_learnt(), y, embeddings)
+        table = self.class_embeddings_
+        processes.check_same(self._what_is_learnt(), self.classes_[y], table.labels, table.vectors)
         check_given_centroids(self, X.shape[1])
         plan = Plan.of(self, len(X))
         validation = None
@@ -343,13 +353,14 @@ default="combined"
         if validation is not None:
             history["validation_accuracy"] = validation
         self.__dict__.update(self._fitted_attributes(model, history))
-        hooks.end(lambda: dict(vars(self)))
-        self._warn_of_empty_clusters()
+        warn_of_empty_clusters(self.centroids, history["cluster_counts"])
+        self._hooks = hooks
 
     def _what_is_learnt(self) -> dict[str, Any]:
         """The parameters that processes which share a fit have to agree on."""
-        own = {"bias_detector", "device", "random_state", "verbose"}
-        return {k: v for k, v in self.get_params(deep=False).items() if k not in own}
+        own = {"device", "random_state", "verbose"}
+        shared = {k: v for k, v in self.get_params(deep=False).items() if k not in own}
+        return shared | {"bias_detector": description_of(self.bias_detector)}
 
     def _fitted_attributes(self, model: ClasterModel, history: History) -> dict[str, Any]:
         """What the learnt model adds to what `fit` has set before."""
@@ -391,18 +402,6 @@ default="combined"
     def _report(self, history: History, held_out_accuracy: float | None = None) -> None:
         if self.verbose and current.get().rank == 0:
             print_epoch(history, held_out_accuracy)
-
-    def _warn_of_empty_clusters(self) -> None:
-        counts = self.history_["cluster_counts"][-1]
-        if counts and min(counts) == 0:
-            moved_away = is_refined(self.centroids) and min(self.history_["cluster_counts"][0])
-            knobs = "n_clusters or alpha" if moved_away else "n_clusters"
-            warnings.warn(
-                f"{counts.count(0)} of {len(counts)} clusters hold no training sample. Lower "
-                f"{knobs}.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
 
     def _check_parameters(self) -> None:
         check_number(self, "n_clusters", Integral, 1)

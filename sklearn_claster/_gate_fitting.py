@@ -22,6 +22,7 @@ from ._class_embeddings import ClassEmbeddings, IndistinctClasses
 from ._detection import Evidence, OutlierRule, Rule, Stacking
 from ._gating import Gate, look
 from ._preprocessing import row_mean
+from ._processes import current
 from ._torch_utils import draw_seed
 from .model_selection import ZeroShotKFold
 
@@ -36,17 +37,19 @@ LEVELS = np.linspace(0.0, 1.0, 201)  # of the seen scores, among which the best 
 def rule_maker(detector: Any, has_unseen: bool, random_state: Any = None) -> Callable[[], Rule]:
     """What makes a fresh rule from the parameter `bias_detector`.
 
-    Detectors without a seed of their own take it from `random_state`, unless that is None too.
+    Detectors without a seed of their own take it from `random_state`, and processes that share a
+    fit take the same.
     """
     if isinstance(detector, str):
         return Stacking
     if hasattr(detector, "_make_rule"):
         return lambda: detector._make_rule(has_unseen)
     seeds = {
-        name: None if random_state is None else draw_seed(random_state)
+        name: draw_seed(random_state)
         for name, value in detector.get_params().items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     }
+    seeds = current.get().agree(seeds)
     return lambda: OutlierRule(clone(detector).set_params(**seeds))
 
 

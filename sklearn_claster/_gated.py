@@ -156,6 +156,7 @@ class GatedMixin:
         """The experts alone: a copy that shares everything learnt."""
         experts = copy.copy(self)
         experts.bias_detector = None
+        experts.__dict__.pop("_callback_fit_ctx", None)  # scikit-learn's, of a fit that goes on
         experts._forget_gate()
         return experts
 

@@ -202,7 +202,9 @@ def search_epochs(
 
     y_kept = np.searchsorted(kept, y[inside])
     plan = Plan.of(parameters, len(y_kept))
-    learn(parameters, rows_where(X, inside), y_kept, embeddings[kept], seed, plan, validate)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "n_clusters=")  # more than these rows: all may do
+        learn(parameters, rows_where(X, inside), y_kept, embeddings[kept], seed, plan, validate)
     return accuracies
 
 

@@ -12,6 +12,7 @@ from sklearn.utils import gen_batches
 READ_WHOLE_BYTES = 256 * 2**20
 _ROWS_AT_ONCE = 4096
 _WIDEST_GAP = 256  # rows between two wanted ones that are read along with them
+_LONGEST_READ = 8192  # rows
 
 
 class ArrayOnDisk:
@@ -42,10 +43,11 @@ class ArrayOnDisk:
         positions = self.positions[rows]
         if not len(positions):
             return np.empty((0, self.shape[1]), dtype=self.dtype)
-        gaps = np.flatnonzero(np.diff(positions) > _WIDEST_GAP) + 1
+        is_cut = np.diff(positions) > _WIDEST_GAP
+        is_cut |= np.diff(positions // _LONGEST_READ) > 0
         parts = [
             np.asarray(self.array[int(run[0]) : int(run[-1]) + 1])[run - run[0]]
-            for run in np.split(positions, gaps)
+            for run in np.split(positions, np.flatnonzero(is_cut) + 1)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -54,12 +56,22 @@ def on_disk(X: Any) -> Any:
     """`X` as an `ArrayOnDisk` if it is an array on disk that is too large to be read whole.
 
     Smaller arrays on disk come back in memory, all else comes back as it is.
+
+    Raises
+    ------
+    TypeError
+        If a large one holds text or objects, which would have to be converted as a whole.
     """
     if not _is_on_disk(X):
         return X
     rows = ArrayOnDisk(X)
     if rows.shape[0] * rows.shape[1] * rows.dtype.itemsize <= READ_WHOLE_BYTES:
         return rows[:]
+    if rows.dtype.kind in "OSTUV":
+        raise TypeError(
+            f"X is an array on disk of type {rows.dtype}; expected numbers, for example float32. "
+            "Write it anew with that type."
+        )
     return rows
 
 

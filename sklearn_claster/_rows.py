@@ -18,8 +18,9 @@ from ._on_disk import ArrayOnDisk
 from ._torch_utils import batch_sizes, seeded_generator, shuffled_batches
 
 _BLOCK = 8192  # rows that a function is applied to at once
-_READ_AT_ONCE = 64  # neighbouring rows on disk that stay together in a shuffle
+_READ_AT_ONCE = 64  # neighbouring rows on disk that stay together in a shuffle, at most
 _WINDOW_BYTES = 64 * 2**20  # of rows that are shuffled together
+_RUNS_A_WINDOW = 256  # at least: of as many places of the file, so of many classes
 
 # From values (b, p) and their positions (b,) to new values.
 Function = Callable[[Tensor, Tensor], Tensor]
@@ -99,6 +100,9 @@ class RowsOnDisk:
         self.array = array
         self.to_values = to_values
         self.functions = functions
+        self._row_bytes = array.shape[1] * array.dtype.itemsize
+        most = _WINDOW_BYTES // (_RUNS_A_WINDOW * self._row_bytes)
+        self._run = min(max(1, most), _READ_AT_ONCE)  # rows
 
     def __len__(self) -> int:
         return len(self.array)
@@ -113,7 +117,7 @@ class RowsOnDisk:
         size = next(sizes)
         rows, positions = self.array[:0], torch.arange(0)
         for window in self._windows(order):
-            read = [self.array[start : start + _READ_AT_ONCE] for start in window.tolist()]
+            read = [self.array[start : start + self._run] for start in window.tolist()]
             found = [
                 torch.arange(start, start + len(part))
                 for start, part in zip(window.tolist(), read, strict=True)
@@ -143,10 +147,9 @@ class RowsOnDisk:
 
     def _windows(self, order: torch.Generator) -> tuple[Tensor, ...]:
         """First rows of runs, shuffled, in groups that fill a window."""
-        starts = torch.arange(0, len(self), _READ_AT_ONCE)
+        starts = torch.arange(0, len(self), self._run)
         starts = starts[torch.randperm(len(starts), generator=order)]
-        run_bytes = _READ_AT_ONCE * self.array.shape[1] * self.array.dtype.itemsize
-        return starts.split(max(1, _WINDOW_BYTES // run_bytes))
+        return starts.split(max(1, _WINDOW_BYTES // (self._run * self._row_bytes)))
 
     @torch.no_grad()
     def _values(self, rows: NDArray[np.generic], positions: Tensor) -> tuple[Tensor, Tensor]:

@@ -87,7 +87,7 @@ def as_host_array(X: Any) -> Any:
 
 def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:
     """A float32 tensor on the device that shares no memory with a read-only or foreign array."""
-    return torch.tensor(array, dtype=torch.float32, device=device)
+    return torch.tensor(np.asarray(array, dtype=np.float32), device=device)
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:

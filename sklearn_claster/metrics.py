@@ -13,6 +13,7 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.multiclass import type_of_target
 
 from ._class_embeddings import check_comparable, preview
+from ._torch_utils import as_host_array
 
 __all__ = [
     "ausuc",
@@ -176,8 +177,10 @@ def mean_per_class_accuracy(
     0.375
     """
     y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
+    if sample_weight is not None:
+        sample_weight = column_or_1d(as_host_array(sample_weight))
     check_consistent_length(y_true, y_pred, sample_weight)
-    present = np.unique(y_true if sample_weight is None else y_true[np.asarray(sample_weight) != 0])
+    present = np.unique(y_true if sample_weight is None else y_true[sample_weight != 0])
     averaged = present if labels is None else present[is_among(present, labels, "labels")]
     if not len(averaged):
         raise ValueError(
@@ -314,7 +317,9 @@ def seen_unseen_curve(
     """
     y_true, labels = check_labels(y_true, "y_true"), check_labels(labels, "labels")
     check_comparable(labels, y_true, "labels", "y_true")
-    matrix: NDArray[np.float64] = check_array(scores, dtype=np.float64, input_name="scores")
+    matrix: NDArray[np.float64] = check_array(
+        as_host_array(scores), dtype=np.float64, input_name="scores"
+    )
     check_consistent_length(y_true, matrix)
     if matrix.shape[1] != len(labels) or len(np.unique(labels)) != len(labels):
         raise ValueError(
@@ -405,7 +410,7 @@ def ausuc(
 
 def check_labels(labels: ArrayLike, name: str) -> NDArray[Any]:
     """Class labels as a one-dimensional array of numbers or of strings, not both."""
-    array = column_or_1d(labels)
+    array = column_or_1d(as_host_array(labels))
     if not len(array):
         raise ValueError(f"{name} has to hold at least one class label; it is empty.")
     assert_all_finite(array, input_name=name)

@@ -323,5 +323,5 @@ class ZeroShotShuffleSplit(_ClassSplitter):
     def _held_out(self, n_classes: int, rng: np.random.RandomState) -> list[NDArray[np.intp]]:
         n_unseen = self.test_size
         if n_unseen < 1:
-            n_unseen = math.ceil(n_unseen * n_classes - 0.5)
+            n_unseen = math.ceil(round(n_unseen * n_classes, 9) - 0.5)  # 0.07 * 50 is above 3.5
         return [rng.permutation(n_classes)[:n_unseen] for _ in range(self.n_splits)]

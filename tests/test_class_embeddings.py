@@ -547,3 +547,16 @@ def test_a_dict_that_is_not_as_long_as_X_travels_whole():
     search = GridSearchCV(ESZSL(), {"gamma": [1.0]}, cv=ZeroShotKFold(2), error_score="raise")
     search.fit(CUT_X, CUT_Y, class_embeddings=dict(enumerate(CUT_VECTORS[:-1])))
     assert len(search.best_estimator_.class_embeddings_.labels) == N - 1
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy has it from 2.0 on")
+def test_text_of_variable_width_is_text():
+    labels = np.array(["b", "a", "a longer name"], np.dtypes.StringDType())
+    table = ClassEmbeddings(labels, np.eye(3))
+    assert table.labels.dtype.kind == "U"
+    assert table.labels.tolist() == ["a", "a longer name", "b"]
+    X, y = np.array([[0.0, 1.0], [1.0, 0.0]] * 3), np.tile(labels[:2], 3)
+    zsl = ESZSL(space="gzsl").fit(X, y, (labels, np.eye(3)))
+    assert_array_equal(zsl.classes_, ["a", "b"])
+    folds = list(ZeroShotKFold(3, shuffle=False).split(np.zeros((6, 1)), np.tile(labels, 2)))
+    assert [test.tolist() for _, test in folds] == [[1, 4], [2, 5], [0, 3]]

@@ -1025,6 +1025,22 @@ def test_early_stopping_works_from_four_classes_on(accuracies):
     assert zsl.n_iter_ == 1
 
 
+@pytest.mark.filterwarnings("error:n_clusters=", "ignore:early_stopping found the best")
+@pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
+def test_early_stopping_does_not_warn_of_clusters_that_all_samples_suffice_for():
+    zsl = fitted(early_stopping=True, n_clusters=len(X))
+    assert zsl.n_clusters_ == len(X)
+    with pytest.raises(UserWarning, match="is more than the"):
+        fitted(early_stopping=True, n_clusters=len(X) + 1)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", np.longdouble, np.int32, np.float16])
+def test_given_centroids_may_be_of_any_type_of_number(dtype):
+    given = fitted().cluster_centers_.astype(np.float16)
+    given = given.astype(dtype)
+    assert identical(fitted(centroids=given), fitted(centroids=given.astype(np.float32)))
+
+
 # ------------------------------------------------------------------ scikit-learn's callbacks
 
 
@@ -1158,6 +1174,27 @@ def test_callbacks_do_not_see_the_folds_of_a_gate(callback):
     zsl.fit(X, Y, TABLE)
     assert recorder.events.count("begin fit") == recorder.events.count("setup") == 1
     assert len(recorder.models) == zsl.n_iter_
+
+
+@pytest.mark.parametrize("detector", [None, "stacking", BiasDetector()], ids=str)
+def test_callbacks_get_the_gate_at_the_end_of_fit(callback, detector):
+    recorder = callback()
+    zsl = make(space="gzsl", bias_detector=detector).set_callbacks(recorder).fit(X, Y, TABLE)
+    assert recorder.events[-2:] == ["end fit", "teardown"]
+    assert recorder.last.gate_threshold_ == zsl.gate_threshold_
+    assert np.array_equal(recorder.last.predict(X_UNSEEN), zsl.predict(X_UNSEEN))
+    assert not [name for name in vars(zsl) if "hooks" in name]
+
+
+def test_a_gate_that_fails_is_no_end_of_fit(callback, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("stop")
+
+    monkeypatch.setattr("sklearn_claster._gate_fitting.hold_out_classes", fail)
+    recorder = callback()
+    with pytest.raises(RuntimeError, match="stop"):
+        make(space="gzsl", bias_detector="stacking").set_callbacks(recorder).fit(X, Y, TABLE)
+    assert recorder.events[-2:] == ["end epoch", "teardown"]
 
 
 def test_progress_bar(capfd):

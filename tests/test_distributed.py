@@ -13,6 +13,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import IsolationForest
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster._processes import Processes
@@ -34,6 +35,11 @@ CASES = {
     "early stopping": {"early_stopping": True},
     "no seed": {"random_state": None},
     "gated": {"space": "gzsl", "bias_detector": "stacking"},
+    "no seed for a foreign gate": {
+        "space": "gzsl",
+        "random_state": None,
+        "bias_detector": IsolationForest(n_estimators=5),
+    },
     "tiny batches": {"batch_size": 1, "max_epochs": 2},
 }
 
@@ -58,6 +64,17 @@ def make(case):
 def permuted(table):
     """The same labels with each other's vectors."""
     return ClassEmbeddings(table.labels, table.vectors[::-1])
+
+
+def with_unseen_moved(table, y):
+    """The same vectors of seen classes, other ones of the others."""
+    moved = ~np.isin(table.labels, y)[:, None]
+    return ClassEmbeddings(table.labels, table.vectors + moved)
+
+
+def renamed(table):
+    """The same vectors for other labels in the same order."""
+    return ClassEmbeddings(np.char.add("a", table.labels), table.vectors)
 
 
 def thread_names():
@@ -112,6 +129,8 @@ def work(rank, size, folder):
             "rows": (X[rank::size], y[rank::size], table),
             "features": (X + rank, y, table),
             "table": (X, y, permuted(table) if rank == 0 else table),
+            "unseen vectors": (X, y, with_unseen_moved(table, y) if rank == 0 else table),
+            "labels": (X, np.char.add("a", y), renamed(table)) if rank == 0 else (X, y, table),
         }
         for name, data in changed.items():
             found[name] = refusal(make("default"), *data)
@@ -120,7 +139,12 @@ def work(rank, size, folder):
             found["none to choose"] = make("default").fit(X, y, table).shrinkage_
         centroids = np.zeros((100, 24))  # more than repr shows
         centroids[50, 12] = rank
-        for name, value in {"learning_rate": 1e-3 * (rank + 1), "centroids": centroids}.items():
+        different = {
+            "learning_rate": 1e-3 * (rank + 1),
+            "centroids": centroids,
+            "bias_detector": IsolationForest(n_estimators=rank + 1),
+        }
+        for name, value in different.items():
             found[name] = refusal(make("default").set_params(**{name: value}), X, y, table)
         found["stopped"] = make("default").set_callbacks(Stop(rank)).fit(X, y, table).n_iter_
     first = torch.distributed.new_group([0])
@@ -161,7 +185,7 @@ def test_several_processes_learn_what_one_does(found, case):
     scores = [model.decision_function(X_new) for model in models]
     for other in scores[1:]:
         np.testing.assert_allclose(other, scores[0], rtol=0.0, atol=1e-4)
-    if case == "no seed":
+    if "no seed" in case:
         return
     alone = make(case).fit(X, y, table)
     np.testing.assert_allclose(scores[0], alone.decision_function(X_new), rtol=0.0, atol=1e-3)
@@ -183,9 +207,9 @@ def test_each_process_takes_its_share_of_a_batch():
 
 def test_processes_with_different_data_are_told(found):
     for one in found:
-        for cause in ("rows", "features", "scatter", "table"):
+        for cause in ("rows", "features", "scatter", "table", "unseen vectors", "labels"):
             assert "have different data; expected the same X, y and class table" in one[cause]
-        for name in ("learning_rate", "centroids"):
+        for name in ("learning_rate", "centroids", "bias_detector"):
             assert f"have different parameters: {name}. Give each the same." in one[name]
 
 

@@ -355,3 +355,26 @@ def test_seen_unseen_curve_says_what_is_wrong(arguments, error, match):
     for metric in (seen_unseen_curve, ausuc):
         with pytest.raises(error, match=match):
             metric(*arguments)
+
+
+def test_masked_labels_and_scores_do_not_count_as_values():
+    masked = np.ma.masked_array([0, 0, 1, 9], mask=[0, 0, 0, 1])
+    for wrong in ((masked, [0, 0, 1, 1]), ([0, 0, 1, 1], masked)):
+        with pytest.raises(ValueError, match="got a masked array with 1 masked"):
+            mean_per_class_accuracy(*wrong)
+    scores = np.ma.masked_array(np.eye(2), mask=[[0, 1], [0, 0]])
+    with pytest.raises(ValueError, match="got a masked array with 1 masked"):
+        ausuc([0, 1], scores, [0, 1], [0])
+
+
+def test_weights_may_be_a_column():
+    y, found = [0, 0, 1, 1], [0, 1, 1, 1]
+    weights = [1.0, 3.0, 0.0, 1.0]
+    expected = mean_per_class_accuracy(y, found, sample_weight=weights)
+    assert mean_per_class_accuracy(y, found, sample_weight=np.c_[weights]) == expected == 0.625
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy has it from 2.0 on")
+def test_text_of_variable_width():
+    y = np.array(["a", "a", "bird"], np.dtypes.StringDType())
+    assert mean_per_class_accuracy(y, ["a", "bird", "bird"]) == 0.75

@@ -89,6 +89,7 @@ def test_without_shuffle_folds_are_blocks_of_the_sorted_classes():
         (101, 0.5, 50),  # UCF101
         (16, np.float32(0.5), 8),
         (100, 0.29, 29),  # 0.29 * 100 is a little less than 29
+        (50, 0.07, 3),  # 0.07 * 50 is a little more than 3.5
         (7, 0.4, 3),
         (7, 5, 5),
         (7, np.int64(1), 1),

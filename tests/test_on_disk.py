@@ -158,6 +158,26 @@ def test_a_sample_has_as_many_rows_as_it_may(n_rows):
     assert len(np.unique(sample.numpy(), axis=0)) == len(sample)
 
 
+def test_rows_that_lie_far_apart_are_not_read_as_one_part(monkeypatch):
+    monkeypatch.setattr(_on_disk, "_LONGEST_READ", 50)
+    array = Watched(X)
+    rows = _on_disk.ArrayOnDisk(array, np.arange(3, len(X), 7))
+    np.testing.assert_array_equal(rows[2:], X[3::7][2:])
+    assert array.most <= 50
+
+
+def test_a_detector_reads_the_array_whole():
+    detector = BiasDetector("knn").fit(Watched(X), Y, DATA.class_embeddings)
+    expected = BiasDetector("knn").fit(X, Y, DATA.class_embeddings).decision_function(X_NEW)
+    np.testing.assert_array_equal(detector.decision_function(Watched(X_NEW)), expected)
+
+
+@pytest.mark.parametrize("dtype", ["U20", "S20", object])
+def test_text_on_disk_is_refused(dtype):
+    with pytest.raises(TypeError, match=r"X is an array on disk of type .*; expected numbers"):
+        fitted(Watched(X.astype(dtype)))
+
+
 def test_a_baseline_reads_the_array_whole():
     zsl = ESZSL().fit(Watched(X), Y, DATA.class_embeddings)
     expected = ESZSL().fit(X, Y, DATA.class_embeddings).decision_function(X_NEW)

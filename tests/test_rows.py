@@ -29,6 +29,7 @@ def rows(request, monkeypatch):
     monkeypatch.setattr(_rows, "_BLOCK", 300)
     monkeypatch.setattr(_rows, "_READ_AT_ONCE", 8)
     monkeypatch.setattr(_rows, "_WINDOW_BYTES", 80 * F * 4)
+    monkeypatch.setattr(_rows, "_RUNS_A_WINDOW", 10)
     return request.param()
 
 
@@ -93,15 +94,32 @@ def test_a_sample_is_all_rows_or_random_ones(rows):
 def test_a_window_mixes_rows_from_all_over_the_file(monkeypatch):
     monkeypatch.setattr(_rows, "_READ_AT_ONCE", 8)
     monkeypatch.setattr(_rows, "_WINDOW_BYTES", 400 * F * 4)
+    monkeypatch.setattr(_rows, "_RUNS_A_WINDOW", 50)
     for _, positions in from_disk().batches(50, generator()):
         runs = positions // 8
         assert len(set(runs.tolist())) > 15  # of 50 possible
         assert positions.max() - positions.min() > 500
 
 
+@pytest.mark.parametrize(
+    ("width", "dtype", "run"),
+    [(1024, "f4", 64), (2048, "f4", 32), (2048, "f8", 16), (8192, "f4", 8), (10**6, "f4", 1)],
+)
+def test_a_window_of_wide_rows_holds_as_many_runs(width, dtype, run):
+    """Else a file that is sorted by class would give batches of a few classes."""
+    array = np.broadcast_to(np.zeros((), dtype), (100_000, width))
+    rows = from_disk(array)
+    starts = rows._windows(generator())[0]
+    assert len(starts) == min(256, 2**26 // array[0].nbytes)
+    assert set((starts % run).tolist()) == {0}
+    read = run * len(starts) * array[0].nbytes
+    assert read <= 2**26
+
+
 def test_no_more_than_a_window_and_a_batch_is_read_at_once(monkeypatch):
     monkeypatch.setattr(_rows, "_READ_AT_ONCE", 8)
     monkeypatch.setattr(_rows, "_WINDOW_BYTES", 80 * F * 4)
+    monkeypatch.setattr(_rows, "_RUNS_A_WINDOW", 10)
     n_read = 0
 
     class Counting(ArrayOnDisk):

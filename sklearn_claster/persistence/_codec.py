@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 
 from .. import baselines
@@ -30,6 +31,8 @@ CLASSES: dict[str, type] = {
     **ESTIMATORS,
     **{cls.__name__: cls for cls in (*_PARTS, LogisticRegression)},
 }
+_REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_{method}_request was told
+_METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score")
 _DTYPES = {"bool", *(f"{kind}int{8 * n}" for kind in ("", "u") for n in (1, 2, 4, 8))}
 _DTYPES |= {"float16", "float32", "float64"}
 
@@ -112,7 +115,9 @@ class Encoder:
             if value.feature_names is not None:
                 state["feature_names"] = value.feature_names
         elif CLASSES.get(type(value).__name__) is type(value):
-            name, state = type(value).__name__, value.__getstate__() or {}
+            name, state = type(value).__name__, dict(_state_of(value))
+            if state.pop(_REQUESTS, None) is not None:
+                state[_REQUESTS] = _metadata_requests(value)
         else:
             raise TypeError(_unknown(where, f"{type(value).__module__}.{type(value).__qualname__}"))
         self.objects.append({"class": name, "state": self._items(state, where)})
@@ -187,12 +192,28 @@ class Decoder:
                 made: Any = ClassEmbeddings(**state)
             else:
                 made = object.__new__(CLASSES[name])
+                requests = state.pop(_REQUESTS, {})
                 if hasattr(made, "__setstate__"):
                     made.__setstate__(state)
                 else:
                     vars(made).update(state)
+                with config_context(enable_metadata_routing=True):
+                    for method in [method for method in _METHODS if method in requests]:
+                        getattr(made, f"set_{method}_request")(**requests[method])
             self._made[i] = made
         return self._made[i]
+
+
+def _state_of(value: Any) -> dict[str, Any]:
+    state: dict[str, Any] | None = value.__getstate__()
+    return state or {}
+
+
+def _metadata_requests(estimator: Any) -> dict[str, dict[str, Any]]:
+    """Method -> parameter -> what `set_{method}_request` was told, where it was told anything."""
+    routing = estimator.get_metadata_routing()
+    found = {method: getattr(routing, method).requests for method in _METHODS}
+    return {method: dict(requests) for method, requests in found.items() if requests}
 
 
 def _unknown(where: str, kind: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from .._state import STATE_FORMAT, check_format
-from ._codec import ESTIMATORS, Decoder, Encoder
+from ._codec import ESTIMATORS, Arrays, Decoder, Encoder
 
 PACKAGES = ("sklearn_claster", "scikit-learn", "torch", "numpy", "scipy")
 _WRITER = "sklearn_claster"
@@ -80,10 +82,11 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
         "objects": json.dumps(encoder.objects, allow_nan=False),
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
     }
+    header["sha256"] = _digest(header, encoder.arrays)
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{os.getpid()}.{threading.get_ident()}.part")  # each writes its own
     try:
         part.write_bytes(safetensors.numpy.save(encoder.arrays, metadata=header))
         os.replace(part, path)
@@ -132,6 +135,8 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         raise ValueError(_foreign(path, "a safetensors file of another program"))
     found = header.get("format_version")
     check_format(int(found) if found and found.isdecimal() else found, f"model ({path.name})")
+    if "sha256" in header and header["sha256"] != _digest(header, arrays):
+        raise ValueError(_foreign(path, "a damaged or altered one (its checksum differs)"))
     try:
         model = Decoder(json.loads(header["objects"]), arrays).value(json.loads(header["model"]))
         check_is_fitted(model)
@@ -141,6 +146,15 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(_foreign(path, f"a damaged or altered one ({reason})")) from error
     return model
+
+
+def _digest(header: dict[str, str], arrays: Arrays) -> str:
+    """A checksum of everything that makes the model; it tells accidents, not forgeries."""
+    digest = hashlib.sha256(json.dumps([header.get(k) for k in ("model", "objects")]).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(json.dumps([name, array.dtype.name, array.shape]).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _foreign(path: Path, got: str) -> str:
