@@ -15,7 +15,8 @@ from figures import difference, markdown, mean_and_spread, paired_differences
 TEXT = """\
 # When do centroids and REINFORCE help?
 
-One change at a time around the defaults of `ClasterZSL`, on {cases}, at most {rows_a_class}
+One change at a time around the defaults of `ClasterZSL` (but `whiten=True`: changed training rows
+shall not change how strongly features are whitened), on {cases}, at most {rows_a_class}
 training rows a class, a fifth of each seen class's rows held out. Under every condition the
 variants are compared on the same splits, seeds and training rows: differences of mean per-class
 accuracy in percentage points with 95 % t-intervals over {n_splits} class splits of {n_cases} data

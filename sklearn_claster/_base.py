@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -38,7 +38,8 @@ _ROWS_AT_ONCE = 4096
 
 _OTHER_CLASSES = (
     "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "
-    "set space='gzsl' or 'seen'."
+    "set space='gzsl' or 'seen'. (Training rows, which learning_curve and return_train_score=True "
+    "score too, are always of seen classes.)"
 )
 _NO_TABLE = (
     "Unseen classes need class_embeddings, which fit did not get: pass fit(X, y, "
@@ -239,6 +240,11 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             Accuracy. For the mean over classes use
             ``sklearn_claster.metrics.mean_per_class_accuracy``.
 
+        Raises
+        ------
+        TypeError
+            If `sample_weight` is a class table: pass that as ``unseen_embeddings=``.
+
         Warns
         -----
         UserWarning
@@ -246,6 +252,12 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             scikit-learn's default folds, which hold out samples and not classes, all are. With
             `ZeroShotKFold` they are if `fit` got no table.
         """
+        is_table = isinstance(sample_weight, (ClassEmbeddings, Mapping))
+        if is_table or hasattr(sample_weight, "columns"):
+            raise TypeError(
+                f"sample_weight is a {type(sample_weight).__name__}; expected one weight a sample. "
+                "If it is a class table, name it: score(X, y, unseen_embeddings=table)."
+            )
         labels = self._candidates(unseen_embeddings, quiet=True)[0].labels
         truth: NDArray[Any] = column_or_1d(as_host_array(y))
         check_comparable(truth, labels, "The labels in y", "the model")
@@ -374,7 +386,9 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
                     f"There is no unseen class to predict with space={self.space!r}: every class "
                     "of class_embeddings had samples in fit. Pass unseen_embeddings to predict, "
                     "put the unseen classes into the table given to fit, or set space='seen'. In "
-                    "a cross-validation use cv=ZeroShotKFold(), which holds out whole classes."
+                    "a cross-validation use cv=ZeroShotKFold(), which holds out whole classes, and "
+                    "pass the table as ClassEmbeddings(labels, vectors): what is as long as X, "
+                    "scikit-learn cuts into folds."
                 )
             return self.class_embeddings_.select(self.unseen_classes_)
         table = ClassEmbeddings.from_table(unseen_embeddings, "unseen_embeddings")

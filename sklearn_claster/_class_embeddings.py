@@ -243,7 +243,10 @@ def check_comparable(
     """Refuse to compare strings with numbers, which would never match."""
     kinds = [_holds_strings(labels), _holds_strings(others)]
     if kinds[0] != kinds[1]:
-        words = ["strings" if kind else "numbers" for kind in kinds]
+        words = [
+            "strings" if kind else "numbers" if array.dtype.kind in "biuf" else "no strings"
+            for kind, array in zip(kinds, (labels, others), strict=True)
+        ]
         raise TypeError(
             f"{name} are {words[0]} ({preview(labels, 3)}) but {other_name} is keyed by "
             f"{words[1]} ({preview(others, 3)}). Use the same labels in both. (Some tools of "

@@ -415,6 +415,16 @@ def test_a_forgotten_table_is_warned_of(make):
 
 
 @both
+def test_a_table_in_the_place_of_weights_is_named(make):
+    model = fitted(make)
+    frame = pd.DataFrame(UNSEEN_TABLE.vectors, index=UNSEEN_TABLE.labels)
+    for table in (UNSEEN_TABLE, dict(zip(UNSEEN, UNSEEN_TABLE.vectors, strict=True)), frame):
+        with pytest.raises(TypeError, match=r"score\(X, y, unseen_embeddings=table\)"):
+            model.score(NEW_X, NEW_Y, table)
+    assert model.score(NEW_X, NEW_Y, tuple(np.ones(len(NEW_X)))) == model.score(NEW_X, NEW_Y)
+
+
+@both
 def test_score_compares_no_strings_with_numbers(make):
     for model in (fitted(make, space="seen"), make().fit(X, Y)):
         with pytest.raises(TypeError, match=r"in y are numbers \(0, .* keyed by strings"):

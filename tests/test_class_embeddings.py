@@ -1,4 +1,5 @@
 import copy
+import datetime
 import pickle
 import re
 import sys
@@ -17,6 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_claster import ClassEmbeddings
+from sklearn_claster._class_embeddings import check_comparable
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.model_selection import ZeroShotKFold
 from sklearn_claster.persistence import load_model, save_model
@@ -560,3 +562,9 @@ def test_text_of_variable_width_is_text():
     assert_array_equal(zsl.classes_, ["a", "b"])
     folds = list(ZeroShotKFold(3, shuffle=False).split(np.zeros((6, 1)), np.tile(labels, 2)))
     assert [test.tolist() for _, test in folds] == [[1, 4], [2, 5], [0, 3]]
+
+
+def test_labels_that_are_neither_strings_nor_numbers_are_called_neither():
+    dates = np.array([datetime.date(2020, 1, 1)], dtype=object)
+    with pytest.raises(TypeError, match=r"y are no strings \(datetime.* is keyed by strings"):
+        check_comparable(dates, np.array(["a"]), "y", "the table")
