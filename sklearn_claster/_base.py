@@ -175,7 +175,9 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         Returns
         -------
         ndarray of shape (n_samples, n_candidates)
-            Probabilities; the columns are the labels of `candidates`.
+            Probabilities; the columns are the labels of `candidates`. They are not `classes_`,
+            for which some tools take them (`CalibratedClassifierCV`, say), unless
+            ``space="seen"``.
         """
         table, is_seen = self._candidates(unseen_embeddings)
         blocks = self._raw_blocks(X, table, is_seen)
