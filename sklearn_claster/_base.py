@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from ._class_embeddings import (
     check_comparable,
     check_same_features,
     preview,
+    refuse_table_as_weights,
     warn_of_shared_vectors,
 )
 from ._gated import GatedMixin
@@ -254,12 +255,7 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             scikit-learn's default folds, which hold out samples and not classes, all are. With
             `ZeroShotKFold` they are if `fit` got no table.
         """
-        is_table = isinstance(sample_weight, (ClassEmbeddings, Mapping))
-        if is_table or hasattr(sample_weight, "columns"):
-            raise TypeError(
-                f"sample_weight is a {type(sample_weight).__name__}; expected one weight a sample. "
-                "If it is a class table, name it: score(X, y, unseen_embeddings=table)."
-            )
+        refuse_table_as_weights(sample_weight)
         labels = self._candidates(unseen_embeddings, quiet=True)[0].labels
         truth: NDArray[Any] = column_or_1d(as_host_array(y))
         check_comparable(truth, labels, "The labels in y", "the model")

@@ -273,6 +273,16 @@ def check_same_features(table: ClassEmbeddings, fitted: ClassEmbeddings, name: s
     )
 
 
+def refuse_table_as_weights(sample_weight: Any) -> None:
+    """Raise if a class table was given where the weights of samples belong."""
+    is_table = isinstance(sample_weight, (ClassEmbeddings, Mapping))
+    if is_table or hasattr(sample_weight, "columns"):
+        raise TypeError(
+            f"sample_weight is a {type(sample_weight).__name__}; expected one weight a sample. "
+            "If it is a class table, name it: score(X, y, unseen_embeddings=table)."
+        )
+
+
 def warn_of_shared_vectors(
     table: ClassEmbeddings, seen: NDArray[Any], name: str, stacklevel: int
 ) -> None:
