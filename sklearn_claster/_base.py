@@ -23,6 +23,7 @@ from ._class_embeddings import (
     check_same_features,
     preview,
     refuse_table_as_weights,
+    warn_of_labels_that_cannot_be_named,
     warn_of_shared_vectors,
 )
 from ._gated import GatedMixin
@@ -36,17 +37,6 @@ SPACES = ("zsl", "gzsl", "seen")
 FLOATS = (np.float64, np.float32, np.float16)  # anything else becomes the first
 _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
-
-_OTHER_CLASSES = (
-    "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "
-    "set space='gzsl' or 'seen'. (Training rows, which learning_curve and return_train_score=True "
-    "score too, are always of seen classes.)"
-)
-_NO_TABLE = (
-    "Unseen classes need class_embeddings, which fit did not get: pass fit(X, y, "
-    "class_embeddings=table), to a search as well, or params={'class_embeddings': table} to "
-    "cross_val_score."
-)
 
 
 class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstimator, ABC):
@@ -262,20 +252,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         if sample_weight is not None:  # scikit-learn checks it from 1.8 on
             weight = as_host_array(sample_weight)
             sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
-        known = np.isin(truth, labels)
-        if not known.all():
-            share, wrong = f"Only {np.mean(known):.0%}", "the other samples"
-            if not known.any():
-                share, wrong = "None", "all samples"
-            what, cure = f"a candidate of space={self.space!r}", _OTHER_CLASSES
-            if not self._has_table:
-                what, cure = "a class that fit has seen", _NO_TABLE
-            warnings.warn(
-                f"{share} of the labels in y is {what} ({preview(labels, 3)}); {wrong} "
-                f"count as wrong. {cure}",
-                UserWarning,
-                stacklevel=2,
-            )
+        space = self.space if self._has_table else None
+        warn_of_labels_that_cannot_be_named(truth, labels, space, 3)
         predicted = self.predict(X, unseen_embeddings=unseen_embeddings)
         return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
 

@@ -15,6 +15,17 @@ from sklearn.utils import check_array
 
 from ._torch_utils import as_host_array
 
+_OTHER_CLASSES = (
+    "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "
+    "set space='gzsl' or 'seen'. (Training rows, which learning_curve and return_train_score=True "
+    "score too, are always of seen classes.)"
+)
+_NO_TABLE = (
+    "Unseen classes need class_embeddings, which fit did not get: pass fit(X, y, "
+    "class_embeddings=table), to a search as well, or params={'class_embeddings': table} to "
+    "cross_val_score."
+)
+
 
 class IndistinctClasses(ValueError):
     """Nothing can be learnt from the vectors of the seen classes, because they are all the same."""
@@ -281,6 +292,27 @@ def refuse_table_as_weights(sample_weight: Any) -> None:
             f"sample_weight is a {type(sample_weight).__name__}; expected one weight a sample. "
             "If it is a class table, name it: score(X, y, unseen_embeddings=table)."
         )
+
+
+def warn_of_labels_that_cannot_be_named(
+    y: NDArray[Any], labels: NDArray[Any], space: str | None, stacklevel: int
+) -> None:
+    """Warn if labels of `y` are no candidates; `space` is None where there is no class table."""
+    known = np.isin(y, labels)
+    if known.all():
+        return
+    share, wrong = f"Only {np.mean(known):.0%}", "the other samples"
+    if not known.any():
+        share, wrong = "None", "all samples"
+    what, cure = f"a candidate of space={space!r}", _OTHER_CLASSES
+    if space is None:
+        what, cure = "a class that fit has seen", _NO_TABLE
+    warnings.warn(
+        f"{share} of the labels in y is {what} ({preview(labels, 3)}); {wrong} count as wrong. "
+        f"{cure}",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def warn_of_shared_vectors(
