@@ -37,12 +37,9 @@ class Rates:
             "product of the large square, float64": (self.flop64, "GFLOP/s"),
             "copy": (self.copy, "GB/s"),
             **{
-                f"Adam step, {size:,} parameters, {when}": (rate, "GB/s")
+                f"Adam step, {size:,} parameters, {when}": (steps[size], "GB/s")
                 for size in self.steps
-                for when, rate in {
-                    "in training": self.steps[size],
-                    "on its own": self.steps_alone[size],
-                }.items()
+                for when, steps in (("in training", self.steps), ("on its own", self.steps_alone))
             },
         }
 

@@ -27,7 +27,7 @@ from ._class_embeddings import (
     warn_of_shared_vectors,
 )
 from ._gated import GatedMixin
-from ._on_disk import ArrayOnDisk, on_disk
+from ._on_disk import ArrayOnDisk, on_disk, read_whole
 from ._parameters import check_choice
 from ._state import WholeState
 from ._torch_utils import as_host_array
@@ -276,9 +276,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         return table.labels, table.vectors
 
     def _validate_samples(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
-        X, y = on_disk(as_host_array(X)), as_host_array(y)
-        if isinstance(X, ArrayOnDisk) and not self._reads_in_parts:
-            X = X[:]
+        read = on_disk if self._reads_in_parts else read_whole
+        X, y = read(as_host_array(X)), as_host_array(y)
         if isinstance(X, ArrayOnDisk):
             validate_data(self, X, skip_check_array=True)
             for rows in gen_batches(len(X), _ROWS_AT_ONCE):

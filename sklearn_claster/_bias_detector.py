@@ -23,7 +23,7 @@ from ._base import FLOATS, BaseZeroShotClassifier
 from ._detection import Confidence, Learned, Mahalanobis, Neighbors, Rule
 from ._gate_fitting import can_hold_out, fit_gate
 from ._gating import Gate
-from ._on_disk import ArrayOnDisk, on_disk
+from ._on_disk import read_whole
 from ._parameters import check_choice, check_number
 from ._state import WholeState
 from ._torch_utils import as_host_array
@@ -196,7 +196,7 @@ class BiasDetector(
 
     def _fit(self, X: ArrayLike, y: ArrayLike | None, class_embeddings: Any) -> None:
         self._check_parameters()
-        rows = validate_data(self, _in_memory(X), dtype=FLOATS, ensure_min_samples=2)
+        rows = validate_data(self, read_whole(as_host_array(X)), dtype=FLOATS, ensure_min_samples=2)
         classes, codes, n_classes = None, np.zeros(len(rows), dtype=np.intp), 1
         if y is not None:
             y = column_or_1d(as_host_array(y), warn=True)
@@ -257,7 +257,7 @@ class BiasDetector(
             Positive for seen, negative for unseen.
         """
         check_is_fitted(self)
-        rows = validate_data(self, _in_memory(X), dtype=FLOATS, reset=False)
+        rows = validate_data(self, read_whole(as_host_array(X)), dtype=FLOATS, reset=False)
         scores = is_seen = None
         if self._gate.rule.reads_unseen:
             scores, is_seen = self.estimator_._raw_scores(X), self.estimator_._candidates(None)[1]
@@ -352,9 +352,3 @@ class BiasDetector(
     @property
     def _n_features_out(self) -> int:
         return 1
-
-
-def _in_memory(X: Any) -> Any:
-    """An array of any kind as one that NumPy knows; one on disk is read whole."""
-    X = on_disk(as_host_array(X))
-    return X[:] if isinstance(X, ArrayOnDisk) else X

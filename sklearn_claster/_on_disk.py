@@ -75,6 +75,11 @@ def on_disk(X: Any) -> Any:
     return rows
 
 
+def read_whole(X: Any) -> Any:
+    """`X` in memory if it is an array on disk; all else as it is."""
+    return ArrayOnDisk(X)[:] if _is_on_disk(X) else X
+
+
 def rows_where(X: NDArray[Any] | ArrayOnDisk, mask: NDArray[np.bool_]) -> Any:
     """The rows of a mask; of an array on disk nothing is read yet."""
     if not isinstance(X, ArrayOnDisk):

@@ -197,9 +197,7 @@ class Decoder:
                     made.__setstate__(state)
                 else:
                     vars(made).update(state)
-                with config_context(enable_metadata_routing=True):
-                    for method in [method for method in _METHODS if method in requests]:
-                        getattr(made, f"set_{method}_request")(**requests[method])
+                _set_metadata_requests(made, requests)
             self._made[i] = made
         return self._made[i]
 
@@ -214,6 +212,13 @@ def _metadata_requests(estimator: Any) -> dict[str, dict[str, Any]]:
     routing = estimator.get_metadata_routing()
     found = {method: getattr(routing, method).requests for method in _METHODS}
     return {method: dict(requests) for method, requests in found.items() if requests}
+
+
+def _set_metadata_requests(estimator: Any, requests: dict[str, dict[str, Any]]) -> None:
+    with config_context(enable_metadata_routing=True):
+        for method in _METHODS:
+            if method in requests:
+                getattr(estimator, f"set_{method}_request")(**requests[method])
 
 
 def _unknown(where: str, kind: str) -> str:

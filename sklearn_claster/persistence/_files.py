@@ -153,7 +153,7 @@ def _digest(header: dict[str, str], arrays: Arrays) -> str:
     digest = hashlib.sha256(json.dumps([header.get(k) for k in ("model", "objects")]).encode())
     for name, array in sorted(arrays.items()):
         digest.update(json.dumps([name, array.dtype.name, array.shape]).encode())
-        digest.update(array.tobytes())
+        digest.update(array.data)
     return digest.hexdigest()
 
 
