@@ -29,8 +29,8 @@ from sklearn.neighbors import LocalOutlierFactor
 from threadpoolctl import threadpool_limits
 
 from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, __version__
-from sklearn_claster._gate_fitting import Judged, hold_out_classes
-from sklearn_claster._gating import look
+from sklearn_claster._gate.fitting import Judged, hold_out_classes
+from sklearn_claster._gate.gate import look
 from sklearn_claster.metrics import ausuc, gzsl_report
 
 THRESHOLDS = 501  # quantiles of the test scores that hindsight tries

@@ -19,7 +19,8 @@ import torch
 from memory import peak_bytes
 from rows import ROOT, command, versions
 
-from sklearn_claster import ClasterZSL, _on_disk
+from sklearn_claster import ClasterZSL
+from sklearn_claster._data import on_disk as on_disk_module
 
 PARAMETERS = {"hidden_layer_sizes": (64,), "max_epochs": 1, "device": "cpu", "random_state": 0}
 N_CLASSES, N_UNSEEN, N_VECTOR = 50, 10, 64
@@ -149,7 +150,7 @@ def main():
     results = args.output or ROOT / "benchmarks" / "results"
     pages = args.output or ROOT / "docs" / "results"
     how = f"{args.threads} threads; " + ", ".join(f"{k} {v}" for k, v in versions().items())
-    how += f"; files above {_on_disk.READ_WHOLE_BYTES / 2**20:.0f} MiB are read in parts"
+    how += f"; files above {on_disk_module.READ_WHOLE_BYTES / 2**20:.0f} MiB are read in parts"
     sizes = []
     for n_rows in args.rows:
         with (

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.metrics.cluster import contingency_matrix
 
 from sklearn_claster import BiasDetector
-from sklearn_claster._responses import candidate_scores, cluster_labels
+from sklearn_claster._utils.responses import candidate_scores, cluster_labels
 from sklearn_claster.metrics import (
     ausuc,
     class_purity,

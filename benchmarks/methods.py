@@ -11,8 +11,8 @@ import torch
 from sklearn.model_selection import ParameterGrid
 
 from sklearn_claster import ClasterZSL, baselines
-from sklearn_claster._equations import claster_representation
-from sklearn_claster._input_space import InputSpace
+from sklearn_claster._core.equations import claster_representation
+from sklearn_claster._core.input_space import InputSpace
 
 BUDGET = 9
 CLASTER = "ClasterZSL"

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 from timing import Timer
 
-WHERE = "sklearn_claster._learning"
-CENTROIDS = "sklearn_claster._centroids"
+WHERE = "sklearn_claster._core.learning"
+CENTROIDS = "sklearn_claster._core.centroids"
 NAMES = {
     "input space": ["InputSpace.fit"],
     "a'": ["class_means", "fit_projector"],

@@ -2,8 +2,7 @@
 
 from ._bias_detector import BiasDetector
 from ._class_embeddings import ClassEmbeddings
-from ._claster import ClasterZSL
-from ._paper import PAPER_PARAMETERS
+from ._claster import PAPER_PARAMETERS, ClasterZSL
 
 __version__ = "0.1.0"
 

@@ -26,11 +26,11 @@ from ._class_embeddings import (
     warn_of_labels_that_cannot_be_named,
     warn_of_shared_vectors,
 )
-from ._gated import GatedMixin
-from ._on_disk import ArrayOnDisk, on_disk, read_whole
-from ._parameters import check_choice
-from ._state import WholeState
-from ._torch_utils import as_host_array
+from ._data.on_disk import ArrayOnDisk, on_disk, read_whole
+from ._gate.gated import GatedMixin
+from ._utils.parameters import check_choice
+from ._utils.state import WholeState
+from ._utils.torch import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
 

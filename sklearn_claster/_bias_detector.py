@@ -20,13 +20,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import FLOATS, BaseZeroShotClassifier
-from ._detection import Confidence, Learned, Mahalanobis, Neighbors, Rule
-from ._gate_fitting import can_hold_out, fit_gate
-from ._gating import Gate
-from ._on_disk import read_whole
-from ._parameters import check_choice, check_number
-from ._state import WholeState
-from ._torch_utils import as_host_array
+from ._data.on_disk import read_whole
+from ._gate.fitting import can_hold_out, fit_gate
+from ._gate.gate import Gate
+from ._gate.rules import Confidence, Learned, Mahalanobis, Neighbors, Rule
+from ._utils.parameters import check_choice, check_number
+from ._utils.state import WholeState
+from ._utils.torch import as_host_array
 from .baselines import ESZSL
 
 METHODS: dict[str, Callable[[Any], Rule]] = {

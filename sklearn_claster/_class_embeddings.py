@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.utils import check_array
 
-from ._torch_utils import as_host_array
+from ._utils.torch import as_host_array
 
 _OTHER_CLASSES = (
     "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import distributed
 
-from ._processes import Processes, current
+from ._utils.processes import Processes, current
 
 if distributed.is_available():
     # DistributedDataParallel imports it, and its functions keep the group that there is then as a

@@ -13,7 +13,7 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.multiclass import type_of_target
 
 from ._class_embeddings import check_comparable, preview
-from ._torch_utils import as_host_array
+from ._utils.torch import as_host_array
 
 __all__ = [
     "ausuc",

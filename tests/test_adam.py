@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sklearn_claster._adam import descend, make_adam
-from sklearn_claster._training import _descend_squares
+from sklearn_claster._core.adam import descend, make_adam
+from sklearn_claster._core.training import _descend_squares
 
 
 def networks(device):

@@ -40,8 +40,8 @@ def small(**parameters):
 
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch):
-    monkeypatch.setattr("sklearn_claster._learning.PROJECTOR_STEPS", 40)
-    monkeypatch.setattr("sklearn_claster._learning.ESTIMATOR_EPOCHS", 3)
+    monkeypatch.setattr("sklearn_claster._core.learning.PROJECTOR_STEPS", 40)
+    monkeypatch.setattr("sklearn_claster._core.learning.ESTIMATOR_EPOCHS", 3)
 
 
 both = pytest.mark.parametrize("make", [small, ESZSL], ids=["ClasterZSL", "ESZSL"])
@@ -1065,7 +1065,7 @@ def no_training(monkeypatch):
     for name in ("learn", "search_epochs"):
         monkeypatch.setattr(claster, name, fail)
     for name in ("fit_projector", "fit_estimator", "train_classifier", "make_aggregation"):
-        monkeypatch.setattr(f"sklearn_claster._learning.{name}", fail)
+        monkeypatch.setattr(f"sklearn_claster._core.learning.{name}", fail)
     monkeypatch.setattr(ESZSL, "_fit_seen", fail)
 
 

@@ -11,10 +11,10 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from test_baselines import make_data, normalised
 
-from sklearn_claster._adam import make_adam
-from sklearn_claster._networks import MLP
-from sklearn_claster._torch_utils import seeded_generator
-from sklearn_claster._training import fit_class_means
+from sklearn_claster._core.adam import make_adam
+from sklearn_claster._core.networks import MLP
+from sklearn_claster._core.training import fit_class_means
+from sklearn_claster._utils.torch import seeded_generator
 from sklearn_claster.baselines import DEM, FCLSWGAN
 from sklearn_claster.baselines._adversarial import (
     critic_loss,

@@ -14,7 +14,7 @@ import pytest
 from scipy.io import savemat
 
 from sklearn_claster import ClasterZSL, baselines
-from sklearn_claster._input_space import InputSpace
+from sklearn_claster._core.input_space import InputSpace
 from sklearn_claster.datasets import load_truze_split, make_zero_shot_classification
 from sklearn_claster.metrics import mean_per_class_accuracy
 

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_claster import BiasDetector, ClassEmbeddings
 from sklearn_claster._bias_detector import METHODS
-from sklearn_claster._detection import N_BANK_ROWS
+from sklearn_claster._gate.rules import N_BANK_ROWS
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 

@@ -15,22 +15,16 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils import check_random_state
 
-from sklearn_claster import (
-    PAPER_PARAMETERS,
-    BiasDetector,
-    ClassEmbeddings,
-    ClasterZSL,
-    _adam,
-    _claster,
-    _learning,
-    _model,
-)
-from sklearn_claster._centroids import Reinforcement, random_centroids, step_size
-from sklearn_claster._inference import TEST_RULES
-from sklearn_claster._learning import Plan, hidden_widths
-from sklearn_claster._networks import MLP, CentroidSum, NetVLAD, ShortcutMLP
-from sklearn_claster._rows import RowsInMemory
-from sklearn_claster._training import _between_neighbors
+from sklearn_claster import PAPER_PARAMETERS, BiasDetector, ClassEmbeddings, ClasterZSL, _claster
+from sklearn_claster._core import adam as adam_module
+from sklearn_claster._core import learning
+from sklearn_claster._core import model as model_module
+from sklearn_claster._core.centroids import Reinforcement, random_centroids, step_size
+from sklearn_claster._core.inference import TEST_RULES
+from sklearn_claster._core.learning import Plan, hidden_widths
+from sklearn_claster._core.networks import MLP, CentroidSum, NetVLAD, ShortcutMLP
+from sklearn_claster._core.training import _between_neighbors
+from sklearn_claster._data.rows import RowsInMemory
 from sklearn_claster.baselines import DEM, ESZSL, FCLSWGAN
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -60,7 +54,7 @@ TABLE = DATA.class_embeddings
 @pytest.fixture(autouse=True)
 def shortened(monkeypatch):
     """Fewer steps for a', which have nothing to do with max_epochs: hundreds of models follow."""
-    monkeypatch.setattr(_learning, "PROJECTOR_STEPS", 50)
+    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
 
 
 def make(**parameters):
@@ -526,7 +520,7 @@ def updates(monkeypatch):
             seen.append(tuple(tensor.numpy().copy() for tensor in batch))
             super().__call__(*batch)
 
-    monkeypatch.setattr(_learning, "Reinforcement", Recorded)
+    monkeypatch.setattr(learning, "Reinforcement", Recorded)
     return seen
 
 
@@ -569,7 +563,7 @@ def test_the_other_networks_have_the_budgets_that_are_documented(monkeypatch, n_
     monkeypatch.undo()
     budgets = []
     for name in ("fit_projector", "fit_estimator"):
-        monkeypatch.setattr(_learning, name, lambda *args: budgets.append(args[5]))
+        monkeypatch.setattr(learning, name, lambda *args: budgets.append(args[5]))
     table = {label: np.random.RandomState(label).normal(size=4) for label in range(n_classes)}
     labels = np.arange(100) % n_classes
     for use_semantics in (True, False):
@@ -909,7 +903,7 @@ def accuracies(monkeypatch):
 
     def pretend(*values):
         found = iter(values)
-        monkeypatch.setattr(_learning, "balanced_accuracy_score", lambda *_: next(found))
+        monkeypatch.setattr(learning, "balanced_accuracy_score", lambda *_: next(found))
 
     return pretend
 
@@ -962,13 +956,13 @@ def test_a_shortened_plan_keeps_both_phases(n_epochs, reinforce_steps):
 
 def test_the_search_trains_on_other_seen_classes_than_it_validates_on(monkeypatch):
     fits = []
-    learn = _learning.learn
+    learn = learning.learn
 
     def recorded(parameters, X, y, embeddings, *rest):
         fits.append((X, y, embeddings))
         return learn(parameters, X, y, embeddings, *rest)
 
-    monkeypatch.setattr(_learning, "learn", recorded)  # as the search knows it
+    monkeypatch.setattr(learning, "learn", recorded)  # as the search knows it
     zsl = fitted(early_stopping=True, max_epochs=8)
     found = zsl.history_["validation_accuracy"]
     assert len(found) == 8
@@ -1190,7 +1184,7 @@ def test_a_gate_that_fails_is_no_end_of_fit(callback, monkeypatch):
     def fail(*args):
         raise RuntimeError("stop")
 
-    monkeypatch.setattr("sklearn_claster._gate_fitting.hold_out_classes", fail)
+    monkeypatch.setattr("sklearn_claster._gate.fitting.hold_out_classes", fail)
     recorder = callback()
     with pytest.raises(RuntimeError, match="stop"):
         make(space="gzsl", bias_detector="stacking").set_callbacks(recorder).fit(X, Y, TABLE)
@@ -1309,13 +1303,13 @@ def test_the_paper_parameters_plan_its_steps_and_fit():
 @pytest.mark.parametrize("centroids", ["gradient", "netvlad"])
 def test_no_penalty_shrinks_learnt_centroids(centroids, monkeypatch):
     groups = []
-    adam = _adam.FusedAdam
+    adam = adam_module.FusedAdam
 
     def recorded(parameters, **options):
         groups.append(parameters)
         return adam(parameters, **options)
 
-    monkeypatch.setattr(_adam, "FusedAdam", recorded)
+    monkeypatch.setattr(adam_module, "FusedAdam", recorded)
     zsl = fitted(centroids=centroids, weight_decay=0.25)
     network, clusters = groups[-1]  # of V, the last to be trained
     assert (network["weight_decay"], clusters["weight_decay"]) == (0.25, 0.0)
@@ -1510,9 +1504,9 @@ def test_half_precision_is_refused_where_there_is_none(monkeypatch):
 
 def test_candidates_are_prepared_once_for_all_calls(monkeypatch):
     zsl, calls = fitted(), []
-    real = _model.make_candidates
+    real = model_module.make_candidates
     monkeypatch.setattr(
-        _model, "make_candidates", lambda *args: calls.append(len(args[1])) or real(*args)
+        model_module, "make_candidates", lambda *args: calls.append(len(args[1])) or real(*args)
     )
     rows = X_UNSEEN.astype(np.float32)
     expected = zsl.predict(rows)

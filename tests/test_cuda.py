@@ -8,9 +8,10 @@ import pytest
 import torch
 from test_input_space import misleading
 
-from sklearn_claster import BiasDetector, ClasterZSL, _on_disk
-from sklearn_claster._input_space import InputSpace
-from sklearn_claster._kmeans import kmeans, kmeans_plusplus
+from sklearn_claster import BiasDetector, ClasterZSL
+from sklearn_claster._core.input_space import InputSpace
+from sklearn_claster._core.kmeans import kmeans, kmeans_plusplus
+from sklearn_claster._data import on_disk as on_disk_module
 from sklearn_claster.baselines import DEM, FCLSWGAN
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -180,7 +181,7 @@ def test_precision(problem, precision):
 
 def test_arrays_on_disk(problem, monkeypatch, tmp_path):
     X, y, table, X_new = problem
-    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", 0)
+    monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", 0)
     np.save(tmp_path / "X.npy", X)
     stored = np.load(tmp_path / "X.npy", mmap_mode="r")
     cpu, cuda = (

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
-from sklearn_claster._model import ClasterModel
+from sklearn_claster._core.model import ClasterModel
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.model_selection import ZeroShotKFold, mean_per_class_scorer
 

@@ -16,8 +16,8 @@ import torch
 from sklearn.ensemble import IsolationForest
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
-from sklearn_claster._processes import Processes
-from sklearn_claster._whitening import Scatter
+from sklearn_claster._core.whitening import Scatter
+from sklearn_claster._utils.processes import Processes
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.distributed import data_parallel
 
@@ -121,7 +121,7 @@ def work(rank, size, folder):
         for case in CASES:
             found[case] = pickle.dumps(make(case).fit(*problem(case)[:3]))
         with (  # as if each had rounded in its own way
-            patch("sklearn_claster._input_space.clear_choice", lambda _: min(rank, 1)),
+            patch("sklearn_claster._core.input_space.clear_choice", lambda _: min(rank, 1)),
             patch("sklearn_claster._claster.best_epoch", lambda _: 2 + rank),
         ):
             found["apart"] = pickle.dumps(make("early stopping").fit(X, y, table))

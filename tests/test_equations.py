@@ -7,7 +7,7 @@ import paper_twin
 import pytest
 import torch
 
-from sklearn_claster import _equations as equations
+from sklearn_claster._core import equations as equations
 
 SHAPES = [(1, 1, 1), (1, 1, 5), (1, 4, 1), (7, 1, 3), (9, 2, 4), (12, 3, 1), (20, 6, 7), (5, 17, 2)]
 DTYPES = [torch.float32, torch.float64]

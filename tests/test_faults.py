@@ -29,7 +29,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import LocalOutlierFactor
 
 import sklearn_claster
-from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, _learning, baselines
+from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, baselines
+from sklearn_claster._core import learning
 from sklearn_claster.baselines import DAP, DEM, ESZSL, FCLSWGAN, IAP, SAE, SJE, ConSE
 from sklearn_claster.baselines import PrototypeRegression as Prototypes
 from sklearn_claster.datasets import make_zero_shot_classification
@@ -58,8 +59,8 @@ UNSEEN = TABLE.select(DATA.unseen_classes)
 @pytest.fixture(autouse=True, scope="module")
 def shortened():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_learning, "PROJECTOR_STEPS", 10)
-        patch.setattr(_learning, "ESTIMATOR_EPOCHS", 1)
+        patch.setattr(learning, "PROJECTOR_STEPS", 10)
+        patch.setattr(learning, "ESTIMATOR_EPOCHS", 1)
         yield
 
 

@@ -20,10 +20,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, _gate_fitting, _learning
+from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
 from sklearn_claster._bias_detector import METHODS
-from sklearn_claster._gate_fitting import N_CLASS_FOLDS, Judged
-from sklearn_claster._gating import gated_scores, look, soft_log_proba
+from sklearn_claster._core import learning
+from sklearn_claster._gate import fitting
+from sklearn_claster._gate.fitting import N_CLASS_FOLDS, Judged
+from sklearn_claster._gate.gate import gated_scores, look, soft_log_proba
 from sklearn_claster.baselines import DAP, ESZSL, IAP
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.metrics import gzsl_report
@@ -54,7 +56,7 @@ both_modes = pytest.mark.parametrize("gate", ["hard", "soft"])
 
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch):
-    monkeypatch.setattr(_learning, "PROJECTOR_STEPS", 50)
+    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
 
 
 def eszsl(detector=None, gate="hard", **parameters):
@@ -411,7 +413,7 @@ def test_a_fold_whose_classes_share_a_vector_is_left_out(host, detector):
     table = alike_after_a_split(Y[few], labels)
     zsl = clone(host).set_params(space="gzsl", bias_detector=detector)
     zsl.fit(X[few], Y[few], table)
-    folds = _gate_fitting.hold_out_classes(
+    folds = fitting.hold_out_classes(
         zsl, X[few], np.unique(Y[few], return_inverse=True)[1], zsl._seen_table(), np.float32
     )
     assert len(folds) == N_CLASS_FOLDS - 1
@@ -460,7 +462,7 @@ def test_a_failed_fit_leaves_the_gate_as_it_was(monkeypatch):
     def fail(*args):
         raise RuntimeError("stop")
 
-    monkeypatch.setattr(_gate_fitting, "hold_out_classes", fail)
+    monkeypatch.setattr(fitting, "hold_out_classes", fail)
     with pytest.raises(RuntimeError, match="stop"):
         zsl.fit(X[:-5], Y[:-5], TABLE)
     assert_array_equal(zsl.predict(NEW_X), before)

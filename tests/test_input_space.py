@@ -7,11 +7,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.covariance import ledoit_wolf
 
-from sklearn_claster import _rows
-from sklearn_claster._input_space import InputSpace, class_means
-from sklearn_claster._preprocessing import row_mean, unit_rows
-from sklearn_claster._rows import RowsInMemory
-from sklearn_claster._whitening import (
+from sklearn_claster._core.input_space import InputSpace, class_means
+from sklearn_claster._core.whitening import (
     Scatter,
     clear_choice,
     gram,
@@ -19,6 +16,9 @@ from sklearn_claster._whitening import (
     times_upper_triangle,
     whitening_matrix,
 )
+from sklearn_claster._data import rows as rows_module
+from sklearn_claster._data.rows import RowsInMemory
+from sklearn_claster._data.unit_rows import row_mean, unit_rows
 
 
 def whitening_of(x, y):
@@ -71,7 +71,7 @@ def test_whitening_does_not_see_where_the_classes_are():
 def test_whitening_in_blocks_is_whitening_at_once(monkeypatch):
     x, y = scattered()
     whole = whitening_of(x, y)
-    monkeypatch.setattr(_rows, "_BLOCK", 7)
+    monkeypatch.setattr(rows_module, "_BLOCK", 7)
     assert_allclose(whitening_of(x, y), whole, rtol=1e-10)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from sklearn_claster._kmeans import kmeans, kmeans_plusplus
+from sklearn_claster._core.kmeans import kmeans, kmeans_plusplus
 
 
 def points_of(n=300, p=5, seed=0):

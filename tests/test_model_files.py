@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from test_persistence import DATA, ESTIMATORS, X, Y, fit, fitted, make, same, shortened
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
-from sklearn_claster._model import ClasterModel
+from sklearn_claster._core.model import ClasterModel
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.persistence import _codec, load_model, model_card, save_model
 

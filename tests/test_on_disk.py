@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_claster import BiasDetector, ClasterZSL, _on_disk, _rows
+from sklearn_claster import BiasDetector, ClasterZSL
+from sklearn_claster._data import on_disk as on_disk_module
+from sklearn_claster._data import rows as rows_module
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -22,10 +24,10 @@ Y_NEW = DATA.target[~SEEN]
 
 @pytest.fixture(autouse=True)
 def nothing_is_small(monkeypatch):
-    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", X.nbytes // 2)
-    monkeypatch.setattr(_rows, "_READ_AT_ONCE", 4)
-    monkeypatch.setattr(_rows, "_WINDOW_BYTES", 128 * X.shape[1] * X.itemsize)
-    monkeypatch.setattr(_rows, "_BLOCK", 100)
+    monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", X.nbytes // 2)
+    monkeypatch.setattr(rows_module, "_READ_AT_ONCE", 4)
+    monkeypatch.setattr(rows_module, "_WINDOW_BYTES", 128 * X.shape[1] * X.itemsize)
+    monkeypatch.setattr(rows_module, "_BLOCK", 100)
 
 
 class Watched:
@@ -121,9 +123,9 @@ def test_the_same_seed_gives_the_same_model():
 
 
 def test_no_more_than_a_part_is_read_at_once(monkeypatch):
-    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", 1024)
+    monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", 1024)
     monkeypatch.setattr("sklearn_claster._base._ROWS_AT_ONCE", 100)
-    monkeypatch.setattr("sklearn_claster._preprocessing._ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("sklearn_claster._data.unit_rows._ROWS_AT_ONCE", 100)
     array = Watched(X)
     zsl = fitted(array)
     assert array.most <= 100 < len(X)
@@ -136,32 +138,32 @@ def test_no_more_than_a_part_is_read_at_once(monkeypatch):
 @pytest.mark.filterwarnings("ignore:early_stopping found the best")
 def test_rows_of_classes_that_are_held_out_are_not_read_along(monkeypatch):
     """In a file that is sorted by class they lie between those that are wanted."""
-    monkeypatch.setattr(_on_disk, "_WIDEST_GAP", 8)
+    monkeypatch.setattr(on_disk_module, "_WIDEST_GAP", 8)
     monkeypatch.setattr("sklearn_claster._base._ROWS_AT_ONCE", 100)
-    monkeypatch.setattr("sklearn_claster._preprocessing._ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("sklearn_claster._data.unit_rows._ROWS_AT_ONCE", 100)
     by_class = np.argsort(Y, kind="stable")
     array = Watched(X[by_class])
     make(early_stopping=True).fit(array, Y[by_class], DATA.class_embeddings)
     assert array.most <= 108  # a block, and a gap
 
     wanted = np.r_[0:10, 15:20, 300:310, 320]
-    rows = _on_disk.ArrayOnDisk(array, wanted)
+    rows = on_disk_module.ArrayOnDisk(array, wanted)
     for part in (slice(None), slice(3, 12), slice(14, 18), slice(9, 9), slice(25, 26)):
         np.testing.assert_array_equal(rows[part], array.array[wanted[part]])
 
 
 @pytest.mark.parametrize("n_rows", [1, 130, 599, 600, 700])
 def test_a_sample_has_as_many_rows_as_it_may(n_rows):
-    rows = _rows.RowsOnDisk(_on_disk.ArrayOnDisk(X), torch.from_numpy)
+    rows = rows_module.RowsOnDisk(on_disk_module.ArrayOnDisk(X), torch.from_numpy)
     sample = rows.sample(n_rows * X.shape[1] + 3)
     assert len(sample) == min(n_rows, len(X))
     assert len(np.unique(sample.numpy(), axis=0)) == len(sample)
 
 
 def test_rows_that_lie_far_apart_are_not_read_as_one_part(monkeypatch):
-    monkeypatch.setattr(_on_disk, "_LONGEST_READ", 50)
+    monkeypatch.setattr(on_disk_module, "_LONGEST_READ", 50)
     array = Watched(X)
-    rows = _on_disk.ArrayOnDisk(array, np.arange(3, len(X), 7))
+    rows = on_disk_module.ArrayOnDisk(array, np.arange(3, len(X), 7))
     np.testing.assert_array_equal(rows[2:], X[3::7][2:])
     assert array.most <= 50
 
@@ -212,7 +214,7 @@ def test_other_types_of_numbers_are_converted_part_by_part(dtype):
 
 
 def test_a_small_array_on_disk_is_the_array_in_memory(monkeypatch):
-    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", X.nbytes)
+    monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", X.nbytes)
     np.testing.assert_array_equal(
         fitted(Watched(X)).decision_function(X_NEW), fitted().decision_function(X_NEW)
     )

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 from test_persistence import CENTROIDS, DATA, X, Y, fit, fitted, make, shortened
 
-from sklearn_claster._inference import TEST_RULES
+from sklearn_claster._core.inference import TEST_RULES
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.persistence import to_onnx
 

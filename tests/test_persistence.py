@@ -21,12 +21,13 @@ from sklearn import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
-from sklearn_claster import BiasDetector, ClasterZSL, _learning, baselines
+from sklearn_claster import BiasDetector, ClasterZSL, baselines
 from sklearn_claster._bias_detector import METHODS
-from sklearn_claster._input_space import InputSpace
-from sklearn_claster._model import ClasterModel
-from sklearn_claster._networks import CentroidSum, ClasterNet, NetVLAD
-from sklearn_claster._torch_utils import seeded_generator
+from sklearn_claster._core import learning
+from sklearn_claster._core.input_space import InputSpace
+from sklearn_claster._core.model import ClasterModel
+from sklearn_claster._core.networks import CentroidSum, ClasterNet, NetVLAD
+from sklearn_claster._utils.torch import seeded_generator
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -42,8 +43,8 @@ X, Y = DATA.data[IS_SEEN], DATA.target[IS_SEEN]
 
 @pytest.fixture(autouse=True)
 def shortened(monkeypatch):
-    monkeypatch.setattr(_learning, "PROJECTOR_STEPS", 20)
-    monkeypatch.setattr(_learning, "ESTIMATOR_EPOCHS", 2)
+    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 20)
+    monkeypatch.setattr(learning, "ESTIMATOR_EPOCHS", 2)
 
 
 def make(**parameters):

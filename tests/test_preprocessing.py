@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-import sklearn_claster._preprocessing as preprocessing
-from sklearn_claster._preprocessing import row_mean, unit_rows
+import sklearn_claster._data.unit_rows as preprocessing
+from sklearn_claster._data.unit_rows import row_mean, unit_rows
 
 LARGEST = np.finfo(np.float64).max
 

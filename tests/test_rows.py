@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_claster import _on_disk, _rows
-from sklearn_claster._on_disk import ArrayOnDisk, in_memory, on_disk, rows_where
-from sklearn_claster._rows import RowsInMemory, RowsOnDisk
+from sklearn_claster._data import on_disk as on_disk_module
+from sklearn_claster._data import rows as rows_module
+from sklearn_claster._data.on_disk import ArrayOnDisk, in_memory, on_disk, rows_where
+from sklearn_claster._data.rows import RowsInMemory, RowsOnDisk
 
 N, F = 1000, 3
 X = np.arange(N * F, dtype=np.float32).reshape(N, F)  # a row's first number says which it is
@@ -26,10 +27,10 @@ def from_memory(array=X):
 
 @pytest.fixture(params=[from_memory, from_disk])
 def rows(request, monkeypatch):
-    monkeypatch.setattr(_rows, "_BLOCK", 300)
-    monkeypatch.setattr(_rows, "_READ_AT_ONCE", 8)
-    monkeypatch.setattr(_rows, "_WINDOW_BYTES", 80 * F * 4)
-    monkeypatch.setattr(_rows, "_RUNS_A_WINDOW", 10)
+    monkeypatch.setattr(rows_module, "_BLOCK", 300)
+    monkeypatch.setattr(rows_module, "_READ_AT_ONCE", 8)
+    monkeypatch.setattr(rows_module, "_WINDOW_BYTES", 80 * F * 4)
+    monkeypatch.setattr(rows_module, "_RUNS_A_WINDOW", 10)
     return request.param()
 
 
@@ -92,9 +93,9 @@ def test_a_sample_is_all_rows_or_random_ones(rows):
 
 
 def test_a_window_mixes_rows_from_all_over_the_file(monkeypatch):
-    monkeypatch.setattr(_rows, "_READ_AT_ONCE", 8)
-    monkeypatch.setattr(_rows, "_WINDOW_BYTES", 400 * F * 4)
-    monkeypatch.setattr(_rows, "_RUNS_A_WINDOW", 50)
+    monkeypatch.setattr(rows_module, "_READ_AT_ONCE", 8)
+    monkeypatch.setattr(rows_module, "_WINDOW_BYTES", 400 * F * 4)
+    monkeypatch.setattr(rows_module, "_RUNS_A_WINDOW", 50)
     for _, positions in from_disk().batches(50, generator()):
         runs = positions // 8
         assert len(set(runs.tolist())) > 15  # of 50 possible
@@ -117,9 +118,9 @@ def test_a_window_of_wide_rows_holds_as_many_runs(width, dtype, run):
 
 
 def test_no_more_than_a_window_and_a_batch_is_read_at_once(monkeypatch):
-    monkeypatch.setattr(_rows, "_READ_AT_ONCE", 8)
-    monkeypatch.setattr(_rows, "_WINDOW_BYTES", 80 * F * 4)
-    monkeypatch.setattr(_rows, "_RUNS_A_WINDOW", 10)
+    monkeypatch.setattr(rows_module, "_READ_AT_ONCE", 8)
+    monkeypatch.setattr(rows_module, "_WINDOW_BYTES", 80 * F * 4)
+    monkeypatch.setattr(rows_module, "_RUNS_A_WINDOW", 10)
     n_read = 0
 
     class Counting(ArrayOnDisk):
@@ -163,7 +164,7 @@ def test_large_arrays_on_disk_stay_there_and_small_ones_are_read(kind, memmap, m
     small = on_disk(array)
     assert type(small) is np.ndarray
     np.testing.assert_array_equal(small, X)
-    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", X.nbytes - 1)
+    monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", X.nbytes - 1)
     large = on_disk(array)
     assert isinstance(large, ArrayOnDisk)
     assert large.shape == X.shape
@@ -175,7 +176,7 @@ def test_large_arrays_on_disk_stay_there_and_small_ones_are_read(kind, memmap, m
 
 @pytest.mark.parametrize("other", [X, X.tolist(), "text", None, X[:, 0], torch.ones(3, 2)])
 def test_all_else_comes_back_as_it_is(other, monkeypatch):
-    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", 0)
+    monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", 0)
     assert on_disk(other) is other
 
 
@@ -193,8 +194,8 @@ def test_rows_of_a_mask_are_read_in_parts_too(share):
 
 def test_as_many_rows_of_every_class_as_memory_may_take(monkeypatch):
     y = np.repeat([0, 1, 2], [1, 199, 800])
-    monkeypatch.setattr(_on_disk, "READ_WHOLE_BYTES", 100 * F * 4)
-    monkeypatch.setattr(_on_disk, "_ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", 100 * F * 4)
+    monkeypatch.setattr(on_disk_module, "_ROWS_AT_ONCE", 64)
     rows, codes = in_memory(ArrayOnDisk(X), y)
     assert np.bincount(codes).tolist() == [1, 19, 80]
     np.testing.assert_array_equal(y[(rows[:, 0] / F).astype(int)], codes)

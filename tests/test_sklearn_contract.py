@@ -13,7 +13,8 @@ from sklearn import clone, config_context
 from sklearn.base import is_classifier
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_claster import ClassEmbeddings, ClasterZSL, _learning
+from sklearn_claster import ClassEmbeddings, ClasterZSL
+from sklearn_claster._core import learning
 from sklearn_claster.baselines import ESZSL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +46,7 @@ def test_every_check_of_scikit_learn(estimator, check):
 )
 @pytest.mark.filterwarnings("ignore:.*clusters are used", "ignore:early_stopping is skipped")
 def test_variants_pass_every_check_too(parameters, monkeypatch):
-    monkeypatch.setattr(_learning, "PROJECTOR_STEPS", 50)
+    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
     results = check_estimator(ClasterZSL(**CHEAP, **parameters), on_skip=None)
     skipped = {result["check_name"] for result in results if result["status"] != "passed"}
     assert skipped <= {"check_array_api_input"}  # without SCIPY_ARRAY_API

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score
 from torch.utils.flop_counter import FlopCounterMode
 
 from sklearn_claster import ClasterZSL
-from sklearn_claster._adam import FusedAdam
+from sklearn_claster._core.adam import FusedAdam
 from sklearn_claster.datasets import make_zero_shot_classification
 
 ROOT = Path(__file__).resolve().parents[1]

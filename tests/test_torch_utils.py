@@ -3,7 +3,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from sklearn_claster._torch_utils import (
+from sklearn_claster._utils.torch import (
     as_host_array,
     device_or_fallback,
     resolve_device,

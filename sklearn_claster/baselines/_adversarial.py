@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._adam import descend, make_adam
-from .._networks import MLP
+from .._core.adam import descend, make_adam
+from .._core.networks import MLP
 
 BETAS = (0.5, 0.9)  # of Adam: adversarial losses move, a long memory does not help
 

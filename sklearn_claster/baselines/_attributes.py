@@ -12,8 +12,8 @@ from scipy.special import log_expit
 from sklearn.linear_model import LogisticRegression
 
 from .._class_embeddings import IndistinctClasses, preview
-from .._parameters import check_number
-from .._preprocessing import row_mean
+from .._data.unit_rows import row_mean
+from .._utils.parameters import check_number
 from ._centred import CentredClassifier, Rows
 
 _LEAST = np.finfo(np.float64).tiny  # the least probability that has a logarithm

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._base import BaseZeroShotClassifier
-from .._preprocessing import row_mean, unit_rows
+from .._data.unit_rows import row_mean, unit_rows
 
 Rows = NDArray[np.float64]
 

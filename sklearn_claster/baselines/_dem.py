@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._adam import make_adam
-from .._networks import MLP
-from .._parameters import check_number, check_widths
-from .._torch_utils import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
-from .._training import fit_class_means
+from .._core.adam import make_adam
+from .._core.networks import MLP
+from .._core.training import fit_class_means
+from .._utils.parameters import check_number, check_widths
+from .._utils.torch import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
 from ._centred import CentredClassifier, class_means, directions
 from ._dense import forward, layers_of
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._networks import MLP
-from .._torch_utils import to_numpy
+from .._core.networks import MLP
+from .._utils.torch import to_numpy
 
 Layers = list[NDArray[Any]]
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from .._networks import MLP
-from .._parameters import check_number, check_widths
-from .._torch_utils import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
+from .._core.networks import MLP
+from .._utils.parameters import check_number, check_widths
+from .._utils.torch import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
 from ._adversarial import Adversary
 from ._centred import CentredClassifier, Rows, directions
 from ._dense import forward, layers_of

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from .._parameters import check_number
+from .._utils.parameters import check_number
 from ._centred import CentredClassifier, class_means, directions
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from .._parameters import check_number
+from .._utils.parameters import check_number
 from ._centred import BilinearClassifier, Rows
 
 

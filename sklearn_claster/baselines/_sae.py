@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from .._parameters import check_choice, check_number
+from .._utils.parameters import check_choice, check_number
 from ._centred import CentredClassifier, Rows, class_sums, directions
 
 INFERENCES = ("visual", "semantic")

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.utils import Bunch, check_random_state
 
 from .._class_embeddings import ClassEmbeddings
-from .._parameters import check_value
+from .._utils.parameters import check_value
 
 _N_DIGITS = 10
 _N_CLASSES = _N_DIGITS**2

@@ -12,7 +12,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import Bunch, check_random_state
 
 from .._class_embeddings import ClassEmbeddings
-from .._parameters import check_value
+from .._utils.parameters import check_value
 
 _DESCR = """\
 Synthetic data for zero-shot classification

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_array, check_consistent_length
 
-from .._responses import unwrap
+from .._utils.responses import unwrap
 from ..metrics import check_labels, is_among
 from ._plotting import SEEN_COLOR, UNSEEN_COLOR, one_axes
 

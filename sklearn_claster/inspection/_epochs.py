@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .._responses import unwrap
+from .._utils.responses import unwrap
 from ._plotting import PALETTE, panels
 
 _PANELS = {  # title of the panel: its curves in the history, with their names in the legend

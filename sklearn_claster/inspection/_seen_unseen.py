@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import hmean
 from sklearn.metrics import auc
 
-from .._responses import candidate_scores, unwrap
+from .._utils.responses import candidate_scores, unwrap
 from ..metrics import gzsl_report, seen_unseen_curve
 from ._plotting import PALETTE, one_axes
 

@@ -18,9 +18,9 @@ from .. import baselines
 from .._bias_detector import BiasDetector
 from .._class_embeddings import ClassEmbeddings
 from .._claster import ClasterZSL
-from .._detection import Confidence, Learned, Mahalanobis, Neighbors, Stacking
-from .._gating import Gate
-from .._model import ClasterModel
+from .._core.model import ClasterModel
+from .._gate.gate import Gate
+from .._gate.rules import Confidence, Learned, Mahalanobis, Neighbors, Stacking
 
 ESTIMATORS: dict[str, type] = {
     cls.__name__: cls

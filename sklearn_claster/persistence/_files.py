@@ -12,7 +12,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._state import STATE_FORMAT, check_format
+from .._utils.state import STATE_FORMAT, check_format
 from ._codec import ESTIMATORS, Arrays, Decoder, Encoder
 
 PACKAGES = ("sklearn_claster", "scikit-learn", "torch", "numpy", "scipy")

@@ -1,7 +1,7 @@
 """The scoring core as an ONNX graph: feature rows and class vectors in, scores out.
 
-The graph is written node by node. It follows `_preprocessing`, `_networks`, `_equations` and
-`_inference`, function by function; tests hold it against `decision_function`.
+The graph is written node by node. It follows `unit_rows`, `networks`, `equations` and
+`inference`, function by function; tests hold it against `decision_function`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional as F
 
 from .._claster import ClasterZSL
-from .._equations import _TIE_DEFAULT
-from .._inference import TestRule
-from .._networks import MLP, CentroidSum, ClasterNet, NetVLAD, ShortcutMLP
-from .._torch_utils import to_numpy
+from .._core.equations import _TIE_DEFAULT
+from .._core.inference import ScoringRule
+from .._core.networks import MLP, CentroidSum, ClasterNet, NetVLAD, ShortcutMLP
+from .._utils.torch import to_numpy
 
 _OPSET, _IR_VERSION = 18, 8  # of 2022: old runtimes read them too
 _MOST_BYTES = 2**31 - 2**20  # of one protocol buffer
@@ -79,7 +79,7 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
             f"to_onnx writes scores without a gate; got bias_detector={model.bias_detector!r} with "
             "space='gzsl'. Set bias_detector=None for the raw scores, or space='zsl' or 'seen'."
         )
-    fitted, rule = model._model, TestRule.of(model)
+    fitted, rule = model._model, ScoringRule.of(model)
     g = _Graph(onnx)
     space = model.space if model._has_table else "seen"
     is_seen = "is_seen" if space == "gzsl" else space == "seen"
@@ -154,7 +154,7 @@ class _Graph:
         return self("ReduceSum", rows, self.axes(-1), keepdims=1)
 
     def unit_rows(self, rows: str, mean: NDArray[np.float64]) -> str:
-        """`_preprocessing.unit_rows`, in float64 inside: (n, f) -> (n, f)."""
+        """`unit_rows`, in float64 inside: (n, f) -> (n, f)."""
         one = self.constant(np.float64(1.0))
 
         def positive(values: str) -> str:
@@ -176,7 +176,7 @@ class _Graph:
         return self("Div", rows, self("Max", length, self.single(_TINY)))
 
     def cosines(self, rows: str, others: str) -> str:
-        """`_equations.compatibility`, (n, s), (C, s) -> (n, C)."""
+        """`equations.compatibility`, (n, s), (C, s) -> (n, C)."""
         columns = self("Transpose", self.normalize(others), perm=[1, 0])
         return self("MatMul", self.normalize(rows), columns)
 
@@ -199,7 +199,7 @@ class _Graph:
 
 
 class _Core:
-    """`_networks` and `_inference` in terms of a graph.
+    """`networks` and `inference` in terms of a graph.
 
     Parameters
     ----------
@@ -209,11 +209,11 @@ class _Core:
         The fitted network.
     seen : ndarray of shape (n_classes, n_embedding_features)
         The seen classes' embeddings, unit rows.
-    rule : TestRule
+    rule : ScoringRule
         How to score.
     """
 
-    def __init__(self, g: _Graph, net: ClasterNet, seen: NDArray[np.float32], rule: TestRule):
+    def __init__(self, g: _Graph, net: ClasterNet, seen: NDArray[np.float32], rule: ScoringRule):
         self.g, self.net, self.seen, self.rule = g, net, seen, rule
 
     def scores(self, x: str, embeddings: str, is_seen: str | bool) -> str:
@@ -290,7 +290,7 @@ class _Core:
         return g("Add", points, g("Mul", pull, g.single(aggregation.weight)))
 
     def _distance_weights(self, points: str, centroids: torch.Tensor) -> str:
-        """Eq. 1, `_equations.distance_weights`, (n, p) -> (n, K)."""
+        """Eq. 1, `equations.distance_weights`, (n, p) -> (n, K)."""
         g, one = self.g, self.g.single(1.0)
         differences = g("Sub", g("Unsqueeze", points, g.axes(1)), g.single(centroids[None]))
         squares = g.total(g("Mul", differences, differences))  # (n, K, 1)

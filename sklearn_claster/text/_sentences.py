@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._class_embeddings import ClassEmbeddings
-from .._torch_utils import as_host_array
+from .._utils.torch import as_host_array
 from ._names import as_texts, split_class_name
 
 

@@ -1,4 +1,4 @@
-"""Folds that hold out whole classes, and the scorers of zero-shot learning."""
+"""Folds that hold out whole classes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length, check_random_state
 
-from ._parameters import is_number
-from ._scorers import (
-    ausuc_scorer,
-    class_purity_scorer,
-    cluster_purity_scorer,
-    gzsl_scorer,
-    mean_per_class_scorer,
-)
-from .metrics import check_labels
-
-__all__ = [
-    "ZeroShotKFold",
-    "ZeroShotShuffleSplit",
-    "ausuc_scorer",
-    "class_purity_scorer",
-    "cluster_purity_scorer",
-    "gzsl_scorer",
-    "mean_per_class_scorer",
-]
+from .._utils.parameters import is_number
+from ..metrics import check_labels
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._torch_utils import to_numpy
+from .torch import to_numpy
 
 
 def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:

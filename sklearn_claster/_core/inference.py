@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._equations import compatibility, rectify, semantic_softmax
-from ._networks import ClasterNet
+from .equations import compatibility, rectify, semantic_softmax
+from .networks import ClasterNet
 
 VISUAL_NEEDS_SEMANTICS = (
     "inference='visual' compares points with projected class embeddings, which "
@@ -20,7 +20,7 @@ VISUAL_NEEDS_SEMANTICS = (
 
 
 @dataclass(frozen=True)
-class TestRule:
+class ScoringRule:
     """How candidates are scored: the parameters of an estimator that `fit` does not read."""
 
     inference: str
@@ -30,7 +30,7 @@ class TestRule:
     feature_weight: float
 
     @classmethod
-    def of(cls, parameters: Any) -> TestRule:
+    def of(cls, parameters: Any) -> ScoringRule:
         """The rule that an estimator's parameters name."""
         return cls(*(getattr(parameters, field.name) for field in fields(cls)))
 
@@ -63,17 +63,17 @@ def make_candidates(
     return Candidates(rectify_unseen(vectors, seen), visual, seen)
 
 
-def _compatibility(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+def _compatibility(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) -> Tensor:
     return net.semantic_scores(points, to.semantic)
 
 
-def _visual(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+def _visual(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) -> Tensor:
     if to.visual is None:
         raise ValueError(VISUAL_NEEDS_SEMANTICS)
     return compatibility(net.emphasised(points, rule.feature_weight), to.visual)
 
 
-def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) -> Tensor:
     if to.visual is None:
         return _compatibility(net, points, to, rule)
     w = rule.visual_weight
@@ -81,18 +81,18 @@ def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -
     return (1.0 - w) * semantic + w * visual
 
 
-def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) -> Tensor:
     best = net.semantic_scores(points, to.seen).argmax(dim=1)
     return compatibility(to.seen[best], to.semantic)
 
 
-def _conse(net: ClasterNet, points: Tensor, to: Candidates, rule: TestRule) -> Tensor:
+def _conse(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) -> Tensor:
     z = semantic_softmax(net.semantic_scores(points, to.seen), rule.temperature)
     return compatibility(z @ F.normalize(to.seen, dim=1), to.semantic)
 
 
 # Each maps points (n, p) to cosines (n, C).
-TEST_RULES: dict[str, Callable[[ClasterNet, Tensor, Candidates, TestRule], Tensor]] = {
+TEST_RULES: dict[str, Callable[[ClasterNet, Tensor, Candidates, ScoringRule], Tensor]] = {
     "combined": _combined,
     "compatibility": _compatibility,
     "visual": _visual,

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._on_disk import ArrayOnDisk
-from ._preprocessing import row_mean, unit_rows
-from ._processes import current
-from ._rows import Rows, RowsInMemory, RowsOnDisk
-from ._torch_utils import exact_device, to_numpy
-from ._whitening import (
+from .._data.on_disk import ArrayOnDisk
+from .._data.rows import Rows, RowsInMemory, RowsOnDisk
+from .._data.unit_rows import row_mean, unit_rows
+from .._utils.processes import current
+from .._utils.torch import exact_device, to_numpy
+from .whitening import (
     N_FOLDS,
     WEAKER,
     Scatter,

@@ -15,16 +15,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils import gen_batches
 
-from ._centroids import Reinforcement, is_given, is_refined, make_aggregation
-from ._inference import TestRule
-from ._input_space import InputSpace, class_means
-from ._model import ClasterModel
-from ._networks import CentroidSum, ClasterNet
-from ._on_disk import ArrayOnDisk, rows_where
-from ._preprocessing import row_mean, unit_rows
-from ._processes import current
-from ._torch_utils import resolve_device, seeded_generator, to_numpy, to_tensor
-from ._training import EpochRecord, Optimization, fit_estimator, fit_projector, train_classifier
+from .._data.on_disk import ArrayOnDisk, rows_where
+from .._data.unit_rows import row_mean, unit_rows
+from .._utils.processes import current
+from .._utils.torch import resolve_device, seeded_generator, to_numpy, to_tensor
+from .centroids import Reinforcement, is_given, is_refined, make_aggregation
+from .inference import ScoringRule
+from .input_space import InputSpace, class_means
+from .model import ClasterModel
+from .networks import CentroidSum, ClasterNet
+from .training import EpochRecord, Optimization, fit_estimator, fit_projector, train_classifier
 
 PROJECTOR_STEPS = 300  # at most: ten a class, but at least a hundred
 ESTIMATOR_EPOCHS = 10
@@ -188,7 +188,7 @@ def search_epochs(
     held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
     inside = np.isin(y, kept)
     X_held_out, y_held_out = rows_where(X, ~inside), np.searchsorted(held_out, y[~inside])
-    unseen, rule = np.zeros(n_held_out, dtype=bool), TestRule.of(parameters)
+    unseen, rule = np.zeros(n_held_out, dtype=bool), ScoringRule.of(parameters)
     accuracies: list[float] = []
 
     def validate(model: ClasterModel, history: History) -> bool:

@@ -18,13 +18,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ._class_embeddings import ClassEmbeddings, IndistinctClasses
-from ._detection import Evidence, OutlierRule, Rule, Stacking
-from ._gating import Gate, look
-from ._preprocessing import row_mean
-from ._processes import current
-from ._torch_utils import draw_seed
-from .model_selection import ZeroShotKFold
+from .._class_embeddings import ClassEmbeddings, IndistinctClasses
+from .._data.unit_rows import row_mean
+from .._utils.processes import current
+from .._utils.torch import draw_seed
+from ..model_selection._split import ZeroShotKFold
+from .gate import Gate, look
+from .rules import Evidence, OutlierRule, Rule, Stacking
 
 N_CLASS_FOLDS = 3  # each holds out a third of the seen classes
 SEEN_SHARE = 0.2  # of the rows of the other classes, held out beside them

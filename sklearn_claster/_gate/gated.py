@@ -13,8 +13,10 @@ from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
-from ._detection import OutlierRule, Stacking
-from ._gate_fitting import (
+from .._data.on_disk import in_memory
+from .._data.unit_rows import row_mean
+from .._utils.parameters import check_choice
+from .fitting import (
     MIN_CLASSES,
     can_hold_out,
     check_bias_detector,
@@ -23,10 +25,8 @@ from ._gate_fitting import (
     fit_gate,
     rule_maker,
 )
-from ._gating import MODES, Gate, best_allowed, gated_scores, hard_log_proba, soft_log_proba
-from ._on_disk import in_memory
-from ._parameters import check_choice
-from ._preprocessing import row_mean
+from .gate import MODES, Gate, best_allowed, gated_scores, hard_log_proba, soft_log_proba
+from .rules import OutlierRule, Stacking
 
 
 class GatedMixin:

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._ridge import fit_ridge
-from ._rows import Rows
-from ._torch_utils import seeded_generator, to_numpy
+from .._data.rows import Rows
+from .._utils.torch import seeded_generator, to_numpy
+from .ridge import fit_ridge
 
 LEAST_SHRINKAGE = 0.05  # keeps directions without scatter from being blown up
 WEAKER = (0.9, 1.0)  # shrinkages to compare with that of Ledoit and Wolf; 1: not whitened

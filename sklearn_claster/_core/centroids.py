@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from ._equations import pairwise_distances, reinforce_update, reward, selection_scale
-from ._kmeans import kmeans, kmeans_plusplus
-from ._networks import CentroidSum, NetVLAD, NoClusters
-from ._rows import Rows
-from ._torch_utils import seeded_generator, to_tensor
+from .._data.rows import Rows
+from .._utils.torch import seeded_generator, to_tensor
+from .equations import pairwise_distances, reinforce_update, reward, selection_scale
+from .kmeans import kmeans, kmeans_plusplus
+from .networks import CentroidSum, NetVLAD, NoClusters
 
 CENTROIDS = ("reinforce", "kmeans", "gradient", "netvlad", "random", None)
 # Readings of p_j, which the paper does not define.

@@ -1,7 +1,7 @@
 """The gate between the experts for seen and for unseen classes, and what it decides.
 
 A zero-shot classifier is two experts, one for the seen and one for the unseen candidates. A gate
-scores rows (`_detection`) and compares with a threshold (`_gate_fitting`).
+scores rows (`rules`) and compares with a threshold (`fitting`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 
-from ._detection import Evidence, Rule
-from ._preprocessing import unit_rows
+from .._data.unit_rows import unit_rows
+from .rules import Evidence, Rule
 
 MODES = ("hard", "soft")
 

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._adam import Adam, descend, make_adam
-from ._equations import compatibility, semantic_softmax
-from ._networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
-from ._processes import ALONE, Processes
-from ._ridge import fit_ridge
-from ._rows import Rows
-from ._torch_utils import autocast, to_numpy
+from .._data.rows import Rows
+from .._utils.processes import ALONE, Processes
+from .._utils.torch import autocast, to_numpy
+from .adam import Adam, descend, make_adam
+from .equations import compatibility, semantic_softmax
+from .networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
+from .ridge import fit_ridge
 
 # a' is learnt from one point per class, so it needs a stronger penalty than V does.
 PROJECTOR_WEIGHT_DECAY = 3e-3

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ._inference import TEST_RULES, Candidates, TestRule, make_candidates
-from ._input_space import InputSpace
-from ._networks import CentroidSum, ClasterNet, NetVLAD
-from ._preprocessing import unit_rows
-from ._torch_utils import autocast, device_or_fallback, to_numpy
+from .._data.unit_rows import unit_rows
+from .._utils.torch import autocast, device_or_fallback, to_numpy
+from .inference import TEST_RULES, Candidates, ScoringRule, make_candidates
+from .input_space import InputSpace
+from .networks import CentroidSum, ClasterNet, NetVLAD
 
 
 class ClasterModel:
@@ -81,7 +81,7 @@ class ClasterModel:
         return self.net_in(dtype).points(self._to_inputs[dtype](X))
 
     def scorer(
-        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: TestRule
+        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: ScoringRule
     ) -> Scorer:
         """What scores feature rows for these candidates (C, s), which are prepared once."""
         scorer = self._scorer
@@ -147,7 +147,7 @@ class Scorer:
         Class embeddings of the candidates.
     is_seen : ndarray of shape (n_candidates,)
         Which of them are seen classes.
-    rule : TestRule
+    rule : ScoringRule
         How to score.
     """
 
@@ -156,7 +156,7 @@ class Scorer:
         model: ClasterModel,
         vectors: NDArray[np.float64],
         is_seen: NDArray[np.bool_],
-        rule: TestRule,
+        rule: ScoringRule,
     ) -> None:
         self.model = model
         self.vectors = vectors
@@ -178,7 +178,7 @@ class Scorer:
             return to_numpy(cosines / self.rule.temperature)
 
     def serves(
-        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: TestRule
+        self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: ScoringRule
     ) -> bool:
         """Whether these are its candidates and its rule."""
         return (

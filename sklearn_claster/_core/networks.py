@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._equations import claster_representation, compatibility, pairwise_distances
-from ._torch_utils import autocast
+from .._utils.torch import autocast
+from .equations import claster_representation, compatibility, pairwise_distances
 
 
 class MLP(nn.Module):

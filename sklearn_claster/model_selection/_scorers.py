@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._responses import candidate_scores, cluster_labels
-from .metrics import (
+from .._utils.responses import candidate_scores, cluster_labels
+from ..metrics import (
     ausuc,
     check_labels,
     class_purity,

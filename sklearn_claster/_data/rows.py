@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._on_disk import ArrayOnDisk
-from ._torch_utils import batch_sizes, seeded_generator, shuffled_batches
+from .._utils.torch import batch_sizes, seeded_generator, shuffled_batches
+from .on_disk import ArrayOnDisk
 
 _BLOCK = 8192  # rows that a function is applied to at once
 _READ_AT_ONCE = 64  # neighbouring rows on disk that stay together in a shuffle, at most

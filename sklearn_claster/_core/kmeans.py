@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._equations import pairwise_distances
+from .equations import pairwise_distances
 
 _MOST_ITERATIONS = 300
 _STILL = 1e-6  # of the centroids' size: a smaller movement is none

@@ -1,0 +1,1 @@
+"""The method in torch: equations, networks, and how they are learnt."""

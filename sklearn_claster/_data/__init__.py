@@ -1,0 +1,1 @@
+"""Samples in memory and on disk, and their unit rows."""

@@ -1,0 +1,1 @@
+"""The decision between seen and unseen classes."""

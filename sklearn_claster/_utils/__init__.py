@@ -1,0 +1,1 @@
+"""Between the estimators and torch, scikit-learn and the operating system."""
