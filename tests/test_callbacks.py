@@ -1,0 +1,183 @@
+"""scikit-learn's fit callbacks."""
+
+import re
+
+import numpy as np
+import pytest
+from small_models import DATA, TABLE, X_UNSEEN, Y_UNSEEN, X, Y, fitted, identical, make
+
+from sklearn_claster import BiasDetector
+from sklearn_claster._core import learning
+
+# Tiny data: it happens, and a test of its own asks for it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
+
+
+@pytest.fixture(autouse=True)
+def shortened(monkeypatch):
+    """Fewer steps for a', which have nothing to do with max_epochs: hundreds of models follow."""
+    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+
+
+# ------------------------------------------------------------------ scikit-learn's callbacks
+
+
+@pytest.fixture
+def callback():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
+
+    class Recorder:
+        """Notes what it is told; `answer` decides what the end of an epoch returns."""
+
+        def __init__(self, answer=lambda epoch: None):
+            self.answer = answer
+            self.events = []
+            self.models = []
+
+        def setup(self, estimator, context):
+            self.events.append("setup")
+            self.max_subtasks = context.max_subtasks
+
+        def teardown(self, estimator, context):
+            self.events.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context, *, X, y):
+            self.events.append(f"begin {context.task_name}")
+            self.data = X, y
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            self.events.append(f"end {context.task_name}")
+            if context.task_name == "epoch":
+                self.models.append(fitted_estimator)
+                return self.answer(len(self.models))
+            self.last = fitted_estimator
+
+    return Recorder
+
+
+def test_callbacks_are_told_of_fit_and_of_every_epoch(callback):
+    recorder = callback()
+    zsl = make(max_epochs=3).set_callbacks(recorder).fit(X, Y, TABLE)
+    epoch = ["begin epoch", "end epoch"]
+    assert recorder.events == ["setup", "begin fit", *epoch * 3, "end fit", "teardown"]
+    assert recorder.max_subtasks == 3
+    assert np.array_equal(recorder.data[0], X)
+    assert np.array_equal(recorder.data[1], Y)
+    assert identical(zsl, fitted(max_epochs=3))
+    assert zsl.fit(X, Y, TABLE) is zsl
+    assert len(recorder.events) == 20
+    assert not [name for name in vars(zsl) if "context" in name or "ctx" in name]
+
+
+def test_callbacks_get_a_fitted_estimator_that_stays_as_it_is(callback, stopped):
+    recorder = callback()
+    zsl = make(max_epochs=4, alpha=1.0).set_callbacks(recorder).fit(X, Y, TABLE)
+    for i, model in enumerate(recorder.models):
+        expected = stopped(i + 1, max_epochs=4, alpha=1.0)
+        assert identical(model, expected)
+        assert model.history_ == expected.history_
+        assert model.n_iter_ == i + 1
+        assert model.get_params() == zsl.get_params()
+        assert model.classes_.tolist() == zsl.classes_.tolist()
+        assert set(model.predict(X_UNSEEN)) <= set(DATA.unseen_classes)
+        assert 0 <= model.score(X_UNSEEN, Y_UNSEEN) <= 1
+    assert identical(recorder.last, zsl)
+
+
+def test_an_estimator_in_a_callback_knows_of_no_earlier_fit(callback):
+    recorder = callback()
+    zsl = make().fit(X_UNSEEN, Y_UNSEEN, TABLE)
+    zsl.set_callbacks(recorder).fit(X, Y, TABLE)
+    assert recorder.models[0].unseen_classes_.tolist() == DATA.unseen_classes.tolist()
+    assert recorder.models[0].n_iter_ == 1
+
+
+@pytest.mark.parametrize("answer", [True, np.True_])
+def test_a_callback_can_stop_the_training(callback, stopped, answer):
+    recorder = callback(lambda epoch: answer if epoch == 2 else None)
+    zsl = make(max_epochs=5).set_callbacks(recorder).fit(X, Y, TABLE)
+    assert zsl.n_iter_ == len(zsl.history_["loss"]) == len(recorder.models) == 2
+    assert recorder.events[-2:] == ["end fit", "teardown"]
+    assert identical(zsl, stopped(2, max_epochs=5))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("fitted_before", [True, False])
+def test_an_interruption_tears_down_and_leaves_the_estimator_as_it_was(
+    callback, fitted_before, error
+):
+    def interrupt(epoch):
+        raise error("stop")
+
+    recorder = callback(interrupt)
+    zsl = make(max_epochs=3)
+    if fitted_before:
+        zsl.fit(X, Y, TABLE)
+    zsl.set_callbacks(recorder)
+    before = {**vars(zsl)}
+    with pytest.raises(error, match="stop"):
+        zsl.fit(X_UNSEEN[:, :3], Y_UNSEEN, TABLE)
+    assert recorder.events == ["setup", "begin fit", "begin epoch", "end epoch", "teardown"]
+    assert vars(zsl).keys() == before.keys()
+    assert all(vars(zsl)[name] is before[name] for name in before)
+    if fitted_before:
+        assert identical(zsl, fitted(max_epochs=3))
+    recorder.answer = lambda epoch: None
+    assert identical(zsl.fit(X, Y, TABLE), fitted(max_epochs=3))
+
+
+def test_callbacks_with_early_stopping_see_the_refit_only(callback, accuracies):
+    accuracies(0.1, 0.6, 0.2)
+    recorder = callback()
+    zsl = make(max_epochs=3, early_stopping=True).set_callbacks(recorder).fit(X, Y, TABLE)
+    assert zsl.n_iter_ == len(recorder.models) == 2
+    assert recorder.last.history_["validation_accuracy"] == [0.1, 0.6, 0.2]
+
+
+def test_scoring_monitor():
+    monitors = pytest.importorskip("sklearn.callback", reason="from scikit-learn 1.9 on")
+    monitor = monitors.ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
+    zsl = make(max_epochs=3, space="seen", inference="compatibility")
+    zsl.set_callbacks(monitor).fit(X, Y, TABLE)
+    log = monitor.get_logs().data
+    epochs = [row for row in log if row["task_name"] == "epoch"]
+    assert [row["task_id"] for row in epochs] == [0, 1, 2]
+    assert epochs[-1]["accuracy"] == zsl.score(X, Y)
+    assert epochs[0]["neg_log_loss"] < epochs[-1]["neg_log_loss"] < 0
+
+
+def test_callbacks_do_not_see_the_folds_of_a_gate(callback):
+    recorder = callback()
+    zsl = make(space="gzsl", bias_detector=BiasDetector()).set_callbacks(recorder)
+    zsl.fit(X, Y, TABLE)
+    assert recorder.events.count("begin fit") == recorder.events.count("setup") == 1
+    assert len(recorder.models) == zsl.n_iter_
+
+
+@pytest.mark.parametrize("detector", [None, "stacking", BiasDetector()], ids=str)
+def test_callbacks_get_the_gate_at_the_end_of_fit(callback, detector):
+    recorder = callback()
+    zsl = make(space="gzsl", bias_detector=detector).set_callbacks(recorder).fit(X, Y, TABLE)
+    assert recorder.events[-2:] == ["end fit", "teardown"]
+    assert recorder.last.gate_threshold_ == zsl.gate_threshold_
+    assert np.array_equal(recorder.last.predict(X_UNSEEN), zsl.predict(X_UNSEEN))
+    assert not [name for name in vars(zsl) if "hooks" in name]
+
+
+def test_a_gate_that_fails_is_no_end_of_fit(callback, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("stop")
+
+    monkeypatch.setattr("sklearn_claster._gate.fitting.hold_out_classes", fail)
+    recorder = callback()
+    with pytest.raises(RuntimeError, match="stop"):
+        make(space="gzsl", bias_detector="stacking").set_callbacks(recorder).fit(X, Y, TABLE)
+    assert recorder.events[-2:] == ["end epoch", "teardown"]
+
+
+def test_progress_bar(capfd):
+    callbacks = pytest.importorskip("sklearn.callback", reason="from scikit-learn 1.9 on")
+    pytest.importorskip("rich", reason="ProgressBar needs rich")
+    zsl = make().set_callbacks(callbacks.ProgressBar()).fit(X, Y, TABLE)
+    assert re.search(r"ClasterZSL - fit.*100%", capfd.readouterr().out)
+    assert identical(zsl, fitted())

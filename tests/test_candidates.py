@@ -1,0 +1,316 @@
+"""The candidates of predict: spaces, class tables, names of columns."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import accuracy_score
+from small_problem import (
+    ALL_X,
+    CANDIDATES,
+    CODES,
+    N_SEEN,
+    NAMES,
+    NEW_X,
+    NEW_Y,
+    OLD_AS_NEW,
+    SEEN_TABLE,
+    TABLE,
+    UNSEEN,
+    UNSEEN_TABLE,
+    VECTORS,
+    X,
+    Y,
+    answers,
+    assert_same_answers,
+    both,
+    fit,
+    fitted,
+    small,
+)
+
+from sklearn_claster.baselines import ESZSL
+
+
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch):
+    monkeypatch.setattr("sklearn_claster._core.learning.PROJECTOR_STEPS", 40)
+    monkeypatch.setattr("sklearn_claster._core.learning.ESTIMATOR_EPOCHS", 3)
+
+
+# spaces and candidates
+
+
+@both
+@pytest.mark.parametrize("space", CANDIDATES)
+def test_a_space_decides_the_candidates(make, space):
+    model = fitted(make, space=space)
+    labels, vectors = model.candidates()
+    assert labels.tolist() == CANDIDATES[space]
+    assert_array_equal(vectors, TABLE.select(labels).vectors)
+    assert set(model.predict(ALL_X)) <= set(CANDIDATES[space])
+
+
+@both
+@pytest.mark.parametrize("space", CANDIDATES)
+def test_a_method_is_told_which_candidates_are_seen(make, monkeypatch, space):
+    model = fitted(make, space=space)
+    prepare, told = type(model)._prepare_candidates, []
+
+    def spy(self, vectors, is_seen):
+        told.append((vectors, is_seen))
+        return prepare(self, vectors, is_seen)
+
+    monkeypatch.setattr(type(model), "_prepare_candidates", spy)
+    model.predict(ALL_X)
+    ((vectors, is_seen),) = told  # once per call
+    assert is_seen.tolist() == [name in CANDIDATES["seen"] for name in CANDIDATES[space]]
+    assert_array_equal(vectors, TABLE.select(CANDIDATES[space]).vectors)
+
+
+@both
+def test_what_was_learnt_is_kept_for_every_space(make):
+    model = fit(make)
+    assert model.classes_.tolist() == NAMES[:N_SEEN]
+    assert model.unseen_classes_.tolist() == UNSEEN
+    assert model.class_embeddings_ is TABLE
+
+
+@both
+@pytest.mark.parametrize("space", CANDIDATES)
+def test_the_outputs_agree_with_each_other(make, space):
+    model = fitted(make, space=space)
+    labels, _ = model.candidates()
+    probabilities = model.predict_proba(ALL_X)
+    assert probabilities.shape == (len(ALL_X), len(labels))
+    assert (probabilities >= 0.0).all()
+    assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    assert_array_equal(labels[probabilities.argmax(axis=1)], model.predict(ALL_X))
+    scores = model.decision_function(ALL_X)
+    assert scores.shape == probabilities.shape
+    assert_allclose(probabilities, softmax(scores, axis=1), rtol=1e-5)
+    assert_allclose(model.predict_log_proba(ALL_X), np.log(probabilities), atol=1e-4)
+    assert_allclose(model.predict_log_proba(ALL_X), log_softmax(scores, axis=1), atol=1e-5)
+
+
+def test_log_probabilities_stay_finite_where_probabilities_vanish():
+    model = fitted(small, space="gzsl", temperature=1e-3)
+    assert (model.predict_proba(ALL_X) == 0.0).any()
+    assert np.isfinite(model.predict_log_proba(ALL_X)).all()
+
+
+@both
+def test_the_classes_are_learnt(make):
+    assert fitted(make, space="seen").score(X, Y) > 0.9
+    assert fitted(make, space="zsl").score(NEW_X, NEW_Y) > 0.9
+
+
+@both
+def test_gzsl_scores_are_those_of_seen_and_unseen_side_by_side(make):
+    model = fitted(make, space="gzsl")
+    scores = model.decision_function(ALL_X)
+    labels, _ = model.candidates()
+    for space in ("zsl", "seen"):
+        part = np.isin(labels, CANDIDATES[space])
+        model.set_params(space=space)
+        assert_allclose(model.decision_function(ALL_X), scores[:, part], rtol=1e-5, atol=1e-6)
+
+
+@both
+def test_a_space_set_after_fit_counts(make):
+    model = fitted(make)
+    for space in ("seen", "gzsl", "zsl"):
+        other = fitted(make, space=space)
+        assert_same_answers(answers(model.set_params(space=space)), answers(other))
+
+
+@both
+def test_two_candidates_have_one_score_second_minus_first(make):
+    model = fitted(make)
+    two = UNSEEN_TABLE.select(UNSEEN[:2])
+    margin = model.decision_function(ALL_X, unseen_embeddings=two)
+    assert margin.shape == (len(ALL_X),)
+    probabilities = model.predict_proba(ALL_X, unseen_embeddings=two)
+    assert probabilities.shape == (len(ALL_X), 2)
+    assert_allclose(margin, np.diff(np.log(probabilities), axis=1)[:, 0], atol=1e-4)
+    predicted = model.predict(ALL_X, unseen_embeddings=two)
+    assert_array_equal(predicted, two.labels[(margin > 0).astype(int)])
+    three = model.decision_function(ALL_X)
+    assert_allclose(margin, three[:, 1] - three[:, 0], rtol=1e-4, atol=1e-5)
+
+
+@both
+def test_two_seen_classes_have_one_score_too(make):
+    rows = CODES < 2
+    model = make(space="seen").fit(X[rows], Y[rows], TABLE)
+    margin = model.decision_function(X[rows])
+    assert margin.shape == (rows.sum(),)
+    assert ((margin > 0) == (Y[rows] == NAMES[1])).mean() > 0.9
+
+
+@both
+def test_a_single_candidate_is_always_named(make):
+    model = fitted(make)
+    one = UNSEEN_TABLE.select(UNSEEN[1:2])
+    assert set(model.predict(ALL_X, unseen_embeddings=one)) == {UNSEEN[1]}
+    assert_array_equal(model.predict_proba(ALL_X, unseen_embeddings=one), np.ones((len(ALL_X), 1)))
+    assert model.decision_function(ALL_X, unseen_embeddings=one).shape == (len(ALL_X), 1)
+
+
+@both
+def test_classes_of_the_table_without_samples_are_the_default_candidates(make):
+    whole, parts = fitted(make), make().fit(X, Y, SEEN_TABLE)
+    assert_same_answers(answers(whole), answers(parts, unseen_embeddings=UNSEEN_TABLE))
+    assert len(parts.unseen_classes_) == 0
+
+
+@both
+@pytest.mark.parametrize("space", ["zsl", "gzsl"])
+def test_unseen_embeddings_replace_the_default_candidates(make, space):
+    model = fitted(make, space=space)
+    before = answers(model)
+    rng = np.random.default_rng(5)
+    table = {"new b": rng.normal(size=4), UNSEEN[0]: rng.normal(size=4), "a": rng.normal(size=4)}
+    labels, vectors = model.candidates(unseen_embeddings=table)
+    seen = CANDIDATES["seen"] if space == "gzsl" else []
+    assert labels.tolist() == sorted([*seen, *table])
+    for name, row in table.items():
+        assert_array_equal(vectors[labels == name][0], row)
+    assert model.predict_proba(ALL_X, unseen_embeddings=table).shape[1] == len(labels)
+    assert set(model.predict(NEW_X, unseen_embeddings=table)) <= set(labels)
+    with warnings.catch_warnings():  # no label of NEW_Y need be named
+        warnings.simplefilter("ignore")
+        accuracy = model.score(NEW_X, NEW_Y, unseen_embeddings=table)
+    predicted = model.predict(NEW_X, unseen_embeddings=table)
+    assert accuracy == accuracy_score(NEW_Y, predicted)
+    assert_same_answers(answers(model), before)  # nothing is remembered
+
+
+@both
+@pytest.mark.parametrize("form", ["dict", "frame", "pair"])
+def test_tables_of_every_form_give_the_same_answers(make, form):
+    forms = {
+        "dict": lambda table: dict(zip(table.labels.tolist(), table.vectors, strict=True)),
+        "frame": lambda table: pd.DataFrame(table.vectors, index=table.labels)[::-1],
+        "pair": lambda table: (table.labels[::-1], table.vectors[::-1].tolist()),
+    }
+    model = make().fit(X, Y, forms[form](TABLE))
+    assert_same_answers(answers(model), answers(fitted(make)))
+    other = make().fit(X, Y, forms[form](SEEN_TABLE))
+    assert_same_answers(
+        answers(other, unseen_embeddings=forms[form](UNSEEN_TABLE)), answers(fitted(make))
+    )
+
+
+@both
+@pytest.mark.parametrize("space", CANDIDATES)
+def test_without_a_table_it_is_an_ordinary_classifier_whatever_the_space(make, space):
+    model = make(space=space).fit(X, Y)
+    labels, vectors = model.candidates()
+    assert labels.tolist() == NAMES[:N_SEEN]
+    assert_array_equal(vectors, np.eye(N_SEEN))
+    assert_array_equal(model.class_embeddings_.vectors, np.eye(N_SEEN))
+    assert len(model.unseen_classes_) == 0
+    assert model.predict_proba(X).shape == (len(X), N_SEEN)
+    assert model.score(X, Y) > 0.9
+    one_hot = make(space="seen").fit(X, Y, (NAMES[:N_SEEN], np.eye(N_SEEN)))
+    assert_same_answers(answers(model), answers(one_hot))
+
+
+@both
+def test_classes_without_samples_never_touch_training(make):
+    rng = np.random.default_rng(9)
+    others = dict(zip(SEEN_TABLE.labels.tolist(), SEEN_TABLE.vectors, strict=True))
+    others |= {f"other {i}": 1e6 * rng.normal(size=4) for i in range(20)}
+    one, other = fitted(make, space="seen"), make(space="seen").fit(X, Y, others)
+    assert_same_answers(answers(one), answers(other))
+    one.set_params(space="zsl"), other.set_params(space="zsl")
+    assert_same_answers(answers(one), answers(other, unseen_embeddings=UNSEEN_TABLE))
+
+
+@both
+def test_classes_that_share_a_vector_are_warned_of(make):
+    vectors = VECTORS.copy()
+    vectors[1] = vectors[0]
+    with pytest.warns(UserWarning, match="Only 4 of the 5 seen classes.*cannot be told apart"):
+        make().fit(X, Y, (NAMES, vectors))
+
+
+@both
+def test_unseen_classes_that_share_a_vector_are_warned_of_once_per_call(make):
+    vectors = VECTORS.copy()
+    vectors[7] = vectors[5]
+    with pytest.warns(UserWarning, match="vectors in class_embeddings: 'class 5', 'class 7'.") as w:
+        model = make().fit(X, Y, (NAMES, vectors))
+    assert len(w) == 1
+    assert "class 7" not in model.predict(ALL_X)  # quietly
+    twins = {"ride bike": VECTORS[5], "bike ride": VECTORS[5], "new": VECTORS[6]}
+    calls = {name: (NEW_X,) for name in ("predict", "predict_proba", "decision_function")}
+    calls["score"] = (NEW_X, np.full(len(NEW_X), "new"))
+    for name, arguments in calls.items():
+        with pytest.warns(UserWarning, match="in unseen_embeddings: 'bike ride', 'ride bike'") as w:
+            getattr(model, name)(*arguments, unseen_embeddings=twins)
+        assert len(w) == 1
+    model.candidates(twins)
+
+
+@both
+def test_an_unseen_class_with_a_seen_ones_vector_is_warned_of_in_gzsl_only(make):
+    model = fitted(make)
+    model.predict(NEW_X, unseen_embeddings=OLD_AS_NEW)
+    with pytest.warns(UserWarning, match="in unseen_embeddings: 'class 0', 'new'"):
+        model.set_params(space="gzsl").predict(NEW_X, unseen_embeddings=OLD_AS_NEW)
+    table = dict(zip(NAMES[:N_SEEN], VECTORS, strict=False)) | OLD_AS_NEW
+    make().fit(X, Y, table)
+    make(space="seen").fit(X, Y, table)
+    with pytest.warns(UserWarning, match="in class_embeddings: 'class 0', 'new'"):
+        make(space="gzsl").fit(X, Y, table)
+
+
+def test_the_warning_of_shared_vectors_names_a_few():
+    table = {f"u{i:02}": VECTORS[i % 4] + [0.0, -0.0, 1.0, 1.0] for i in range(10)}
+    expected = "'u00', 'u04', 'u08'; 'u01', 'u05', 'u09'; 'u02', 'u06'; ... (4 groups in all)."
+    with pytest.warns(UserWarning, match=re.escape(expected)):
+        fitted(ESZSL).predict(X, table)
+    zeros = {"minus": [-0.0] * 4, "plus": [0.0] * 4}
+    with pytest.warns(UserWarning, match="'minus', 'plus'"):
+        fitted(ESZSL).predict(X, zeros)
+
+
+# names of columns
+
+FRAME = pd.DataFrame(VECTORS, index=NAMES, columns=["red", "green", "blue", "dark"])
+SEEN_FRAME, UNSEEN_FRAME = FRAME[:N_SEEN], FRAME[N_SEEN:]
+BAD_COLUMNS = {
+    "another order": (UNSEEN_FRAME[UNSEEN_FRAME.columns[::-1]], "another order. Pass table"),
+    "another name": (
+        UNSEEN_FRAME.rename(columns={"red": "grey"}),
+        "other names: missing 'red'; not known 'grey'. Pass table.list.model.class_embeddings_",
+    ),
+    "a name less": (UNSEEN_FRAME[["red", "blue"]], "missing 'dark', 'green'; not known none"),
+    "series": (dict(UNSEEN_FRAME[UNSEEN_FRAME.columns[::-1]].iterrows()), "another order"),
+}
+
+
+@both
+@pytest.mark.parametrize("form", [lambda frame: frame, lambda frame: dict(frame.iterrows())])
+def test_tables_with_the_fitted_columns_are_taken(make, form):
+    model = make().fit(X, Y, form(SEEN_FRAME))
+    assert model.class_embeddings_.feature_names == ("red", "green", "blue", "dark")
+    expected = answers(fitted(make))
+    assert_same_answers(answers(model, unseen_embeddings=form(UNSEEN_FRAME)), expected)
+    assert_same_answers(answers(model, unseen_embeddings=UNSEEN_TABLE), expected)  # no names
+    cured = UNSEEN_FRAME[UNSEEN_FRAME.columns[::-1]][list(model.class_embeddings_.feature_names)]
+    assert_same_answers(answers(model, unseen_embeddings=cured), expected)
+    assert_same_answers(answers(fitted(make), unseen_embeddings=form(UNSEEN_FRAME)), expected)
+
+
+@pytest.mark.parametrize(("table", "message"), BAD_COLUMNS.values(), ids=BAD_COLUMNS)
+def test_tables_with_other_columns_are_refused(table, message):
+    model = ESZSL().fit(X, Y, SEEN_FRAME)
+    with pytest.raises(ValueError, match=f"columns of unseen_embeddings have to be.*{message}"):
+        model.predict(NEW_X, unseen_embeddings=table)
