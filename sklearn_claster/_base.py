@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Self
@@ -31,6 +30,7 @@ from ._gate.gated import GatedMixin
 from ._utils.parameters import check_choice
 from ._utils.state import WholeState
 from ._utils.torch import as_host_array
+from ._utils.warning import warn
 
 SPACES = ("zsl", "gzsl", "seen")
 
@@ -253,7 +253,7 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             weight = as_host_array(sample_weight)
             sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
         space = self.space if self._has_table else None
-        warn_of_labels_that_cannot_be_named(truth, labels, space, 3)
+        warn_of_labels_that_cannot_be_named(truth, labels, space)
         predicted = self.predict(X, unseen_embeddings=unseen_embeddings)
         return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
 
@@ -315,15 +315,13 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         if table.vectors.shape[1] == 1:
             _warn_of_one_feature("class_embeddings")
         if len(distinct) < len(self.classes_):
-            warnings.warn(
+            warn(
                 f"Only {len(distinct)} of the {len(self.classes_)} seen classes' vectors in "
                 "class_embeddings are distinct; classes that share one cannot be told apart.",
-                UserWarning,
-                stacklevel=4,
             )
         if self.space != "seen" and len(self.unseen_classes_):
             named = table if self.space == "gzsl" else table.select(self.unseen_classes_)
-            warn_of_shared_vectors(named, self.classes_, "class_embeddings", 4)
+            warn_of_shared_vectors(named, self.classes_, "class_embeddings")
 
     def _seen_table(self) -> ClassEmbeddings:
         return self.class_embeddings_.select(self.classes_)
@@ -351,7 +349,7 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
                     np.concatenate([seen.vectors, table.vectors]),
                 )
             if unseen_embeddings is not None and not quiet:
-                warn_of_shared_vectors(table, self.classes_, "unseen_embeddings", 3)
+                warn_of_shared_vectors(table, self.classes_, "unseen_embeddings")
         return table, np.isin(table.labels, self.classes_)
 
     def _unseen_table(self, unseen_embeddings: Any) -> ClassEmbeddings:
@@ -425,10 +423,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
 
 
 def _warn_of_one_feature(name: str) -> None:
-    warnings.warn(
+    warn(
         f"{name} has one feature. Rows are centred and brought to unit length, so only the side of "
         "the mean that it lies on counts; two or more features are needed to tell more than two "
         "groups apart.",
-        UserWarning,
-        stacklevel=5,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Number, Real
@@ -14,6 +13,7 @@ from sklearn import config_context
 from sklearn.utils import check_array
 
 from ._utils.torch import as_host_array
+from ._utils.warning import warn
 
 _OTHER_CLASSES = (
     "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "
@@ -295,7 +295,7 @@ def refuse_table_as_weights(sample_weight: Any) -> None:
 
 
 def warn_of_labels_that_cannot_be_named(
-    y: NDArray[Any], labels: NDArray[Any], space: str | None, stacklevel: int
+    y: NDArray[Any], labels: NDArray[Any], space: str | None
 ) -> None:
     """Warn if labels of `y` are no candidates; `space` is None where there is no class table."""
     known = np.isin(y, labels)
@@ -307,17 +307,13 @@ def warn_of_labels_that_cannot_be_named(
     what, cure = f"a candidate of space={space!r}", _OTHER_CLASSES
     if space is None:
         what, cure = "a class that fit has seen", _NO_TABLE
-    warnings.warn(
+    warn(
         f"{share} of the labels in y is {what} ({preview(labels, 3)}); {wrong} count as wrong. "
         f"{cure}",
-        UserWarning,
-        stacklevel=stacklevel,
     )
 
 
-def warn_of_shared_vectors(
-    table: ClassEmbeddings, seen: NDArray[Any], name: str, stacklevel: int
-) -> None:
+def warn_of_shared_vectors(table: ClassEmbeddings, seen: NDArray[Any], name: str) -> None:
     """Warn of candidates with equal vectors, unless all of them are seen classes."""
     groups: dict[bytes, list[int]] = {}
     for i, vector in enumerate(table.vectors + 0.0):  # -0.0 is 0.0
@@ -327,12 +323,10 @@ def warn_of_shared_vectors(
     if shared:
         shown = "; ".join(preview(table.labels[rows]) for rows in shared[:3])
         more = f"; ... ({len(shared)} groups in all)" if len(shared) > 3 else ""
-        warnings.warn(
+        warn(
             f"Some candidate classes have equal vectors in {name}: {shown}{more}. They cannot be "
             "told apart, and as a rule only the first of them is ever predicted. Give them "
             "distinct vectors, or leave all but one out.",
-            UserWarning,
-            stacklevel=stacklevel + 1,
         )
 
 

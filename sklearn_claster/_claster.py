@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from types import MappingProxyType
@@ -32,6 +31,7 @@ from ._utils.callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
 from ._utils.parameters import check_choice, check_number, check_widths
 from ._utils.processes import current
 from ._utils.torch import autocast, draw_seed, for_training, resolve_device
+from ._utils.warning import warn
 
 
 class ClasterZSL(
@@ -391,11 +391,9 @@ default="combined"
             if self._has_table
             else "without class_embeddings there are no unseen classes to validate on"
         )
-        warnings.warn(
+        warn(
             f"early_stopping is skipped: {reason}. All max_epochs={self.max_epochs} epochs are "
             "trained.",
-            UserWarning,
-            stacklevel=2,
         )
         return False
 

@@ -185,6 +185,10 @@ def test_optimisers_only_in_one_place(module):
     assert module == "_core.adam" or not mentions(SOURCES[module], "torch.optim")
 
 
+def test_warnings_go_one_way(module):
+    assert module == "_utils.warning" or not mentions(SOURCES[module], "warnings.warn")
+
+
 def test_no_global_torch_state(module):
     assert not {name for name in GLOBAL_STATE if mentions(SOURCES[module], name)}
 

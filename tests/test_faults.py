@@ -1,6 +1,6 @@
 """Faults: whatever comes in and whenever it stops, a clear error or a right answer.
 
-What `fit` and `predict` refuse of data, tables and single parameters is in test_base.py; files
+What `fit` and `predict` refuse of data, tables and single parameters is in test_bad_input.py; files
 that are wrong are in test_model_files.py.
 """
 

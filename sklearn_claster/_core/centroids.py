@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from .._data.rows import Rows
 from .._utils.torch import seeded_generator, to_tensor
+from .._utils.warning import warn
 from .equations import pairwise_distances, reinforce_update, reward, selection_scale
 from .kmeans import kmeans, kmeans_plusplus
 from .networks import CentroidSum, NetVLAD, NoClusters
@@ -59,11 +59,10 @@ def warn_of_empty_clusters(centroids: Any, counts: list[list[int]]) -> None:
     now = counts[-1]
     if now and min(now) == 0:
         moved_away = is_refined(centroids) and min(counts[0])
-        warnings.warn(
+        warn(
             f"{now.count(0)} of {len(now)} clusters hold no training sample. Lower "
             f"{'n_clusters or alpha' if moved_away else 'n_clusters'}.",
             ConvergenceWarning,
-            stacklevel=2,
         )
 
 

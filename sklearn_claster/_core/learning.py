@@ -19,6 +19,7 @@ from .._data.on_disk import ArrayOnDisk, rows_where
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.processes import current
 from .._utils.torch import resolve_device, seeded_generator, to_numpy, to_tensor
+from .._utils.warning import warn
 from .centroids import Reinforcement, is_given, is_refined, make_aggregation
 from .inference import ScoringRule
 from .input_space import InputSpace, class_means
@@ -212,11 +213,10 @@ def best_epoch(accuracies: list[float]) -> int:
     """The epoch with the highest accuracy, the last of equals; warns if it is the last of all."""
     n_epochs = len(accuracies) - int(np.argmax(accuracies[::-1]))
     if 1 < n_epochs == len(accuracies) and max(accuracies[:-1]) < accuracies[-1]:
-        warnings.warn(
+        warn(
             f"early_stopping found the best zero-shot accuracy in the last of {n_epochs} epochs; "
             "more might be better: increase max_epochs.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     return n_epochs
 
@@ -248,11 +248,9 @@ def _usable_clusters(parameters: Any, n_samples: int) -> int:
     if is_given(parameters.centroids):
         return len(parameters.centroids)
     if parameters.centroids is not None and parameters.n_clusters > n_samples:
-        warnings.warn(
+        warn(
             f"n_clusters={parameters.n_clusters} is more than the {n_samples} training samples; "
             f"{n_samples} clusters are used.",
-            UserWarning,
-            stacklevel=2,
         )
     return min(parameters.n_clusters, n_samples)
 

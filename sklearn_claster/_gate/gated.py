@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from sklearn.utils import Bunch
 from .._data.on_disk import in_memory
 from .._data.unit_rows import row_mean
 from .._utils.parameters import check_choice
+from .._utils.warning import warn
 from .fitting import (
     MIN_CLASSES,
     can_hold_out,
@@ -209,10 +209,8 @@ class GatedMixin:
             if isinstance(self.bias_detector, str)
             else "the threshold is a quantile of the seen scores (`contamination`, by default 0.05)"
         )
-        warnings.warn(
+        warn(
             f"The gate's threshold cannot be chosen on held-out classes, which takes {MIN_CLASSES} "
             f"seen classes, most of them with two samples; got {codes.max() + 1} classes and "
             f"{len(codes)} samples. Instead {instead}.",
-            UserWarning,
-            stacklevel=5,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -12,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
+
+from .warning import warn
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -46,11 +47,9 @@ def device_or_fallback(device: str | torch.device) -> torch.device:
         return resolve_device(device)
     except ValueError:
         fallback = resolve_device("auto")
-        warnings.warn(
+        warn(
             f"This model was made with device={device!r}, which is not available here; it runs on "
             f"{fallback}.",
-            UserWarning,
-            stacklevel=2,
         )
         return fallback
 

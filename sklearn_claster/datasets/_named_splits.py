@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.resources import files
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from .._class_embeddings import preview
+from .._utils.warning import warn
 from ._matlab import read_mat
 
 # What a source writes, by its key, and what the data set calls it.
@@ -253,10 +253,9 @@ def load_xu_splits(
     repeats = {i: earlier for i, earlier in enumerate(order) if earlier != i}
     if repeats:
         pairs = ", ".join(f"{i} repeats {earlier}" for i, earlier in repeats.items())
-        warnings.warn(
+        warn(
             f"Of the {len(order)} splits of {dataset} only {len(first)} are distinct (rows from "
             f"0): {pairs}. Use the rows in `distinct`, or means count some splits twice.",
-            stacklevel=2,
         )
     return Bunch(
         seen_classes=names[seen - 1],

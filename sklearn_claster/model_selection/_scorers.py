@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._utils.responses import candidate_scores, cluster_labels
+from .._utils.warning import warn
 from ..metrics import (
     ausuc,
     check_labels,
@@ -122,11 +122,9 @@ def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
         if math.isnan(report[side]):
             raise ValueError(_missing_side("gzsl_scorer", side))
     if not np.isin(y_pred, estimator.classes_).any():
-        warnings.warn(
+        warn(
             'No prediction is a seen class. If the estimator has a parameter "space", set '
             'space="gzsl" to have it choose among seen and unseen classes.',
-            UserWarning,
-            stacklevel=2,
         )
     return report
 

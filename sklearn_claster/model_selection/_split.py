@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from numbers import Integral, Real
@@ -15,6 +14,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length, check_random_state
 
 from .._utils.parameters import is_number
+from .._utils.warning import warn
 from ..metrics import check_labels
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -81,7 +81,7 @@ class _ClassSplitter(BaseCrossValidator):
                 "split(X, y)."
             )
         if groups is not None:
-            warnings.warn(f"The groups parameter is ignored by {name}", UserWarning, stacklevel=2)
+            warn(f"The groups parameter is ignored by {name}")
         labels = check_labels(y, "y")
         check_consistent_length(X, labels)
         classes, codes = np.unique(labels, return_inverse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._class_embeddings import ClassEmbeddings
+from .._utils.warning import warn
 from ._names import as_texts, split_class_name
 from ._word_files import read_word_vectors
 
@@ -130,8 +130,7 @@ def _report_unknown(words: dict[Any, list[str]], found: dict[Any, list[Any]]) ->
         )
     some = "; ".join(f"{', '.join(rows)} of {label!r}" for label, rows in unknown.items() if rows)
     if some:
-        warnings.warn(
+        warn(
             f"Some words have no vector and were left out: {some}. Pass a mapping from label to "
             "other words to say it differently.",
-            stacklevel=3,
         )
