@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -29,8 +29,6 @@ numpy_files = pytest.importorskip("safetensors.numpy")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
 __all__ = ["shortened"]  # a fixture, used by name
-
-FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @pytest.fixture
@@ -178,39 +176,6 @@ def test_a_file_from_a_gpu_is_read_where_there_is_none(path, monkeypatch):
         loaded = load_model(path)
     if loaded.device_.type == "cpu":
         assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
-
-
-# ------------------------------------------------------------------ files of this version, forever
-
-
-@pytest.fixture(scope="module")
-def expected():
-    with np.load(FIXTURES / "model-1-expected.npz") as file:
-        return dict(file)
-
-
-def load_fixture(kind):
-    if kind == "pickle":
-        return pickle.loads((FIXTURES / "model-1.pickle").read_bytes())
-    return load_model(FIXTURES / "model-1.safetensors")
-
-
-@pytest.mark.parametrize("kind", ["safetensors", "pickle"])
-def test_files_of_format_1_are_read(kind, expected):
-    model = load_fixture(kind)
-    # what was added since then does nothing
-    assert (model.feature_weight, model.linear_shortcut) == (1.0, False)
-    assert_array_equal(model.candidates()[0], expected["labels"])
-    # other processors round otherwise
-    assert_allclose(model.decision_function(expected["X"]), expected["scores"], atol=1e-4)
-    assert np.mean(model.predict(expected["X"]) == expected["predicted"]) > 0.95
-    assert_allclose(model.transform(expected["X"]), expected["representation"], atol=1e-4)
-    raw = model.set_params(bias_detector=None).decision_function(expected["X"])
-    assert_allclose(raw, expected["raw_scores"], atol=1e-4)
-
-
-def test_the_fixtures_stay_small():
-    assert sum(file.stat().st_size for file in FIXTURES.iterdir() if file.is_file()) < 100_000
 
 
 # ------------------------------------------------------------------ files that are wrong
