@@ -113,8 +113,6 @@ default="combined"
     hidden_layer_sizes : sequence of int or "auto", default="auto"
         Widths of the hidden layers of V, phi and a'; () makes linear maps. "auto" is (512, 512), or
         (256, 256) for fewer than 1,000 samples with at most 32 features and embedding features.
-    dropout : float, default=0.0
-        Share of hidden units of V and phi that are left out in a training step.
     learning_rate : float, default=1e-3
         Step size of Adam.
     weight_decay : float, default=5e-4
@@ -245,7 +243,6 @@ default="combined"
         linear_shortcut: bool = True,
         mixup: bool = True,
         hidden_layer_sizes: Sequence[int] | str = "auto",
-        dropout: float = 0.0,
         learning_rate: float = 1e-3,
         weight_decay: float = 5e-4,
         batch_size: int | str = "auto",
@@ -276,7 +273,6 @@ default="combined"
         self.linear_shortcut = linear_shortcut
         self.mixup = mixup
         self.hidden_layer_sizes = hidden_layer_sizes
-        self.dropout = dropout
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -413,7 +409,6 @@ default="combined"
         check_choice(self, "whiten", ("auto", True, False))
         check_choice(self, "linear_shortcut", (True, False))
         check_choice(self, "mixup", (True, False))
-        check_number(self, "dropout", Real, 0, 0.99)
         check_number(self, "learning_rate", Real, 0, low_allowed=False)
         check_number(self, "weight_decay", Real, 0)
         check_number(self, "batch_size", Integral, 1, also=("auto",))

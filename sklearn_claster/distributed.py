@@ -28,8 +28,8 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     takes its share of every batch, gradients are averaged by
     `torch.nn.parallel.DistributedDataParallel`, and rewards move the same centroids
     everywhere: the fitted models are equal, and up to rounding the model that one process
-    would have learnt (with `dropout` up to the noise). It pays where the arithmetic of a
-    batch is large: wide layers, large batches. A callback that stops one process stops all.
+    would have learnt. It pays where the arithmetic of a batch is large: wide layers, large
+    batches. A callback that stops one process stops all.
 
     Parameters
     ----------

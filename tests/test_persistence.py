@@ -65,7 +65,7 @@ ESTIMATORS = {
     **{f"centroids={kind}": make(centroids=kind) for kind in CENTROIDS},
     "centroids given": make(centroids=np.eye(3, 10)),
     "deep": make(use_semantics=False, centroid_weight=0.3, hidden_layer_sizes=(4, 3)),
-    "linear": make(dropout=0.2, hidden_layer_sizes=(), centroids="gradient", use_semantics=False),
+    "linear": make(hidden_layer_sizes=(), centroids="gradient", use_semantics=False),
     "summed": make(fusion="sum", whiten=False, centroid_weight=np.float32(0.5)),
     "no shortcut": make(linear_shortcut=False, feature_weight=0.5),
     "a device": make(device=torch.device("cpu")),

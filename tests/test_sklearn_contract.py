@@ -38,7 +38,7 @@ def test_every_check_of_scikit_learn(estimator, check):
         {"centroids": "netvlad", "centroid_weight": 1.0},
         {"centroids": "random", "inference": "seen_class"},
         {"centroids": None, "inference": "conse"},
-        {"use_semantics": False, "early_stopping": True, "dropout": 0.1},
+        {"use_semantics": False, "early_stopping": True},
         {"use_semantics": False, "inference": "seen_class", "centroids": "gradient"},
         {"use_semantics": False, "inference": "conse", "centroids": "netvlad"},
     ],

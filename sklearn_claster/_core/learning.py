@@ -100,7 +100,6 @@ def learn(
         hidden_widths(parameters.hidden_layer_sizes, len(X), X.shape[1], a.shape[1]),
         parameters.fusion if parameters.use_semantics else None,
         seeded_generator(seed),
-        parameters.dropout,
         parameters.linear_shortcut,
     ).to(device)
     processes = current.get()

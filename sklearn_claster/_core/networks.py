@@ -14,12 +14,11 @@ from .equations import claster_representation, compatibility, pairwise_distances
 
 
 class MLP(nn.Module):
-    """Dense layers with ReLU and dropout between them; no hidden layer makes a linear map.
+    """Dense layers with ReLU between them; no hidden layer makes a linear map.
 
     Weights are drawn from the given CPU generator, like torch's own default
-    (uniform, bound 1 / sqrt(fan in)); dropout draws from a generator of its own on the
-    device of the data, so that torch's global generator is never read. Without a generator the
-    weights are whatever memory holds, for others to take their places.
+    (uniform, bound 1 / sqrt(fan in)). Without a generator the weights are whatever memory
+    holds, for others to take their places.
     """
 
     def __init__(
@@ -28,14 +27,12 @@ class MLP(nn.Module):
         hidden_layer_sizes: Sequence[int],
         n_out: int,
         generator: torch.Generator | None,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         widths = [n_in, *hidden_layer_sizes, n_out]
         self.layers = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, a, b, dtype=torch.float32) for a, b in pairwise(widths)
         )
-        self.dropout = dropout
         if generator is None:
             return
         with torch.no_grad():
@@ -44,14 +41,11 @@ class MLP(nn.Module):
                 for parameter in layer.parameters():
                     parameter.uniform_(-bound, bound, generator=generator)
 
-    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
-        """Map (n, n_in) to (n, n_out); dropout applies where a noise generator is given."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, n_in) to (n, n_out)."""
         *hidden, last = self.layers
         for layer in hidden:
             x = F.relu(layer(x), inplace=True)
-            if noise is not None and self.dropout > 0.0:
-                keep = torch.empty_like(x).bernoulli_(1.0 - self.dropout, generator=noise)
-                x = x * keep / (1.0 - self.dropout)
         return last(x)
 
 
@@ -83,9 +77,9 @@ class ShortcutMLP(MLP):
         """What the layers add to the linear map, (n, n_in) -> (n, n_out)."""
         return super().forward(x)
 
-    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Map (n, n_in) to (n, n_out)."""
-        return F.linear(x, self.shortcut) + super().forward(x, noise)
+        return F.linear(x, self.shortcut) + super().forward(x)
 
 
 class NoClusters(nn.Module):
@@ -170,8 +164,6 @@ class ClasterNet(nn.Module):
         How psi is made of x and phi; with None psi = x, and there is neither a' nor phi.
     generator : torch.Generator or None
         Where the first weights come from (CPU); None leaves them open, for a saved state.
-    dropout : float
-        Dropout of the hidden layers of V and phi while they train.
     linear_shortcut : bool
         Whether a' has a linear map beside its layers.
     """
@@ -185,7 +177,6 @@ class ClasterNet(nn.Module):
         hidden_layer_sizes: Sequence[int],
         fusion: str | None,
         generator: torch.Generator | None,
-        dropout: float = 0.0,
         linear_shortcut: bool = False,
     ) -> None:
         super().__init__()
@@ -195,16 +186,15 @@ class ClasterNet(nn.Module):
             "n_embedding_features": s,
             "hidden_layer_sizes": hidden,
             "fusion": fusion,
-            "dropout": dropout,
             "linear_shortcut": linear_shortcut,
         }
         self.fusion = fusion
         self.n_points = 2 * f if fusion == "concatenate" else f
         if self.use_semantics:
             self.projector = (ShortcutMLP if linear_shortcut else MLP)(s, hidden, f, generator)
-            self.estimator = MLP(f, hidden, f, generator, dropout)
+            self.estimator = MLP(f, hidden, f, generator)
             self.register_buffer("projection_scale", torch.ones((), dtype=torch.float32))
-        self.classifier = MLP(self.n_points, hidden, s, generator, dropout)
+        self.classifier = MLP(self.n_points, hidden, s, generator)
         self.aggregation: NoClusters | CentroidSum | NetVLAD = NoClusters()
 
     @property
@@ -248,7 +238,7 @@ class SemanticMap(nn.Module):
         self.aggregation = net.aggregation
         self.classifier = net.classifier
 
-    def forward(self, points: Tensor, noise: torch.Generator | None = None) -> Tensor:
+    def forward(self, points: Tensor) -> Tensor:
         with autocast(points.device):  # Eq. 1 in full: it lives on differences of squares
             omega = self.aggregation(points)
-        return self.classifier(omega, noise)
+        return self.classifier(omega)

@@ -34,7 +34,7 @@ class Optimization:
     weight_decay: float
     batch_size: int
     order: torch.Generator  # of the rows, on the CPU
-    noise: torch.Generator  # of dropout and mixup, on the device
+    noise: torch.Generator  # of mixup, on the device
     precision: str = "float32"  # of matrix products
     processes: Processes = ALONE  # who shares the rows of a batch
 
@@ -141,7 +141,7 @@ def fit_estimator(
             if mixup:
                 sample, target = _between_neighbors(sample, target, optimization.noise)
             with optimization.autocast():
-                phi = estimator(processes.part(sample), optimization.noise)
+                phi = estimator(processes.part(sample))
             phi = phi.to(target.dtype)
             _descend_squares(adam, phi, processes.part(target), processes.weight(len(rows)))
 
@@ -212,7 +212,7 @@ def train_classifier(
         for psi, rows in points.batches(optimization.batch_size, optimization.order):
             target = y[rows]
             with optimization.autocast():
-                semantic = semantic_map(processes.part(psi), optimization.noise)  # (b, s)
+                semantic = semantic_map(processes.part(psi))  # (b, s)
             cosines = compatibility(semantic.to(psi.dtype), embeddings)  # (b, S)
             errors = nn.functional.cross_entropy(
                 cosines / temperature, processes.part(target), reduction="none"

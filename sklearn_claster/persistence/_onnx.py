@@ -187,7 +187,7 @@ class _Graph:
         return both
 
     def mlp(self, net: MLP, rows: str) -> str:
-        """`MLP.forward` without dropout, and that of `ShortcutMLP`."""
+        """`MLP.forward`, and that of `ShortcutMLP`."""
         start = rows
         for depth, layer in enumerate(net.layers):
             rows = self("Relu", rows) if depth else rows
