@@ -108,8 +108,6 @@ default="combined"
         Whether a' is a linear map plus a network, and not a network alone. The map is a ridge
         regression of class means on embeddings, whose penalty is chosen by leaving one class
         out at a time; the network learns what the map leaves.
-    mixup : bool, default=True
-        Whether phi is trained on mixtures of two samples and of their targets (Zhang et al., 2018).
     hidden_layer_sizes : sequence of int or "auto", default="auto"
         Widths of the hidden layers of V, phi and a'; () makes linear maps. "auto" is (512, 512), or
         (256, 256) for fewer than 1,000 samples with at most 32 features and embedding features.
@@ -241,7 +239,6 @@ default="combined"
         temperature: float = 0.1,
         whiten: bool | str = "auto",
         linear_shortcut: bool = True,
-        mixup: bool = True,
         hidden_layer_sizes: Sequence[int] | str = "auto",
         learning_rate: float = 1e-3,
         weight_decay: float = 5e-4,
@@ -271,7 +268,6 @@ default="combined"
         self.temperature = temperature
         self.whiten = whiten
         self.linear_shortcut = linear_shortcut
-        self.mixup = mixup
         self.hidden_layer_sizes = hidden_layer_sizes
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -408,7 +404,6 @@ default="combined"
         check_choice(self, "use_semantics", (True, False))
         check_choice(self, "whiten", ("auto", True, False))
         check_choice(self, "linear_shortcut", (True, False))
-        check_choice(self, "mixup", (True, False))
         check_number(self, "learning_rate", Real, 0, low_allowed=False)
         check_number(self, "weight_decay", Real, 0)
         check_number(self, "batch_size", Integral, 1, also=("auto",))
@@ -456,7 +451,6 @@ PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
         "n_neighbors": 3,
         "whiten": False,
         "linear_shortcut": False,
-        "mixup": False,
         "hidden_layer_sizes": (8192, 8192),
         "learning_rate": 1e-4,
         "weight_decay": 5e-4,

@@ -246,7 +246,6 @@ BAD_PARAMETERS = {
         *choice("fusion", None, "concat", 1, ["sum"]),
         *choice("whiten", None, 0, 1, "True"),
         *choice("linear_shortcut", None, 0, 1, "True"),
-        *choice("mixup", None, 0, 1, 0.5),
         *choice("inference", None, "", "eszsl", 1, True, ["visual"]),
         *number("visual_weight", "0", 1.0),
         *number("feature_weight", "0", 1000.0),

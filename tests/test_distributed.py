@@ -30,7 +30,7 @@ CASES = {
     "alpha": {"alpha": 1.0, "max_epochs": 6},
     "gradient": {"centroids": "gradient"},
     "netvlad": {"centroids": "netvlad"},
-    "without clusters": {"centroids": None, "mixup": False},
+    "without clusters": {"centroids": None},
     "without semantics": {"use_semantics": False},
     "early stopping": {"early_stopping": True},
     "no seed": {"random_state": None},

@@ -29,7 +29,6 @@ from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster._core import learning
 from sklearn_claster._core.centroids import Reinforcement, random_centroids
 from sklearn_claster._core.networks import MLP, CentroidSum, ShortcutMLP
-from sklearn_claster._core.training import _between_neighbors
 from sklearn_claster._data.rows import RowsInMemory
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
@@ -330,46 +329,6 @@ def test_whitening_is_the_twin(whiten):
     assert (zsl.shrinkage_ is not None) == bool(whiten)
     agree(zsl.decision_function(X_UNSEEN), Twin(zsl).scores(X_UNSEEN, DATA.unseen_classes), 1e-4)
     assert (zsl._model.input_space.whitening is not None) == bool(whiten)
-
-
-def test_mixup_changes_phi_and_nothing_before_it():
-    one, other = (weights(fitted(centroids=None, mixup=mixup)) for mixup in (True, False))
-    same = {name: np.array_equal(one[name], other[name]) for name in one}
-    assert all(same[name] for name in same if name.startswith("projector"))
-    assert not any(same[name] for name in same if name.startswith("estimator"))
-
-
-def test_mixup_trains_on_points_between_samples(monkeypatch):
-    """Without mixup the network x -> phi is given unit rows; points of a chord are shorter."""
-    seen = []
-    real = MLP.forward
-
-    def forward(self, x, noise=None):
-        if noise is not None and x.requires_grad is False and x.shape[1] == 6:
-            seen.append(x.clone())
-        return real(self, x, noise)
-
-    monkeypatch.setattr(MLP, "forward", forward)
-    lengths = {}
-    for mixup in (True, False):
-        seen.clear()
-        fitted(centroids=None, mixup=mixup)
-        lengths[mixup] = torch.cat(seen).norm(dim=1)
-    assert torch.allclose(lengths[False], torch.ones(()), atol=1e-5)  # the samples: unit rows
-    assert (lengths[True] < 0.99).float().mean() > 0.8  # chords lie inside the sphere
-    assert lengths[True].max() < 1.0 + 1e-5
-
-
-@pytest.mark.parametrize("n_samples", [1, 2, 5])
-def test_mixup_is_of_every_row_and_the_one_before(n_samples):
-    rows, targets = torch.randn(n_samples, 3), torch.randn(n_samples, 2)
-    noise = torch.Generator().manual_seed(0)
-    share = torch.rand((n_samples, 1), generator=noise).numpy()
-    mixed = _between_neighbors(rows, targets, noise.manual_seed(0))
-    for given, found in zip((rows.numpy(), targets.numpy()), mixed, strict=True):
-        for i in range(n_samples):  # before the first comes the last
-            expected = share[i] * given[i] + (1.0 - share[i]) * given[i - 1]
-            np.testing.assert_allclose(found[i], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["likas", "zero"])

@@ -92,7 +92,7 @@ def test_fit_and_predict_read_every_kind_of_array(stored, in_memory):
     [
         {"whiten": False},
         {"use_semantics": False},
-        {"centroids": None, "mixup": False},
+        {"centroids": None},
         {"centroids": "random"},
         {"centroids": "netvlad"},
         {"early_stopping": True},

@@ -164,7 +164,6 @@ def test_a_generator_is_set_by_its_seed_alone():
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     assert seeded_generator(0).device == CPU
-    assert torch.equal(draws[0], torch.rand(5, generator=seeded_generator(3, CPU)))
 
 
 def test_torchs_global_generator_never_moves():

@@ -108,7 +108,7 @@ def learn(
         weight_decay=parameters.weight_decay,
         batch_size=plan.batch_size,
         order=seeded_generator(seed + 1),
-        noise=seeded_generator(seed + 2, device),
+        device=device,
         precision=parameters.precision,
         processes=processes,
     )
@@ -124,9 +124,7 @@ def learn(
         with torch.no_grad():
             projected = net.project(a)  # (S, f)
         _check_finite("a projected class", float(projected.abs().max()), parameters)
-        fit_estimator(  # x -> phi
-            net, x, labels, projected, optimization, ESTIMATOR_EPOCHS, parameters.mixup
-        )
+        fit_estimator(net, x, labels, projected, optimization, ESTIMATOR_EPOCHS)  # x -> phi
         clustered = x.map(lambda rows, at: net.fuse(rows, projected[labels[at]]))  # [x_i, a'(y_i)]
     n_clusters = _usable_clusters(parameters, len(x))
     net.aggregation = make_aggregation(  # psi -> omega

@@ -28,13 +28,13 @@ PROJECTOR_WEIGHT_DECAY = 3e-3
 
 @dataclass(frozen=True)
 class Optimization:
-    """How the loops step: Adam's rate and weight decay, batches, and where noise comes from."""
+    """How the loops step: Adam's rate and weight decay, and batches."""
 
     learning_rate: float
     weight_decay: float
     batch_size: int
     order: torch.Generator  # of the rows, on the CPU
-    noise: torch.Generator  # of mixup, on the device
+    device: torch.device
     precision: str = "float32"  # of matrix products
     processes: Processes = ALONE  # who shares the rows of a batch
 
@@ -46,7 +46,7 @@ class Optimization:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Where a network's forward pass has the chosen precision."""
-        return autocast(self.noise.device, self.precision)
+        return autocast(self.device, self.precision)
 
 
 def fit_projector(
@@ -125,45 +125,18 @@ def fit_estimator(
     projected: Tensor,  # (S, f)
     optimization: Optimization,
     n_epochs: int,
-    mixup: bool,
 ) -> None:
-    """Section 3.3, x -> phi: least squares to a'(y), so that a' need not be known.
-
-    With `mixup` (Zhang et al., ICLR 2018) it is trained on random points of the lines between two
-    samples and their targets, so that it does not fall back on the seen classes in between.
-    """
+    """Section 3.3, x -> phi: least squares to a'(y), so that a' need not be known."""
     processes = optimization.processes
     adam = optimization.adam(net.estimator, 0.0)
     estimator = processes.joined(net.estimator)
     for _ in range(n_epochs):
         for sample, rows in x.batches(optimization.batch_size, optimization.order):
             target = projected.index_select(0, y[rows])
-            if mixup:
-                sample, target = _between_neighbors(sample, target, optimization.noise)
             with optimization.autocast():
                 phi = estimator(processes.part(sample))
             phi = phi.to(target.dtype)
             _descend_squares(adam, phi, processes.part(target), processes.weight(len(rows)))
-
-
-def _between_neighbors(
-    sample: Tensor, target: Tensor, noise: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Random points between every row of a shuffled batch and the next, and between their targets.
-
-    The rows come in a random order, so the next one is a random partner.
-    """
-    size, dtype = (len(sample), 1), sample.dtype
-    share = torch.rand(size, generator=noise, device=noise.device, dtype=dtype)
-    return _towards_previous(sample, share), _towards_previous(target, share)
-
-
-def _towards_previous(rows: Tensor, share: Tensor) -> Tensor:
-    """`torch.lerp(rows.roll(1, dims=0), rows, share)`, without a rolled copy of the batch."""
-    between = torch.empty_like(rows)
-    torch.lerp(rows[-1:], rows[:1], share[:1], out=between[:1])
-    torch.lerp(rows[:-1], rows[1:], share[1:], out=between[1:])
-    return between
 
 
 @dataclass

@@ -124,9 +124,9 @@ def exact_device(device: torch.device) -> torch.device:
     return torch.device("cpu") if device.type == "mps" else device
 
 
-def seeded_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A private generator: torch's global one never moves."""
-    return torch.Generator(device=device).manual_seed(seed)
+def seeded_generator(seed: int) -> torch.Generator:
+    """A private generator, on the CPU: torch's global one never moves."""
+    return torch.Generator(device="cpu").manual_seed(seed)
 
 
 def draw_seed(random_state: Any) -> int:
