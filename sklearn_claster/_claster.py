@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import BaseZeroShotClassifier
 from ._core.centroids import (
     CENTROIDS,
-    SELECTION_PROBABILITIES,
     check_given_centroids,
     is_given,
     warn_of_empty_clusters,
@@ -69,11 +68,6 @@ default="reinforce"
     centroid_weight : float or "mean", default="mean"
         Factor of the centroid term of Eq. 1. 1.0 is the paper; "mean" is 1/K, so that the
         term does not grow with the number of clusters.
-    selection_probability : {"scaled", "likas", "zero"}, default="scaled"
-        p_j of the REINFORCE update, which the paper leaves undefined. "scaled": the chance
-        2 (1 - sigmoid(d_j / s)) of Likas (1999), s such that it is 0.05 at the median
-        distance, and z - p_j at least zero, so that the reward alone sets the direction.
-        "likas": s = 1, and z - p_j may be negative. "zero": p_j = 0.
     use_semantics : bool, default=True
         Whether points hold a visual and a semantic half. With False psi = x ("CLASTER
         w/o SE"); then `inference="combined"` is "compatibility", and "visual" is refused.
@@ -229,7 +223,6 @@ default="combined"
         alpha: float = 0.1,
         centroids: str | NDArray[Any] | None = "reinforce",
         centroid_weight: float | str = "mean",
-        selection_probability: str = "scaled",
         use_semantics: bool = True,
         fusion: str = "concatenate",
         inference: str = "combined",
@@ -258,7 +251,6 @@ default="combined"
         self.alpha = alpha
         self.centroids = centroids
         self.centroid_weight = centroid_weight
-        self.selection_probability = selection_probability
         self.use_semantics = use_semantics
         self.fusion = fusion
         self.inference = inference
@@ -398,7 +390,6 @@ default="combined"
         check_number(self, "alpha", Real, 0, 1)
         if not is_given(self.centroids):
             check_choice(self, "centroids", CENTROIDS)
-        check_choice(self, "selection_probability", SELECTION_PROBABILITIES)
         check_choice(self, "fusion", tuple(FUSIONS))
         check_number(self, "centroid_weight", Real, 0, also=("mean",))
         check_choice(self, "use_semantics", (True, False))

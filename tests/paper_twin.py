@@ -94,37 +94,35 @@ def selection_probability(distance, scale=1.0):
     return 2 * np.exp(-ratio) / (1 + np.exp(-ratio))
 
 
-def _step(centroids, point, z, r, alpha, scale, clip):
+def _step(centroids, point, z, r, alpha, scale):
     """The winner and ``delta c = alpha r (z - p)(psi - c)``, Eqs. 4-5, of one sample.
 
-    ``clip`` cuts z - p at 0; a single centroid is never repelled.
+    z - p is cut at 0; a single centroid is never repelled.
     """
     row = distances([point], centroids)[0]
     winner = int(np.argmin(row))
-    advantage = float(z) - float(selection_probability(row[winner], scale))
-    if clip:
-        advantage = max(advantage, 0.0)
+    advantage = max(float(z) - float(selection_probability(row[winner], scale)), 0.0)
     coefficient = alpha * r * advantage
     if len(centroids) == 1:
         coefficient = max(coefficient, 0.0)
     return winner, coefficient * (np.asarray(point, float) - centroids[winner])
 
 
-def reinforce_sequential(centroids, points, z, rewards, alpha, scale=1.0, clip=True):
+def reinforce_sequential(centroids, points, z, rewards, alpha, scale=1.0):
     """Eqs. 4-5: ``c_j <- c_j + alpha r (z - p_j)(psi - c_j)``, j nearest, sample after sample."""
     centroids = np.array(centroids, float)
     for point, z_i, r_i in zip(points, z, rewards, strict=True):
-        winner, delta = _step(centroids, point, z_i, r_i, alpha, scale, clip)
+        winner, delta = _step(centroids, point, z_i, r_i, alpha, scale)
         centroids[winner] = centroids[winner] + delta
     return centroids
 
 
-def reinforce_batch(centroids, points, z, rewards, alpha, scale=1.0, clip=True):
+def reinforce_batch(centroids, points, z, rewards, alpha, scale=1.0):
     """Eqs. 4-5 with ``c_j <- c_j + mean of delta c_j`` over the samples nearest to the old c_j."""
     old = np.array(centroids, float)
     new = old.copy()
     steps = [
-        _step(old, point, z_i, r_i, alpha, scale, clip)
+        _step(old, point, z_i, r_i, alpha, scale)
         for point, z_i, r_i in zip(points, z, rewards, strict=True)
     ]
     for j in range(len(old)):

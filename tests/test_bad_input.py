@@ -241,7 +241,6 @@ BAD_PARAMETERS = {
         *number("alpha", "0", 1.0),
         *choice("centroids", "none", "REINFORCE", True, False, 1, ["kmeans"]),
         *number("centroid_weight", "0", also="mean"),
-        *choice("selection_probability", None, "LIKAS", 0, ["zero"]),
         *choice("use_semantics", None, 0, 1, "True", [True]),
         *choice("fusion", None, "concat", 1, ["sum"]),
         *choice("whiten", None, 0, 1, "True"),

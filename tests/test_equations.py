@@ -318,34 +318,30 @@ def test_selection_scale_of_an_even_number():
     assert equations.selection_scale(nearest) == pytest.approx(twin("selection_scale", nearest))
 
 
-@pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("scale", [1.0, 0.25])
 @pytest.mark.parametrize(("n", "n_clusters", "width"), [s for s in SHAPES if s[1] > 1])
-def test_reinforce_batch_matches_twin(n, n_clusters, width, scale, clip):
+def test_reinforce_batch_matches_twin(n, n_clusters, width, scale):
     batch = samples(n, n_clusters, width)
     for alpha in (0.1, 1.0):
-        result = equations.reinforce_update(*batch, alpha, scale, clip)
-        agree(result, twin("reinforce_batch", *batch, alpha, scale, clip))
+        result = equations.reinforce_update(*batch, alpha, scale)
+        agree(result, twin("reinforce_batch", *batch, alpha, scale))
 
 
-@pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize(("n_clusters", "width"), [(2, 1), (4, 3), (9, 2)])
-def test_batches_of_one_are_the_sequential_rule(n_clusters, width, clip):
+def test_batches_of_one_are_the_sequential_rule(n_clusters, width):
     """The whole path over one pass, not only its end; and the batch rule is another path."""
     centroids, points, z, rewards = samples(40, n_clusters, width)
     expected = current = centroids
     for i in range(len(points)):
         one = slice(i, i + 1)
-        current = equations.reinforce_update(
-            current, points[one], z[one], rewards[one], 0.3, 0.5, clip
-        )
+        current = equations.reinforce_update(current, points[one], z[one], rewards[one], 0.3, 0.5)
         expected = twin(
-            "reinforce_sequential", expected, points[one], z[one], rewards[one], 0.3, 0.5, clip
+            "reinforce_sequential", expected, points[one], z[one], rewards[one], 0.3, 0.5
         )
         agree(current, expected)
     batch = (centroids, points, z, rewards)
-    agree(current, twin("reinforce_sequential", *batch, 0.3, 0.5, clip))
-    assert not np.allclose(current, twin("reinforce_batch", *batch, 0.3, 0.5, clip), rtol=1e-3)
+    agree(current, twin("reinforce_sequential", *batch, 0.3, 0.5))
+    assert not np.allclose(current, twin("reinforce_batch", *batch, 0.3, 0.5), rtol=1e-3)
 
 
 @pytest.mark.parametrize("n", [1, 15])
@@ -355,14 +351,6 @@ def test_single_centroid_is_never_repelled(n):
     agree(equations.reinforce_update(*args), twin("reinforce_batch", *args))
     losing = equations.reinforce_update(centroids, points, z, -torch.ones(n).double(), 0.4, 0.5)
     assert torch.equal(losing, centroids)
-
-
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_single_centroid_is_never_repelled_unclipped(sign):
-    """Without the clip z < p turns the sign, so that it is +1 that would repel."""
-    centroids, points, z, _ = samples(6, 1, 3)
-    args = (centroids, points, z * 0, torch.full_like(z, sign), 0.4, 5.0, False)
-    agree(equations.reinforce_update(*args), twin("reinforce_batch", *args))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -412,19 +400,17 @@ def test_update_is_a_mean_over_the_samples_won():
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_clip_stops_what_would_turn_the_reward_around(sign):
-    """z < p: clipped, the centroid stays; unclipped, +1 repels and -1 attracts."""
+def test_nothing_turns_the_reward_around(sign):
+    """Where z < p, +1 would repel and -1 attract: the centroid stays."""
     centroids = torch.tensor([[0.0, 0.0], [9.0, 9.0]], dtype=torch.float64)
     point, z = torch.tensor([[0.6, 0.8]]).double(), torch.zeros(1).double()
     rewards = torch.tensor([sign]).double()
-    args = (centroids, point, z, rewards, 0.5, 2.0)
-    assert torch.equal(equations.reinforce_update(*args, clip=True), centroids)
-    moved = equations.reinforce_update(*args, clip=False)
-    assert float(moved[0] @ point[0]) * sign < 0
+    assert torch.equal(
+        equations.reinforce_update(centroids, point, z, rewards, 0.5, 2.0), centroids
+    )
 
 
-@pytest.mark.parametrize("clip", [True, False])
-def test_rewarded_centroids_stay_between_the_points(clip):
+def test_rewarded_centroids_stay_between_the_points():
     """Steps with r = +1 and z >= p are convex combinations, so 100 of them cannot leave the box."""
     centroids, points, _, _ = samples(25, 4, 3)
     one = torch.ones(25, dtype=torch.float64)
@@ -432,7 +418,7 @@ def test_rewarded_centroids_stay_between_the_points(clip):
     low, high = everything.min(dim=0).values, everything.max(dim=0).values
     current = centroids
     for _ in range(100):
-        current = equations.reinforce_update(current, points, one, one, 1.0, 0.3, clip)
+        current = equations.reinforce_update(current, points, one, one, 1.0, 0.3)
         assert (current >= low - 1e-12).all() and (current <= high + 1e-12).all()
     assert not torch.allclose(current, centroids)
 

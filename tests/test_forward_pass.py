@@ -27,9 +27,8 @@ from small_models import (
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster._core import learning
-from sklearn_claster._core.centroids import Reinforcement, random_centroids
-from sklearn_claster._core.networks import MLP, CentroidSum, ShortcutMLP
-from sklearn_claster._data.rows import RowsInMemory
+from sklearn_claster._core.centroids import random_centroids
+from sklearn_claster._core.networks import MLP, ShortcutMLP
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -329,23 +328,6 @@ def test_whitening_is_the_twin(whiten):
     assert (zsl.shrinkage_ is not None) == bool(whiten)
     agree(zsl.decision_function(X_UNSEEN), Twin(zsl).scores(X_UNSEEN, DATA.unseen_classes), 1e-4)
     assert (zsl._model.input_space.whitening is not None) == bool(whiten)
-
-
-@pytest.mark.parametrize("name", ["likas", "zero"])
-def test_selection_probability_is_the_twin(updates, name):
-    zsl = fitted(selection_probability=name, alpha=1.0)
-    assert updates
-    refinement = Reinforcement(
-        CentroidSum(torch.zeros(2, 12), 1.0), RowsInMemory(torch.rand(5, 12)), 0.5, 10, name
-    )
-    assert (refinement.scale, refinement.clip) == {"likas": (1.0, False), "zero": (0.0, True)}[name]
-    assert not np.array_equal(zsl.cluster_centers_, fitted(alpha=1.0).cluster_centers_)
-
-
-def test_selection_probability_plays_no_part_without_rewards():
-    assert identical(
-        fitted(centroids="kmeans", selection_probability="likas"), fitted(centroids="kmeans")
-    )
 
 
 def test_given_centroids_are_taken_as_they_are():

@@ -18,8 +18,6 @@ from .kmeans import kmeans, kmeans_plusplus
 from .networks import CentroidSum, NetVLAD, NoClusters
 
 CENTROIDS = ("reinforce", "kmeans", "gradient", "netvlad", "random", None)
-# Readings of p_j, which the paper does not define.
-SELECTION_PROBABILITIES = ("scaled", "likas", "zero")
 
 # The start is computed from as many random points as hold so many numbers.
 _MOST_NUMBERS = 50_000_000
@@ -123,26 +121,13 @@ class Reinforcement:
         First step size.
     n_steps : int
         Number of calls to come, for the schedule.
-    selection_probability : {"scaled", "likas", "zero"}
-        The reading of p_j.
     """
 
-    def __init__(
-        self,
-        clusters: CentroidSum,
-        points: Rows,
-        alpha: float,
-        n_steps: int,
-        selection_probability: str = "scaled",
-    ) -> None:
+    def __init__(self, clusters: CentroidSum, points: Rows, alpha: float, n_steps: int) -> None:
         self.clusters = clusters
         self.alpha = alpha
         self.n_steps = n_steps
         self.step = 0
-        self.clip = selection_probability != "likas"
-        if selection_probability != "scaled":
-            self.scale = 1.0 if selection_probability == "likas" else 0.0
-            return
         nearest = [
             pairwise_distances(psi, clusters.centroids).min(dim=1).values
             for psi, _ in points.blocks()
@@ -155,7 +140,5 @@ class Reinforcement:
         alpha = step_size(self.alpha, self.step, self.n_steps)
         centroids = self.clusters.centroids
         rewards = reward(probabilities, y)
-        centroids.copy_(
-            reinforce_update(centroids, points, z, rewards, alpha, self.scale, self.clip)
-        )
+        centroids.copy_(reinforce_update(centroids, points, z, rewards, alpha, self.scale))
         self.step += 1

@@ -96,10 +96,8 @@ def selection_probability(distances: Tensor, scale: float = 1.0) -> Tensor:
 
     The paper leaves p_j undefined; this is Likas (1999), "A reinforcement learning
     approach to online clustering", with a scale s so that units do not matter
-    (s = 1 is Likas to the letter). With s = 0, the limit, no unit fires: p_j = 0.
+    (s = 1 is Likas to the letter).
     """
-    if scale == 0.0:
-        return torch.zeros_like(distances)
     return 2.0 * torch.sigmoid(-distances / scale)  # = 2 (1 - sigmoid(d / s)), without cancellation
 
 
@@ -110,9 +108,10 @@ def reinforce_update(
     rewards: Tensor,
     alpha: float,
     scale: float = 1.0,
-    clip: bool = True,
 ) -> Tensor:
     """Eqs. 4-5: move the nearest centroid of every point by alpha r (z - p_j) (psi - c_j).
+
+    z - p_j is clipped at 0, so that the reward alone sets the direction.
 
     Parameters
     ----------
@@ -125,8 +124,6 @@ def reinforce_update(
         Step size, 0 <= alpha <= 1.
     scale : float
         Scale of the selection probability.
-    clip : bool
-        Whether z - p_j is clipped at 0, so that the reward alone sets the direction.
 
     Returns
     -------
@@ -137,9 +134,7 @@ def reinforce_update(
     """
     n_clusters = len(centroids)
     nearest_distance, nearest = pairwise_distances(points, centroids).min(dim=1)  # (n,)
-    confidence = z - selection_probability(nearest_distance, scale)
-    if clip:
-        confidence = confidence.clamp(min=0.0)
+    confidence = (z - selection_probability(nearest_distance, scale)).clamp(min=0.0)
     strength = rewards * confidence  # (n,)
     if n_clusters == 1:
         strength = strength.clamp(min=0.0)

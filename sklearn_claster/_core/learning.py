@@ -141,7 +141,6 @@ def learn(
             points,
             parameters.alpha,
             plan.n_steps - plan.n_warm_up_steps,
-            parameters.selection_probability,
         )
 
     history: History = {}
