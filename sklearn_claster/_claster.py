@@ -93,11 +93,10 @@ default="combined"
         0 leaves it out, more than there are seen classes means all of them.
     temperature : float, default=0.1
         Divides the cosines in the semantic softmax and in `predict_proba`.
-    whiten : bool or "auto", default="auto"
-        Whether features are whitened *within* the seen classes, so that directions in which
-        samples of one class differ count for less; True: by a covariance shrunk as Ledoit and Wolf
-        (2004) do; "auto": shrunk more, up to no whitening, where held-out seen classes clearly
-        ask for it (six are needed). It takes matrices of n_features x n_features.
+    whiten : bool, default=True
+        Whether features are whitened *within* the seen classes, by a covariance shrunk as Ledoit
+        and Wolf (2004) do, so that directions in which samples of one class differ count for
+        less. It takes matrices of n_features x n_features.
     linear_shortcut : bool, default=True
         Whether a' is a linear map plus a network, and not a network alone. The map is a ridge
         regression of class means on embeddings, whose penalty is chosen by leaving one class
@@ -167,8 +166,6 @@ default="combined"
         The centroids c_j, in the space of the points psi.
     n_clusters_ : int
         Number of clusters in use; 0 without clusters.
-    shrinkage_ : float or None
-        Of the covariance that features are whitened by, 0.05 to 1 (not whitened), if they are.
     history_ : dict of str to list
         One entry per epoch: "loss" and "seen_accuracy" (over the training batches),
         "reward" (mean), "centroid_movement" (distance from the first centroids, relative
@@ -230,7 +227,7 @@ default="combined"
         feature_weight: float = 10.0,
         n_neighbors: int = 0,
         temperature: float = 0.1,
-        whiten: bool | str = "auto",
+        whiten: bool = True,
         linear_shortcut: bool = True,
         hidden_layer_sizes: Sequence[int] | str = "auto",
         learning_rate: float = 1e-3,
@@ -354,7 +351,6 @@ default="combined"
             "_model": model,
             "history_": {name: list(values) for name, values in history.items()},
             "n_iter_": len(history["loss"]),
-            "shrinkage_": model.input_space.shrinkage,
             "n_clusters_": 0 if model.centroids is None else len(model.centroids),
         }
 
@@ -393,7 +389,7 @@ default="combined"
         check_choice(self, "fusion", tuple(FUSIONS))
         check_number(self, "centroid_weight", Real, 0, also=("mean",))
         check_choice(self, "use_semantics", (True, False))
-        check_choice(self, "whiten", ("auto", True, False))
+        check_choice(self, "whiten", (True, False))
         check_choice(self, "linear_shortcut", (True, False))
         check_number(self, "learning_rate", Real, 0, low_allowed=False)
         check_number(self, "weight_decay", Real, 0)

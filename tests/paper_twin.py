@@ -198,39 +198,10 @@ def class_purity(clusters, y):
     return sum(largest.values()) / len(y)
 
 
-def held_out_accuracies(shrinkages, folds, rows, labels, embeddings):
-    """Zero-shot accuracies of classes 0 to S - 1, each held out with its fold, (., S)."""
-    accuracies = np.zeros((len(shrinkages), len(folds)))
-    for fold in range(max(folds) + 1):
-        kept = [c for c in range(len(folds)) if folds[c] != fold]
-        held = [c for c in range(len(folds)) if folds[c] == fold]
-        means = np.array([rows[labels == c].mean(axis=0) for c in kept])
-        coefficients, intercept = ridge(embeddings[kept], means, np.ones(len(kept)))
-        predicted = embeddings[held] @ coefficients.T + intercept
-        residuals = [row - means[kept.index(c)] for row, c in zip(rows, labels, strict=True)
-                     if c in kept]  # fmt: skip
-        covariance = sum(np.outer(r, r) for r in residuals) / len(residuals)
-        identity = np.eye(rows.shape[1])
-        variance = np.trace(covariance) / rows.shape[1]
-        for i, share in enumerate(shrinkages):
-            shrunk = (1 - share) * covariance / variance + share * identity
-            inverse = np.linalg.inv(shrunk)  # cosines after whitening are u^T inverse v
-            for c in held:
-                right = 0
-                for row in rows[labels == c]:
-                    u, cosines = row - means.mean(axis=0), []
-                    for v in predicted - means.mean(axis=0):
-                        lengths = np.sqrt((u @ inverse @ u) * (v @ inverse @ v))
-                        cosines.append(u @ inverse @ v / lengths)
-                    right += held[int(np.argmax(cosines))] == c
-                accuracies[i, c] = right / np.sum(labels == c)
-    return accuracies
-
-
-def within_class_whitening(rows, labels, share=None):
+def within_class_whitening(rows, labels):
     """W with W W^T the inverse of the shrunk covariance within classes.
 
-    The share of the identity is that of Ledoit and Wolf (2004), if none is given.
+    The share of the identity is that of Ledoit and Wolf (2004), and at least 0.05.
     """
     residuals = np.array(
         [row - rows[labels == label].mean(axis=0) for row, label in zip(rows, labels, strict=True)]
@@ -242,7 +213,6 @@ def within_class_whitening(rows, labels, share=None):
         return np.eye(n_features)
     distance = np.sum((covariance - target) ** 2)
     error = sum(np.sum((np.outer(r, r) - covariance) ** 2) for r in residuals) / len(residuals) ** 2
-    if share is None:
-        share = max(0.05, min(error, distance) / distance) if distance > 0 else 1.0
+    share = max(0.05, min(error, distance) / distance) if distance > 0 else 1.0
     shrunk = (1 - share) * covariance + share * target
     return np.linalg.inv(np.linalg.cholesky(shrunk)).T * np.sqrt(target[0, 0])

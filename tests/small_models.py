@@ -62,8 +62,7 @@ class Twin:
         self.whitening = None
         if zsl.whiten:
             x = self.unit(X - self.feature_mean)
-            share = zsl.shrinkage_ if zsl.whiten == "auto" else None
-            self.whitening = paper_twin.within_class_whitening(x, y, share)
+            self.whitening = paper_twin.within_class_whitening(x, y)
             self.whitened_mean = (x @ self.whitening).mean(axis=0)
         self.embedding_mean = table.vectors[seen].mean(axis=0)
         self.seen = self.unit(table.vectors[seen] - self.embedding_mean)

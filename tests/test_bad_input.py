@@ -243,7 +243,7 @@ BAD_PARAMETERS = {
         *number("centroid_weight", "0", also="mean"),
         *choice("use_semantics", None, 0, 1, "True", [True]),
         *choice("fusion", None, "concat", 1, ["sum"]),
-        *choice("whiten", None, 0, 1, "True"),
+        *choice("whiten", None, 0, 1, "True", "auto"),
         *choice("linear_shortcut", None, 0, 1, "True"),
         *choice("inference", None, "", "eszsl", 1, True, ["visual"]),
         *number("visual_weight", "0", 1.0),

@@ -6,10 +6,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from test_input_space import misleading
 
 from sklearn_claster import BiasDetector, ClasterZSL
-from sklearn_claster._core.input_space import InputSpace
 from sklearn_claster._core.kmeans import kmeans, kmeans_plusplus
 from sklearn_claster._data import on_disk as on_disk_module
 from sklearn_claster.baselines import DEM, FCLSWGAN
@@ -39,15 +37,6 @@ def test_agrees_with_the_cpu(problem, centroids):
     cpu, cuda = (on[device].decision_function(X_new) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(cuda, cpu, rtol=0.0, atol=0.05)
     assert np.mean(cuda.argmax(axis=1) == cpu.argmax(axis=1)) > 0.98
-
-
-def test_whitening_is_chosen_as_on_the_cpu():
-    x, y, vectors = misleading()
-    found = {
-        device: InputSpace.fit(x, y, torch.device(device), vectors)[0].shrinkage
-        for device in ("cpu", "cuda")
-    }
-    assert found["cpu"] == found["cuda"] == 1.0
 
 
 def test_auto_takes_the_gpu(problem):

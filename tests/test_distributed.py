@@ -16,7 +16,6 @@ import torch
 from sklearn.ensemble import IsolationForest
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
-from sklearn_claster._core.whitening import Scatter
 from sklearn_claster._utils.processes import Processes
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.distributed import data_parallel
@@ -120,10 +119,8 @@ def work(rank, size, folder):
     with data_parallel():
         for case in CASES:
             found[case] = pickle.dumps(make(case).fit(*problem(case)[:3]))
-        with (  # as if each had rounded in its own way
-            patch("sklearn_claster._core.input_space.clear_choice", lambda _: min(rank, 1)),
-            patch("sklearn_claster._claster.best_epoch", lambda _: 2 + rank),
-        ):
+        # as if each had rounded in its own way
+        with patch("sklearn_claster._claster.best_epoch", lambda _: 2 + rank):
             found["apart"] = pickle.dumps(make("early stopping").fit(X, y, table))
         changed = {
             "rows": (X[rank::size], y[rank::size], table),
@@ -134,9 +131,6 @@ def work(rank, size, folder):
         }
         for name, data in changed.items():
             found[name] = refusal(make("default"), *data)
-        with patch.object(Scatter, "shrinkage", lambda _: 1.0 if rank == 0 else 0.5):
-            found["scatter"] = refusal(make("default"), *changed["features"])
-            found["none to choose"] = make("default").fit(X, y, table).shrinkage_
         centroids = np.zeros((100, 24))  # more than repr shows
         centroids[50, 12] = rank
         different = {
@@ -207,7 +201,7 @@ def test_each_process_takes_its_share_of_a_batch():
 
 def test_processes_with_different_data_are_told(found):
     for one in found:
-        for cause in ("rows", "features", "scatter", "table", "unseen vectors", "labels"):
+        for cause in ("rows", "features", "table", "unseen vectors", "labels"):
             assert "have different data; expected the same X, y and class table" in one[cause]
         for name in ("learning_rate", "centroids", "bias_detector"):
             assert f"have different parameters: {name}. Give each the same." in one[name]
@@ -216,9 +210,6 @@ def test_processes_with_different_data_are_told(found):
 def test_what_each_would_choose_is_settled_by_the_first(found):
     models = [pickle.loads(one["apart"]) for one in found]
     assert [model.n_iter_ for model in models] == [2] * len(models)
-    assert [one["none to choose"] for one in found] == [1.0] * len(found)
-    assert models[0].shrinkage_ < 1.0  # what the others would have chosen
-    assert [model.shrinkage_ for model in models] == [models[0].shrinkage_] * len(models)
 
 
 def test_a_process_outside_of_the_group_is_told(found):

@@ -17,16 +17,7 @@ from .._data.rows import Rows, RowsInMemory, RowsOnDisk
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.processes import current
 from .._utils.torch import exact_device, to_numpy
-from .whitening import (
-    N_FOLDS,
-    WEAKER,
-    Scatter,
-    class_folds,
-    clear_choice,
-    held_out_accuracies,
-    times_upper_triangle,
-    whitening_matrix,
-)
+from .whitening import Scatter, times_upper_triangle, whitening_matrix
 
 _CPU = torch.device("cpu")
 
@@ -43,32 +34,20 @@ class InputSpace:
         What centred unit rows are multiplied by; upper triangular.
     whitened_mean : ndarray of shape (n_features,) or None
         Mean of the training rows after that.
-    shrinkage : float or None
-        Share of the identity in the covariance that `whitening` is made of, 1 for none of it.
     """
 
     mean: NDArray[np.float64]
     whitening: NDArray[np.float64] | None = None
     whitened_mean: NDArray[np.float64] | None = None
-    shrinkage: float | None = None
 
     @classmethod
-    def fit(
-        cls,
-        X: Any,
-        y: Any = None,
-        device: torch.device = _CPU,
-        embeddings: NDArray[Any] | None = None,
-        seed: int = 0,
-    ) -> tuple[InputSpace, Rows]:
+    def fit(cls, X: Any, y: Any = None, device: torch.device = _CPU) -> tuple[InputSpace, Rows]:
         """Learn it from feature rows (n, f), and bring them there.
 
-        With class codes y (n,) it whitens; with class embeddings (S, s) as well as strongly as
-        held-out classes bear. Rows on disk stay there.
+        With class codes y (n,) it whitens. Rows on disk stay there.
         """
-        processes = current.get()
         centred = cls(row_mean(X))
-        processes.check_same({}, centred.mean)
+        current.get().check_same({}, centred.mean)
         to_unit_rows = centred.on(device)
         x: Rows
         if isinstance(X, ArrayOnDisk):
@@ -78,20 +57,11 @@ class InputSpace:
         if y is None:
             return centred, x
         y = torch.as_tensor(y, device=device)
-        n_classes = int(y.max()) + 1
-        means, shares = class_means(x, y, n_classes)
-        choose = embeddings is not None and n_classes >= 2 * N_FOLDS
-        folds = class_folds(n_classes, seed) if choose else np.zeros(n_classes, dtype=np.intp)
-        scatter = Scatter.of(x, y, means, folds)
-        shrinkage = scatter.shrinkage()
-        shrinkages = [shrinkage, *(larger for larger in WEAKER if larger > shrinkage)]
-        if embeddings is not None and choose and len(shrinkages) > 1:
-            accuracies = held_out_accuracies(shrinkages, scatter, x, y, means, embeddings, seed)
-            shrinkage = shrinkages[clear_choice(accuracies)]
-        shrinkage = processes.agree(shrinkage)  # rounding may differ between GPUs
-        whitening = whitening_matrix(scatter.covariance(), shrinkage)
+        means, shares = class_means(x, y, int(y.max()) + 1)
+        scatter = Scatter.of(x, y, means)
+        whitening = whitening_matrix(scatter.covariance(), scatter.shrinkage())
         whitened_mean = to_numpy(shares @ means @ whitening)
-        space = cls(centred.mean, to_numpy(whitening), whitened_mean, shrinkage)
+        space = cls(centred.mean, to_numpy(whitening), whitened_mean)
         whiten = space._whitener(device, np.float32)
         return space, x.map(lambda values, _: whiten(values))
 

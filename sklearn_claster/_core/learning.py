@@ -85,15 +85,8 @@ def learn(
     device = resolve_device(parameters.device)
     labels = torch.as_tensor(y, device=device)  # (n,)
     embedding_mean = row_mean(embeddings)
-    unit_embeddings = unit_rows(embeddings, embedding_mean)
-    a = to_tensor(unit_embeddings, device)  # (S, s)
-    input_space, x = InputSpace.fit(  # (n, f)
-        X,
-        labels if parameters.whiten else None,
-        device,
-        unit_embeddings if parameters.whiten == "auto" else None,
-        seed,
-    )
+    a = to_tensor(unit_rows(embeddings, embedding_mean), device)  # (S, s)
+    input_space, x = InputSpace.fit(X, labels if parameters.whiten else None, device)  # (n, f)
     net = ClasterNet(
         X.shape[1],
         a.shape[1],
@@ -136,12 +129,8 @@ def learn(
     _check_finite("a point", float(some.abs().max()), parameters)
     refine = None
     if is_refined(parameters.centroids) and isinstance(net.aggregation, CentroidSum):
-        refine = Reinforcement(
-            net.aggregation,
-            points,
-            parameters.alpha,
-            plan.n_steps - plan.n_warm_up_steps,
-        )
+        n_steps = plan.n_steps - plan.n_warm_up_steps
+        refine = Reinforcement(net.aggregation, points, parameters.alpha, n_steps)
 
     history: History = {}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
 from .._data.rows import Rows
@@ -20,8 +21,8 @@ from .._utils.torch import autocast, to_numpy
 from .adam import Adam, descend, make_adam
 from .equations import compatibility, semantic_softmax
 from .networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
-from .ridge import fit_ridge
 
+SHORTCUT_PENALTIES = np.logspace(-4, 2, 7)  # for embeddings of unit length
 # a' is learnt from one point per class, so it needs a stronger penalty than V does.
 PROJECTOR_WEIGHT_DECAY = 3e-3
 
@@ -84,11 +85,13 @@ def fit_shortcut(
 ) -> None:
     """Ridge regression of class means on embeddings, in closed form.
 
-    Its intercept is left to the network.
+    Its penalty has the least error on classes left out one at a time. It has a free intercept,
+    which is left to the network: centred means sum to zero, so that without it the other classes
+    would tell the one left out.
     """
     tensors = embeddings, class_means, class_weights
     a, means, weights = (to_numpy(tensor).astype(np.float64) for tensor in tensors)
-    ridge = fit_ridge(a, means, len(a) * weights)
+    ridge = RidgeCV(SHORTCUT_PENALTIES).fit(a, means, sample_weight=len(a) * weights)
     coefficients = ridge.coef_.astype(np.float32).reshape(network.shortcut.shape)
     network.shortcut.copy_(torch.from_numpy(coefficients))
 
