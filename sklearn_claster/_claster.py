@@ -68,11 +68,10 @@ default="reinforce"
     centroid_weight : float or "mean", default="mean"
         Factor of the centroid term of Eq. 1. 1.0 is the paper; "mean" is 1/K, so that the
         term does not grow with the number of clusters.
-    use_semantics : bool, default=True
-        Whether points hold a visual and a semantic half. With False psi = x ("CLASTER
-        w/o SE"); then `inference="combined"` is "compatibility", and "visual" is refused.
-    fusion : {"concatenate", "sum", "product"}, default="concatenate"
-        How a point is made of its halves: [x, phi] (the paper), x + phi or x * phi.
+    fusion : {"concatenate", "sum", "product"} or None, default="concatenate"
+        How a point is made of its visual and its semantic half: [x, phi] (the paper), x + phi
+        or x * phi; or ``None``: psi = x ("CLASTER w/o SE"). Then `inference="combined"` is
+        "compatibility", and "visual" is refused.
     inference : {"combined", "compatibility", "visual", "seen_class", "conse"}, \
 default="combined"
         The test rule. "compatibility": cosine of V(omega) and the candidate's embedding.
@@ -220,8 +219,7 @@ default="combined"
         alpha: float = 0.1,
         centroids: str | NDArray[Any] | None = "reinforce",
         centroid_weight: float | str = "mean",
-        use_semantics: bool = True,
-        fusion: str = "concatenate",
+        fusion: str | None = "concatenate",
         inference: str = "combined",
         visual_weight: float = 0.95,
         feature_weight: float = 10.0,
@@ -248,7 +246,6 @@ default="combined"
         self.alpha = alpha
         self.centroids = centroids
         self.centroid_weight = centroid_weight
-        self.use_semantics = use_semantics
         self.fusion = fusion
         self.inference = inference
         self.visual_weight = visual_weight
@@ -386,9 +383,8 @@ default="combined"
         check_number(self, "alpha", Real, 0, 1)
         if not is_given(self.centroids):
             check_choice(self, "centroids", CENTROIDS)
-        check_choice(self, "fusion", tuple(FUSIONS))
+        check_choice(self, "fusion", (*FUSIONS, None))
         check_number(self, "centroid_weight", Real, 0, also=("mean",))
-        check_choice(self, "use_semantics", (True, False))
         check_choice(self, "whiten", (True, False))
         check_choice(self, "linear_shortcut", (True, False))
         check_number(self, "learning_rate", Real, 0, low_allowed=False)
@@ -400,7 +396,7 @@ default="combined"
         check_number(self, "verbose", Integral, 0, also=(False, True))
         check_widths(self, "hidden_layer_sizes", also=("auto",))
         self._check_test_rule()
-        if self.inference == "visual" and not self.use_semantics:
+        if self.inference == "visual" and self.fusion is None:
             raise ValueError(VISUAL_NEEDS_SEMANTICS)
         check_choice(self, "precision", ("float32", "bfloat16"))
         if resolve_device(self.device).type == "mps" and self.precision != "float32":

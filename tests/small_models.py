@@ -91,10 +91,12 @@ class Twin:
 
     def points(self, X):
         x = self.input(X)
-        if self.zsl.use_semantics and self.zsl.fusion != "concatenate":
-            phi = self.mlp("estimator", x)
-            return x + phi if self.zsl.fusion == "sum" else x * phi
-        return np.hstack([x, self.mlp("estimator", x)]) if self.zsl.use_semantics else x
+        if self.zsl.fusion is None:
+            return x
+        phi = self.mlp("estimator", x)
+        return {"concatenate": np.hstack([x, phi]), "sum": x + phi, "product": x * phi}[
+            self.zsl.fusion
+        ]
 
     def represent(self, X):
         points, n_clusters = self.points(X), self.zsl.n_clusters_
@@ -119,7 +121,7 @@ class Twin:
         vectors = table.vectors[np.searchsorted(table.labels, labels)]
         unseen = ~np.isin(labels, zsl.classes_)
         spaces = []
-        for space in (lambda a: a, self.project) if zsl.use_semantics else (lambda a: a,):
+        for space in (lambda a: a, self.project) if zsl.fusion else (lambda a: a,):
             rows = space(self.unit(vectors - self.embedding_mean))
             result = self.unit(rows)
             if unseen.any():
@@ -132,7 +134,7 @@ class Twin:
         semantic, *visual = self.candidates(labels, table)
         v = self.semantic(X)
         compatibility = v @ semantic.T
-        if zsl.use_semantics:
+        if zsl.fusion:
             own = visual[0]  # a' of every candidate, unit rows; its own point has it as both halves
             own = {"concatenate": np.hstack([own, own]), "sum": 2 * own, "product": own**2}[
                 zsl.fusion
@@ -141,10 +143,7 @@ class Twin:
             if zsl.fusion == "concatenate":
                 points[:, : points.shape[1] // 2] *= zsl.feature_weight
             likeness = self.unit(points) @ self.unit(own).T
-        if zsl.inference == "compatibility" or (zsl.inference, zsl.use_semantics) == (
-            "combined",
-            False,
-        ):
+        if zsl.inference == "compatibility" or (zsl.inference, zsl.fusion) == ("combined", None):
             cosines = compatibility
         elif zsl.inference == "visual":
             cosines = likeness
@@ -184,6 +183,6 @@ def clustered_points(zsl):
     """What the first centroids are made of: [x_i, a'(y_i)], or x_i without semantics."""
     twin = Twin(zsl)
     x = twin.input(X)
-    if not zsl.use_semantics:
+    if zsl.fusion is None:
         return x
     return np.hstack([x, twin.project(twin.seen)[np.searchsorted(zsl.classes_, Y)]])

@@ -241,8 +241,7 @@ BAD_PARAMETERS = {
         *number("alpha", "0", 1.0),
         *choice("centroids", "none", "REINFORCE", True, False, 1, ["kmeans"]),
         *number("centroid_weight", "0", also="mean"),
-        *choice("use_semantics", None, 0, 1, "True", [True]),
-        *choice("fusion", None, "concat", 1, ["sum"]),
+        *choice("fusion", "none", "concat", False, 1, ["sum"]),
         *choice("whiten", None, 0, 1, "True", "auto"),
         *choice("linear_shortcut", None, 0, 1, "True"),
         *choice("inference", None, "", "eszsl", 1, True, ["visual"]),
@@ -308,9 +307,9 @@ def test_odd_hidden_layer_sizes_are_refused_before_training(value):
 @pytest.mark.usefixtures("no_training")
 def test_visual_inference_without_semantics_is_refused():
     refuse(
-        lambda: fit(small, inference="visual", use_semantics=False),
+        lambda: fit(small, inference="visual", fusion=None),
         ValueError,
-        "inference='visual'.*use_semantics=False leaves out. Use inference='compatibility'",
+        "inference='visual'.*fusion=None leaves out. Use inference='compatibility'",
     )
 
 
@@ -334,8 +333,10 @@ GOOD_PARAMETERS = {
         ("centroid_weight", np.float16(0.5)),
         ("centroid_weight", 0),
         ("centroid_weight", 1),
-        ("use_semantics", np.True_),
-        ("use_semantics", np.False_),
+        ("fusion", np.str_("sum")),
+        ("fusion", None),
+        ("whiten", np.True_),
+        ("whiten", np.False_),
         ("early_stopping", np.False_),
         ("inference", np.str_("conse")),
         ("visual_weight", np.float64(1.0)),

@@ -37,8 +37,8 @@ def test_the_other_networks_have_the_budgets_that_are_documented(monkeypatch, n_
         monkeypatch.setattr(learning, name, lambda *args: budgets.append(args[5]))
     table = {label: np.random.RandomState(label).normal(size=4) for label in range(n_classes)}
     labels = np.arange(100) % n_classes
-    for use_semantics in (True, False):
-        zsl = make(max_epochs=1, centroids=None, use_semantics=use_semantics)
+    for fusion in ("concatenate", None):
+        zsl = make(max_epochs=1, centroids=None, fusion=fusion)
         zsl.fit(np.random.RandomState(0).normal(size=(100, 3)), labels, table)
     assert budgets == [n_steps, 10]
     documented = " ".join(ClasterZSL.__doc__.split())
@@ -215,7 +215,7 @@ def test_an_empty_cluster_is_reported():
     """Twelve rows share three places; whatever K-means makes of it, one cluster has none."""
     places = np.repeat(np.eye(3), 4, axis=0)
     with pytest.warns(ConvergenceWarning, match=r"\d of 4 clusters hold no.*Lower n_clusters\."):
-        zsl = make(use_semantics=False).fit(places, np.repeat(["a", "b", "c"], 4))
+        zsl = make(fusion=None).fit(places, np.repeat(["a", "b", "c"], 4))
     assert zsl.history_["cluster_counts"][-1].count(0) >= 1
     assert zsl.score(places, np.repeat(["a", "b", "c"], 4)) >= 0
     assert np.isfinite(zsl.decision_function(places)).all()

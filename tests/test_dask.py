@@ -53,7 +53,7 @@ def make(**parameters):
     defaults = {
         "hidden_layer_sizes": (16,),
         "max_epochs": 2,
-        "use_semantics": False,
+        "fusion": None,
         "random_state": 0,
         "device": "cpu",
     }

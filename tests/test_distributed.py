@@ -30,7 +30,7 @@ CASES = {
     "gradient": {"centroids": "gradient"},
     "netvlad": {"centroids": "netvlad"},
     "without clusters": {"centroids": None},
-    "without semantics": {"use_semantics": False},
+    "without semantics": {"fusion": None},
     "early stopping": {"early_stopping": True},
     "no seed": {"random_state": None},
     "gated": {"space": "gzsl", "bias_detector": "stacking"},

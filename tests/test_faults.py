@@ -733,7 +733,7 @@ TABLES = {
 }
 KINDS = [
     *(small(centroids=kind) for kind in ("reinforce", "gradient", "netvlad", "random", None)),
-    small(use_semantics=False, inference="seen_class"),
+    small(fusion=None, inference="seen_class"),
     small(fusion="product", inference="conse", whiten=False),
     ESZSL(),
     SAE(),

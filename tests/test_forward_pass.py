@@ -60,17 +60,15 @@ def test_scores_are_those_of_the_twin(inference, space):
     agree(zsl.predict_log_proba(DATA.data), np.log(proba), tolerance=1e-4)
 
 
-@pytest.mark.parametrize("use_semantics", [True, False])
+@pytest.mark.parametrize("fusion", ["concatenate", None])
 @pytest.mark.parametrize("centroids", CENTROIDS)
 @pytest.mark.parametrize("centroid_weight", ["mean", 1.0, 0.3])
-def test_every_row_of_table_1_is_the_twin(centroids, use_semantics, centroid_weight):
-    zsl = fitted(
-        centroids=centroids, use_semantics=use_semantics, centroid_weight=centroid_weight, alpha=1.0
-    )
+def test_every_row_of_table_1_is_the_twin(centroids, fusion, centroid_weight):
+    zsl = fitted(centroids=centroids, fusion=fusion, centroid_weight=centroid_weight, alpha=1.0)
     twin = Twin(zsl)
     omega = zsl.transform(DATA.data)
     assert omega.dtype == np.float32
-    assert omega.shape == (len(DATA.data), 12 if use_semantics else 6)
+    assert omega.shape == (len(DATA.data), 12 if fusion else 6)
     agree(omega, twin.represent(DATA.data))
     agree(zsl.decision_function(X_UNSEEN), twin.scores(X_UNSEEN, DATA.unseen_classes), 3e-4)
 
@@ -103,7 +101,7 @@ def test_temperature_divides_the_scores_of_a_fitted_model():
 
 @pytest.mark.parametrize("inference", ["combined", "compatibility"])
 def test_without_semantics_combined_is_compatibility(inference):
-    zsl = fitted(use_semantics=False, inference=inference)
+    zsl = fitted(fusion=None, inference=inference)
     agree(zsl.decision_function(X_UNSEEN), Twin(zsl).scores(X_UNSEEN, DATA.unseen_classes), 3e-4)
     assert np.array_equal(
         zsl.decision_function(X_UNSEEN),
@@ -113,8 +111,8 @@ def test_without_semantics_combined_is_compatibility(inference):
 
 def test_without_semantics_visual_is_refused():
     with pytest.raises(ValueError, match="inference='compatibility'"):
-        fitted(use_semantics=False, inference="visual")
-    zsl = fitted(use_semantics=False)
+        fitted(fusion=None, inference="visual")
+    zsl = fitted(fusion=None)
     with pytest.raises(ValueError, match="inference='compatibility'"):
         zsl.set_params(inference="visual").predict(X_UNSEEN)
 
@@ -212,18 +210,18 @@ def test_it_learns_what_can_be_learnt(monkeypatch):
 # ------------------------------------------------------------------ Table 1: what each kind does
 
 
-@pytest.mark.parametrize("use_semantics", [True, False])
-def test_kmeans_centroids_are_the_means_of_their_points(use_semantics):
-    zsl = fitted(centroids="kmeans", use_semantics=use_semantics)
+@pytest.mark.parametrize("fusion", ["concatenate", None])
+def test_kmeans_centroids_are_the_means_of_their_points(fusion):
+    zsl = fitted(centroids="kmeans", fusion=fusion)
     points = clustered_points(zsl)
     nearest = paper_twin.distances(points, zsl.cluster_centers_).argmin(axis=1)
     assert set(nearest) == set(range(4))
     agree(zsl.cluster_centers_, [points[nearest == j].mean(axis=0) for j in range(4)])
 
 
-@pytest.mark.parametrize("use_semantics", [True, False])
-def test_random_centroids_are_the_means_of_a_partition(use_semantics):
-    zsl = fitted(centroids="random", use_semantics=use_semantics)
+@pytest.mark.parametrize("fusion", ["concatenate", None])
+def test_random_centroids_are_the_means_of_a_partition(fusion):
+    zsl = fitted(centroids="random", fusion=fusion)
     points = clustered_points(zsl)  # 72 rows, 18 a cluster
     agree(zsl.cluster_centers_.mean(axis=0), points.mean(axis=0))
     spread = np.linalg.norm(zsl.cluster_centers_ - points.mean(axis=0), axis=1)
@@ -243,10 +241,10 @@ def test_a_random_partition_is_fair_and_random():
     assert sorted(random_centroids(points, 10, 0)[:, 0].tolist()) == points[:, 0].tolist()
 
 
-@pytest.mark.parametrize("use_semantics", [True, False])
+@pytest.mark.parametrize("fusion", ["concatenate", None])
 @pytest.mark.parametrize("centroids", CENTROIDS)
-def test_who_moves_the_centroids_and_when(centroids, use_semantics):
-    zsl = fitted(centroids=centroids, use_semantics=use_semantics, max_epochs=6, alpha=1.0)
+def test_who_moves_the_centroids_and_when(centroids, fusion):
+    zsl = fitted(centroids=centroids, fusion=fusion, max_epochs=6, alpha=1.0)
     movement = zsl.history_["centroid_movement"]
     if centroids in FIXED:
         assert movement == [0.0] * 6
@@ -259,7 +257,7 @@ def test_who_moves_the_centroids_and_when(centroids, use_semantics):
         assert (zsl.cluster_centers_, zsl.n_clusters_) == (None, 0)
         assert zsl.history_["cluster_counts"] == [[]] * 6
     else:
-        assert zsl.cluster_centers_.shape == (4, 12 if use_semantics else 6)
+        assert zsl.cluster_centers_.shape == (4, 12 if fusion else 6)
         assert zsl.n_clusters_ == 4
 
 
@@ -277,7 +275,7 @@ def test_cluster_counts_are_nearest_points():
 
 
 def test_without_semantics_there_are_neither_projector_nor_estimator():
-    assert not [name for name in weights(fitted(use_semantics=False)) if "classifier" not in name
+    assert not [name for name in weights(fitted(fusion=None)) if "classifier" not in name
                 and "aggregation" not in name]  # fmt: skip
 
 
@@ -317,11 +315,6 @@ def test_every_fusion_is_the_twin(fusion, inference):
     agree(zsl.decision_function(X_UNSEEN), Twin(zsl).scores(X_UNSEEN, DATA.unseen_classes), 1e-4)
 
 
-def test_without_semantics_there_is_nothing_to_fuse():
-    plain, summed = (fitted(use_semantics=False, fusion=f) for f in ("concatenate", "sum"))
-    assert identical(plain, summed)
-
-
 @pytest.mark.parametrize("whiten", [True, False])
 def test_whitening_is_the_twin(whiten):
     zsl = fitted(whiten=whiten)
@@ -342,17 +335,17 @@ def test_given_centroids_are_taken_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("centroids", "use_semantics", "message"),
+    ("centroids", "fusion", "message"),
     [
-        (np.ones((3, 5)), True, r"shape \(3, 5\).*expected finite numbers.*12\)"),
-        (np.ones((3, 12)), False, r"expected finite numbers of shape \(n_clusters, 6\)"),
-        (np.ones(12), True, r"shape \(12,\)"),
-        (np.ones((0, 12)), True, r"shape \(0, 12\)"),
-        (np.full((3, 12), np.nan), True, "finite numbers"),
-        (np.full((3, 12), "a"), True, "type <U1"),
-        (np.array(["kmeans"]), True, "name the centroids, one of 'reinforce'"),
+        (np.ones((3, 5)), "concatenate", r"shape \(3, 5\).*expected finite numbers.*12\)"),
+        (np.ones((3, 12)), None, r"expected finite numbers of shape \(n_clusters, 6\)"),
+        (np.ones(12), "concatenate", r"shape \(12,\)"),
+        (np.ones((0, 12)), "concatenate", r"shape \(0, 12\)"),
+        (np.full((3, 12), np.nan), "concatenate", "finite numbers"),
+        (np.full((3, 12), "a"), "concatenate", "type <U1"),
+        (np.array(["kmeans"]), "concatenate", "name the centroids, one of 'reinforce'"),
     ],
 )
-def test_given_centroids_that_do_not_fit(centroids, use_semantics, message):
+def test_given_centroids_that_do_not_fit(centroids, fusion, message):
     with pytest.raises(ValueError, match=message):
-        fitted(centroids=centroids, use_semantics=use_semantics)
+        fitted(centroids=centroids, fusion=fusion)

@@ -91,7 +91,7 @@ def test_fit_and_predict_read_every_kind_of_array(stored, in_memory):
     "parameters",
     [
         {"whiten": False},
-        {"use_semantics": False},
+        {"fusion": None},
         {"centroids": None},
         {"centroids": "random"},
         {"centroids": "netvlad"},

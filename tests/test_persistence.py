@@ -64,8 +64,8 @@ FOREST = IsolationForest(n_estimators=3, random_state=0)
 ESTIMATORS = {
     **{f"centroids={kind}": make(centroids=kind) for kind in CENTROIDS},
     "centroids given": make(centroids=np.eye(3, 10)),
-    "deep": make(use_semantics=False, centroid_weight=0.3, hidden_layer_sizes=(4, 3)),
-    "linear": make(hidden_layer_sizes=(), centroids="gradient", use_semantics=False),
+    "deep": make(fusion=None, centroid_weight=0.3, hidden_layer_sizes=(4, 3)),
+    "linear": make(hidden_layer_sizes=(), centroids="gradient", fusion=None),
     "summed": make(fusion="sum", whiten=False, centroid_weight=np.float32(0.5)),
     "no shortcut": make(linear_shortcut=False, feature_weight=0.5),
     "a device": make(device=torch.device("cpu")),

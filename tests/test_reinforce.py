@@ -24,9 +24,9 @@ def shortened(monkeypatch):
 # ------------------------------------------------------------------ REINFORCE
 
 
-@pytest.mark.parametrize("use_semantics", [True, False])
-def test_alpha_zero_is_kmeans_bit_for_bit(use_semantics):
-    parameters = {"use_semantics": use_semantics, "max_epochs": 4}
+@pytest.mark.parametrize("fusion", ["concatenate", None])
+def test_alpha_zero_is_kmeans_bit_for_bit(fusion):
+    parameters = {"fusion": fusion, "max_epochs": 4}
     zsl = fitted(alpha=0.0, **parameters)
     assert identical(zsl, fitted(centroids="kmeans", **parameters))
     assert not identical(zsl, fitted(alpha=0.1, **parameters))

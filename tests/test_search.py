@@ -43,7 +43,7 @@ def make(**parameters):
         "n_clusters": 3,
         "hidden_layer_sizes": (16,),
         "max_epochs": 2,
-        "use_semantics": False,
+        "fusion": None,
         "random_state": 0,
         "device": "cpu",
     }

@@ -38,9 +38,9 @@ def test_every_check_of_scikit_learn(estimator, check):
         {"centroids": "netvlad", "centroid_weight": 1.0},
         {"centroids": "random", "inference": "seen_class"},
         {"centroids": None, "inference": "conse"},
-        {"use_semantics": False, "early_stopping": True},
-        {"use_semantics": False, "inference": "seen_class", "centroids": "gradient"},
-        {"use_semantics": False, "inference": "conse", "centroids": "netvlad"},
+        {"fusion": None, "early_stopping": True},
+        {"fusion": None, "inference": "seen_class", "centroids": "gradient"},
+        {"fusion": None, "inference": "conse", "centroids": "netvlad"},
     ],
     ids=lambda parameters: "-".join(map(str, parameters.values())),
 )
@@ -54,7 +54,7 @@ def test_variants_pass_every_check_too(parameters, monkeypatch):
 
 @pytest.mark.parametrize(
     "estimator",
-    ["ClasterZSL(hidden_layer_sizes=(32,), max_epochs=4, use_semantics=False)", "ESZSL()"],
+    ["ClasterZSL(hidden_layer_sizes=(32,), max_epochs=4, fusion=None)", "ESZSL()"],
 )
 def test_checks_with_array_api_dispatch(estimator):
     """The variable has to be set before SciPy is imported: in a process of its own."""
@@ -144,10 +144,10 @@ def test_html_repr(estimator):
     assert "<span>Fitted</span>" in fitted
 
 
-@pytest.mark.parametrize("use_semantics", [True, False])
-def test_transform_names_its_columns(use_semantics):
-    zsl = make(use_semantics=use_semantics).fit(FRAME, Y, TABLE)
-    names = [f"clasterzsl{i}" for i in range(6 if use_semantics else 3)]
+@pytest.mark.parametrize("fusion", ["concatenate", None])
+def test_transform_names_its_columns(fusion):
+    zsl = make(fusion=fusion).fit(FRAME, Y, TABLE)
+    names = [f"clasterzsl{i}" for i in range(6 if fusion else 3)]
     assert zsl.get_feature_names_out().tolist() == names
     omega = zsl.transform(FRAME)
     assert isinstance(omega, np.ndarray)

@@ -37,12 +37,12 @@ def shortened(monkeypatch):
 
 
 @pytest.mark.parametrize("centroids", [c for c in CENTROIDS if c is not None])
-@pytest.mark.parametrize("use_semantics", [True, False])
+@pytest.mark.parametrize("fusion", ["concatenate", None])
 @pytest.mark.parametrize("n_clusters", [1, 2])
-def test_one_and_two_clusters(n_clusters, use_semantics, centroids):
+def test_one_and_two_clusters(n_clusters, fusion, centroids):
     zsl = fitted(
         n_clusters=n_clusters,
-        use_semantics=use_semantics,
+        fusion=fusion,
         centroids=centroids,
         centroid_weight=1.0,
         alpha=1.0,

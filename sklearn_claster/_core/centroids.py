@@ -33,16 +33,15 @@ def check_given_centroids(parameters: Any, n_features: int) -> None:
     given = parameters.centroids
     if not is_given(given):
         return
-    concatenated = parameters.use_semantics and parameters.fusion == "concatenate"
-    n_points = 2 * n_features if concatenated else n_features
+    n_points = 2 * n_features if parameters.fusion == "concatenate" else n_features
     with np.errstate(over="ignore"):  # the networks compute in float32
         numbers = given.dtype.kind in "fiu" and np.isfinite(given.astype(np.float32)).all()
     if not numbers or given.size == 0 or given.shape[1:] != (n_points,):
         raise ValueError(
             f"centroids is an array of shape {given.shape} and type {given.dtype}; expected "
             f"finite numbers of shape (n_clusters, {n_points}), the width of a point for X "
-            f"with {n_features} features, use_semantics={parameters.use_semantics} and "
-            f"fusion={parameters.fusion!r}. Or name the centroids, one of "
+            f"with {n_features} features and fusion={parameters.fusion!r}. Or name the "
+            f"centroids, one of "
             f"{', '.join(map(repr, CENTROIDS))}."
         )
 

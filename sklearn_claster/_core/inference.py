@@ -15,7 +15,7 @@ from .networks import ClasterNet
 
 VISUAL_NEEDS_SEMANTICS = (
     "inference='visual' compares points with projected class embeddings, which "
-    "use_semantics=False leaves out. Use inference='compatibility'."
+    "fusion=None leaves out. Use inference='compatibility'."
 )
 
 

@@ -91,7 +91,7 @@ def learn(
         X.shape[1],
         a.shape[1],
         hidden_widths(parameters.hidden_layer_sizes, len(X), X.shape[1], a.shape[1]),
-        parameters.fusion if parameters.use_semantics else None,
+        parameters.fusion,
         seeded_generator(seed),
         parameters.linear_shortcut,
     ).to(device)
@@ -107,7 +107,7 @@ def learn(
     )
 
     clustered = x  # what K-means sees
-    if parameters.use_semantics:
+    if net.use_semantics:
         means, shares = (part.to(device, a.dtype) for part in class_means(x, labels, len(a)))
         n_steps = min(PROJECTOR_STEPS, max(100, 10 * len(a)))
         larger = replace(  # steps, where there are fewer of them
