@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_claster._core import learning
+from sklearn_claster._core.centroids import Reinforcement
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
@@ -43,3 +46,17 @@ def claster_data():
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set CLASTER_DATA to the folder that has them")
     return folder
+
+
+@pytest.fixture
+def updates(monkeypatch):
+    """The batches that REINFORCE sees during fits: (points, probabilities, y) in turn."""
+    seen = []
+
+    class Recorded(Reinforcement):
+        def __call__(self, *batch):
+            seen.append(tuple(tensor.numpy().copy() for tensor in batch))
+            super().__call__(*batch)
+
+    monkeypatch.setattr(learning, "Reinforcement", Recorded)
+    return seen

@@ -67,20 +67,6 @@ def test_batches_of_one_are_the_sequential_rule_over_a_whole_schedule(n_clusters
     assert np.array_equal(clusters.centroids.numpy(), start) == (alpha == 0)
 
 
-@pytest.fixture
-def updates(monkeypatch):
-    """The batches that REINFORCE sees during fits: (points, probabilities, y) in turn."""
-    seen = []
-
-    class Recorded(Reinforcement):
-        def __call__(self, *batch):
-            seen.append(tuple(tensor.numpy().copy() for tensor in batch))
-            super().__call__(*batch)
-
-    monkeypatch.setattr(learning, "Reinforcement", Recorded)
-    return seen
-
-
 def test_a_whole_fit_in_batches_of_one_is_the_sequential_rule(updates):
     zsl = fitted(batch_size=1, alpha=0.5, reinforce_steps=50)
     assert len(updates) == 50
