@@ -55,7 +55,9 @@ def test_conse_with_one_class_is_the_nearest_to_the_predicted_seen_class():
     model = ConSE(1).fit(X, y, table)
     x, seen, candidates = problem(X, y, table)
     nearest = cosines(seen, candidates[5:]).argmax(axis=1) + 5
-    assert_array_equal(model.predict(X), nearest[model.classifier_.predict(x)])
+    assert_array_equal(
+        model.predict(X), nearest[(x @ model.coef_.T + model.intercept_).argmax(axis=1)]
+    )
 
 
 # PrototypeRegression

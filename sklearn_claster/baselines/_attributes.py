@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_expit
+from scipy.special import log_expit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from .._class_embeddings import IndistinctClasses, preview
 from .._data.unit_rows import row_mean
 from .._utils.parameters import check_number
-from ._centred import CentredClassifier, Rows
+from ._centred import CentredClassifier, Rows, softmax_regression
 
 _LEAST = np.finfo(np.float64).tiny  # the least probability that has a logarithm
 
@@ -216,9 +216,10 @@ class IAP(_AttributeClassifier):
 
     Attributes
     ----------
-    classifier_ : LogisticRegression
-        The classifier of the seen classes, on unit rows; its classes are positions in
-        `classes_`.
+    coef_ : ndarray of shape (n_classes, n_features_in_)
+        Weights of the seen classes' logistic regression, on unit rows.
+    intercept_ : ndarray of shape (n_classes,)
+        Its biases.
     seen_attributes_ : ndarray of shape (n_classes, n_embedding_features), bool
         The seen classes' attributes.
     threshold_ : ndarray of shape (n_embedding_features,)
@@ -265,10 +266,10 @@ class IAP(_AttributeClassifier):
 
     def _fit_attributes(self, x: Rows, y: NDArray[np.intp], present: NDArray[np.bool_]) -> None:
         self.seen_attributes_ = present
-        self.classifier_ = LogisticRegression(C=self.C, max_iter=1000).fit(x, y)
+        self.coef_, self.intercept_ = softmax_regression(x, y, self.C)
 
     def _log_probabilities(self, x: Rows) -> tuple[Rows, Rows]:
-        probability = self.classifier_.predict_proba(x)  # (n, S)
+        probability = softmax(x @ self.coef_.T + self.intercept_, axis=1)  # (n, S)
         present = probability @ self.seen_attributes_  # (n, M)
         absent = probability @ ~self.seen_attributes_
         return np.log(np.maximum(present, _LEAST)), np.log(np.maximum(absent, _LEAST))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from .._base import BaseZeroShotClassifier
 from .._data.unit_rows import row_mean, unit_rows
@@ -63,3 +64,17 @@ def class_sums(x: Rows, y: NDArray[np.intp]) -> Rows:
 def class_means(x: Rows, y: NDArray[np.intp]) -> Rows:
     """Mean of the rows of every class, (n, f), (n,) -> (S, f)."""
     return class_sums(x, y) / np.bincount(y)[:, None]
+
+
+def softmax_regression(x: NDArray[Any], y: NDArray[np.intp], C: float) -> tuple[Rows, Rows]:
+    """Weights (S, f) and biases (S,) of a `LogisticRegression` of class codes, one row per class.
+
+    They are kept in its place: a fitted one is tied to its version of scikit-learn.
+    """
+    if y.min() == y.max():  # a single class
+        return np.zeros((1, x.shape[1])), np.zeros(1)
+    model = LogisticRegression(C=C, max_iter=1000).fit(x, y)
+    coef, intercept = model.coef_, model.intercept_
+    if len(intercept) == 1:  # two classes: the logit of the second
+        return np.r_[-coef, coef] / 2.0, np.r_[-intercept, intercept] / 2.0
+    return coef, intercept

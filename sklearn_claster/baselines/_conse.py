@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from scipy.special import softmax
 
 from .._utils.parameters import check_number
-from ._centred import CentredClassifier, Rows, directions
+from ._centred import CentredClassifier, Rows, directions, softmax_regression
 
 
 class ConSE(CentredClassifier):
@@ -39,9 +39,10 @@ class ConSE(CentredClassifier):
 
     Attributes
     ----------
-    classifier_ : LogisticRegression
-        The classifier of the seen classes, on unit rows; its classes are positions in
-        `classes_`.
+    coef_ : ndarray of shape (n_classes, n_features_in_)
+        Weights of the seen classes' logistic regression, on unit rows.
+    intercept_ : ndarray of shape (n_classes,)
+        Its biases.
     seen_embeddings_ : ndarray of shape (n_classes, n_embedding_features)
         The seen classes' embeddings, centred and of unit length.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
@@ -94,7 +95,7 @@ class ConSE(CentredClassifier):
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
         x, self.seen_embeddings_ = self._centre(X, embeddings)
-        self.classifier_ = LogisticRegression(C=self.C, max_iter=1000).fit(x, y)
+        self.coef_, self.intercept_ = softmax_regression(x, y, self.C)
 
     def _prepare_candidates(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
@@ -102,7 +103,7 @@ class ConSE(CentredClassifier):
         return self._semantic(vectors).T  # (s, C)
 
     def _score_rows(self, X: NDArray[Any], candidates: Any) -> Rows:
-        probability = self.classifier_.predict_proba(self._visual(X))  # (n, S)
+        probability = softmax(self._visual(X) @ self.coef_.T + self.intercept_, axis=1)  # (n, S)
         n_left_out = max(probability.shape[1] - self.n_top, 0)
         least = np.argpartition(probability, n_left_out - 1, axis=1)[:, :n_left_out]
         np.put_along_axis(probability, least, 0.0, axis=1)

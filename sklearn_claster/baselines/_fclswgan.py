@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from .._core.networks import MLP
 from .._utils.parameters import check_number, check_widths
 from .._utils.torch import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
 from ._adversarial import Adversary
-from ._centred import CentredClassifier, Rows, directions
+from ._centred import CentredClassifier, Rows, directions, softmax_regression
 from ._dense import forward, layers_of
 
 
@@ -173,7 +172,7 @@ class FCLSWGAN(CentredClassifier):
         generator = MLP(self.n_noise + s, hidden, f, draws).to(device)
         critic = MLP(f + s, hidden, 1, draws).to(device)
         self._x, self._y = x.astype(np.float32), y
-        self._seen_softmax = coef, intercept = self._softmax(self._x, y)
+        self._seen_softmax = coef, intercept = softmax_regression(self._x, y, self.C)
         Adversary(
             self.learning_rate,
             self.batch_size,
@@ -189,7 +188,7 @@ class FCLSWGAN(CentredClassifier):
             torch.as_tensor(y, device=device),
             to_tensor(a, device),
             self.n_noise,
-            (to_tensor(coef, device), to_tensor(intercept, device)),
+            (to_tensor(coef.T, device), to_tensor(intercept, device)),
         )
         self.coefs_, self.intercepts_ = layers_of(generator)
 
@@ -210,18 +209,8 @@ class FCLSWGAN(CentredClassifier):
         y = np.repeat(unseen, self.n_generated)
         if is_seen.any():
             x, y = np.r_[self._x, x], np.r_[np.flatnonzero(is_seen)[self._y], y]
-        return self._softmax(x, y)
+        return softmax_regression(x, y, self.C)
 
     def _score_rows(self, X: NDArray[Any], candidates: tuple[Rows, Rows]) -> Rows:
         coef, intercept = candidates
-        return self._visual(X) @ coef + intercept
-
-    def _softmax(self, x: NDArray[Any], y: NDArray[np.intp]) -> tuple[Rows, Rows]:
-        """Weights (f, C) and biases (C,) of a softmax classifier."""
-        if y.min() == y.max():  # a single candidate
-            return np.zeros((x.shape[1], 1)), np.zeros(1)
-        model = LogisticRegression(C=self.C, max_iter=1000).fit(x, y)
-        coef, intercept = model.coef_.T, model.intercept_
-        if len(intercept) == 1:  # two classes: the logit of the second
-            return np.c_[-coef, coef] / 2.0, np.r_[-intercept, intercept] / 2.0
-        return coef, intercept
+        return self._visual(X) @ coef.T + intercept
