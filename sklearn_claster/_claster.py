@@ -210,7 +210,6 @@ default="combined"
     """
 
     _reads_in_parts = True
-    _defaults_before = MappingProxyType({"feature_weight": 1.0, "linear_shortcut": False})
 
     def __init__(
         self,

@@ -135,7 +135,7 @@ def test_names_of_columns_are_kept_if_all_are_strings():
 
 
 def test_a_model_file_keeps_names_of_columns(tmp_path):
-    pytest.importorskip("safetensors", reason="model files need safetensors")
+    pytest.importorskip("skops", reason="model files need skops")
     frame = pd.DataFrame(STRINGS).T.set_axis(["red", "green", "blue"], axis=1)
     save_model(ESZSL().fit(X, Y.astype(str), frame), tmp_path / "model")
     loaded = load_model(tmp_path / "model")

@@ -79,17 +79,17 @@ def test_a_pickle_from_the_gpu_loads_without_one(problem, monkeypatch):
 @pytest.mark.parametrize("gate", [None, BiasDetector()], ids=["raw", "gated"])
 def test_a_model_file_from_the_gpu_loads_without_one(problem, gate, tmp_path, monkeypatch):
     persistence = pytest.importorskip("sklearn_claster.persistence")
-    pytest.importorskip("safetensors", reason="model files need safetensors")
+    pytest.importorskip("skops", reason="model files need skops")
     X, y, table, X_new = problem
     model = ClasterZSL(space="gzsl", bias_detector=gate, device="cuda", **SMALL).fit(X, y, table)
-    persistence.save_model(model, tmp_path / "model.safetensors")
-    again = persistence.load_model(tmp_path / "model.safetensors")
+    persistence.save_model(model, tmp_path / "model.skops")
+    again = persistence.load_model(tmp_path / "model.skops")
     assert again.device_.type == "cuda"
     expected = model.predict(X_new)
     assert np.mean(again.predict(X_new) == expected) > 0.99
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.warns(UserWarning, match="not available here"):
-        loaded = persistence.load_model(tmp_path / "model.safetensors")
+        loaded = persistence.load_model(tmp_path / "model.skops")
     assert loaded.device_.type == "cpu"
     assert np.mean(loaded.predict(X_new) == expected) > 0.98
 

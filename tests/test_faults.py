@@ -439,7 +439,7 @@ BAD = {
     "a list in a file": (
         lambda: save_model([1], "x"),
         TypeError,
-        r"got builtins\.list.*joblib",
+        "not an estimator instance",
     ),
     "a file of no model": (lambda: load_model(__file__), ValueError, "expected a model file"),
     "a graph of a baseline": (lambda: to_onnx(fitted("ESZSL"), "x"), TypeError, "got ESZSL"),
@@ -836,7 +836,7 @@ def test_any_text_is_a_label_or_is_refused(names, width):
 @PROPERTY
 @given(junk=st.binary(max_size=200), cut=st.floats(0.0, 1.0), flip=st.floats(0.0, 0.999))
 def test_files_of_junk_never_do_more_than_raise(tmp_path_factory, junk, cut, flip):
-    path = tmp_path_factory.mktemp("junk") / "model.safetensors"
+    path = tmp_path_factory.mktemp("junk") / "model.skops"
     save_model(first_fitted("ESZSL"), path)
     good = path.read_bytes()
     flipped = bytearray(good)

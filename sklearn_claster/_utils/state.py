@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import signature
-from types import MappingProxyType
 from typing import Any, Self
 
 import torch
+from sklearn import config_context
 
 # Raised whenever saved attributes change in a way that older code, or newer, would misread.
 STATE_FORMAT = 1
 _KEY = "_state_format"
+_REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_{method}_request was told
+_METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score")
 
 
 class WholeState:
-    """Mixin: saved states carry `STATE_FORMAT`, and `fit` changes all of the state or nothing."""
-
-    # What an estimator did before it had these parameters, where their defaults do something else.
-    _defaults_before: Mapping[str, Any] = MappingProxyType({})
+    """Mixin: saved states are plain, and `fit` changes all of the state or nothing."""
 
     @contextmanager
     def _twin(self) -> Iterator[Self]:
@@ -36,29 +34,24 @@ class WholeState:
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
         plain = {k: str(v) if isinstance(v, torch.device) else v for k, v in state.items()}
+        if _REQUESTS in plain:
+            routing = self.get_metadata_routing()  # type: ignore[attr-defined]
+            plain[_REQUESTS] = {
+                method: dict(getattr(routing, method).requests) for method in _METHODS
+            }
         return {**plain, _KEY: STATE_FORMAT}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        check_format(state.pop(_KEY, None), type(self).__name__)
-        defaults = {n: p.default for n, p in signature(type(self)).parameters.items()}
-        for name, value in {**defaults, **self._defaults_before}.items():
-            state.setdefault(name, value)  # added since the state was saved
+        found, requests = state.pop(_KEY, None), state.pop(_REQUESTS, {})
+        if found != STATE_FORMAT:
+            raise ValueError(
+                f"This saved {type(self).__name__} cannot be read: expected format {STATE_FORMAT}, "
+                f"got {found!r}. Load it with the version of sklearn_claster that wrote it, or fit "
+                "again."
+            )
         super().__setstate__(state)  # type: ignore[misc]
-
-
-def check_format(found: Any, name: str) -> None:
-    """Raise unless `found` is the format that this version reads.
-
-    Raises
-    ------
-    ValueError
-        If it is another one.
-    """
-    if found == STATE_FORMAT:
-        return
-    got = "none" if found is None else repr(found)
-    raise ValueError(
-        f"This saved {name} cannot be read: expected format {STATE_FORMAT}, got {got}. Load it "
-        "with the version of sklearn_claster that wrote it, or fit again."
-    )
+        with config_context(enable_metadata_routing=True):
+            for method, told in requests.items():
+                if told:
+                    getattr(self, f"set_{method}_request")(**told)

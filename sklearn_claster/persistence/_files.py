@@ -1,49 +1,75 @@
-"""Model files: one .safetensors file with every array, and the rest as JSON in its header."""
+"""Model files: those of skops, which hold data and names of types, and no code."""
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
+import math
 import os
-import threading
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED, ZipFile
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._utils.state import STATE_FORMAT, check_format
-from ._codec import ESTIMATORS, Arrays, Decoder, Encoder
+from .. import baselines
+from .._bias_detector import BiasDetector
+from .._class_embeddings import ClassEmbeddings
+from .._claster import ClasterZSL
+from .._core.model import ClasterModel
+from .._gate.gate import Gate
+from .._gate.rules import Confidence, Learned, Mahalanobis, Neighbors, OutlierRule, Stacking
+from ..model_selection import ZeroShotKFold, ZeroShotShuffleSplit
+from ._writing import write_whole
 
-PACKAGES = ("sklearn_claster", "scikit-learn", "torch", "numpy", "scipy")
-_WRITER = "sklearn_claster"
+PACKAGES = ("sklearn_claster", "scikit-learn", "torch", "numpy", "scipy", "skops")
+_ESTIMATORS = (ClasterZSL, BiasDetector, *(getattr(baselines, name) for name in baselines.__all__))
+_PARTS = (ClassEmbeddings, ClasterModel, Gate)
+_RULES = (Confidence, Learned, Mahalanobis, Neighbors, OutlierRule, Stacking)
+_SPLITTERS = (ZeroShotKFold, ZeroShotShuffleSplit)
+
+#: What `load_model` makes beside what skops trusts by itself: NumPy's and scikit-learn's own.
+TRUSTED_TYPES: tuple[str, ...] = (
+    *(f"{c.__module__}.{c.__name__}" for c in (*_ESTIMATORS, *_PARTS, *_RULES, *_SPLITTERS)),
+    "sklearn.metrics._scorer._PassthroughScorer",  # of a search without `scoring`
+)
+
+# Of skops' kinds of nodes those that hold data. Others look up methods, or open further archives.
+_NODES = {"JsonNode", "DictNode", "ListNode", "TupleNode", "SetNode", "SliceNode", "TypeNode"}
+_NODES |= {"NdArrayNode", "MaskedArrayNode", "DTypeNode", "RandomStateNode", "ObjectNode"}
+_NODES |= {"ConstructorFromReduceNode", "FunctionNode"}
+_SCHEMA = "schema.json"
+_LONGEST_SCHEMA, _SHORTEST_NODE = 2**24, 50  # bytes
 
 
 def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator into one file that is safe to load from strangers.
 
-    The file is a .safetensors file. It holds NumPy arrays, and as JSON the parameters, labels and
-    everything else that is no array: nothing in it is code.
+    The file is one of skops: a zip archive of arrays, and of parameters, labels and all else that
+    is no array as JSON. Nothing in it is code.
 
     Parameters
     ----------
     model : estimator
-        A fitted `ClasterZSL`, `BiasDetector` or baseline of this package.
+        A fitted `ClasterZSL`, `BiasDetector` or baseline, or a pipeline or search that holds one.
     path : str or path-like
-        Where to; by custom it ends in ``.safetensors``. A file that is there is replaced, in one
-        step, when the new one is complete.
+        Where to; by custom it ends in ``.skops``. A file that is there is replaced, in one step,
+        when the new one is complete; links are followed, pipes and devices are written into.
 
     Raises
     ------
     TypeError
-        If the model, or something in it, is of another package: a foreign `bias_detector`, a
-        callback. Use joblib or skops for it.
+        If the model holds something that `load_model` would not make: a class or function of your
+        own, a callback, a forest. Use joblib or skops for it.
     NotFittedError
         If it is not fitted.
     FileNotFoundError
         If the folder does not exist.
     ImportError
-        If safetensors is not installed.
+        If skops is not installed.
 
     See Also
     --------
@@ -59,39 +85,23 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     >>> table = {"low": [0.0, 1.0], "high": [1.0, 0.0], "higher": [3.0, 0.0]}
     >>> model = ESZSL().fit(X, y, table)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "model.safetensors")
+    ...     path = os.path.join(folder, "model.skops")
     ...     save_model(model, path)
     ...     loaded = load_model(path)
     >>> np.array_equal(loaded.decision_function(X), model.decision_function(X))
     True
     """
-    safetensors = _safetensors()
-    if ESTIMATORS.get(type(model).__name__) is not type(model):
-        raise TypeError(
-            f"save_model stores estimators of sklearn_claster; got {type(model).__module__}."
-            f"{type(model).__qualname__}. Pass one of {', '.join(sorted(ESTIMATORS))}; store a "
-            "pipeline, a search or a class of your own with joblib.dump or skops.io.dump."
-        )
+    skops = import_skops()
     check_is_fitted(model)
-    encoder = Encoder()
-    tree = encoder.tree(model, type(model).__name__)
-    header = {
-        "format": _WRITER,
-        "format_version": str(STATE_FORMAT),
-        "model": json.dumps(tree),
-        "objects": json.dumps(encoder.objects, allow_nan=False),
-        "versions": json.dumps({name: version(name) for name in PACKAGES}),
-    }
-    header["sha256"] = _digest(header, encoder.arrays)
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
-    part = path.with_name(f".{os.getpid()}.{threading.get_ident()}.part")  # each writes its own
     try:
-        part.write_bytes(safetensors.numpy.save(encoder.arrays, metadata=header))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        content = _each_once(skops.io.dumps(model))
+        _check(content)
+        unknown = sorted({*skops.io.get_untrusted_types(data=content)} - {*TRUSTED_TYPES})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(_unstorable(model, str(error))) from error
+    if unknown:
+        raise TypeError(_unstorable(model, f"it holds {', '.join(unknown)}"))
+    write_whole(path, content)
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -111,77 +121,128 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        If the file is none of this kind, damaged, or of a format that this version does not read.
+        If the file is none of this kind, damaged, or of a format that this version does not read,
+        or if it names a type that is neither in `TRUSTED_TYPES` nor trusted by skops.
     FileNotFoundError
         If there is no file.
     ImportError
-        If safetensors is not installed.
+        If skops is not installed.
 
     See Also
     --------
     save_model : Writes it.
     """
-    safetensors = _safetensors()
-    path = Path(path)
-    with path.open("rb") as file:
-        start = file.read(8)
+    skops = import_skops()
+    content = Path(path).read_bytes()
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise ValueError(_foreign(path, _guess(start, error))) from error
-    if header.get("format") != _WRITER:
-        raise ValueError(_foreign(path, "a safetensors file of another program"))
-    found = header.get("format_version")
-    check_format(int(found) if found and found.isdecimal() else found, f"model ({path.name})")
-    if "sha256" in header and header["sha256"] != _digest(header, arrays):
-        raise ValueError(_foreign(path, "a damaged or altered one (its checksum differs)"))
-    try:
-        model = Decoder(json.loads(header["objects"]), arrays).value(json.loads(header["model"]))
+        _check(content)
+        model = skops.io.loads(content, trusted=TRUSTED_TYPES)
         check_is_fitted(model)
     except MemoryError:
         raise
-    except Exception as error:  # what an altered file raises depends on what was altered
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(_foreign(path, f"a damaged or altered one ({reason})")) from error
+    except Exception as error:  # what a damaged file raises depends on what was damaged
+        raise ValueError(
+            f"{path} cannot be loaded: expected a model file written by "
+            "sklearn_claster.persistence.save_model, got a damaged or foreign one "
+            f"({type(error).__name__}: {error}). Copy the file again, or save the model again; "
+            "types that you trust yourself go into skops.io.load, beside TRUSTED_TYPES."
+        ) from error
     return model
 
 
-def _digest(header: dict[str, str], arrays: Arrays) -> str:
-    """A checksum of everything that makes the model; it tells accidents, not forgeries."""
-    digest = hashlib.sha256(json.dumps([header.get(k) for k in ("model", "objects")]).encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(json.dumps([name, array.dtype.name, array.shape]).encode())
-        digest.update(array.data)
-    return digest.hexdigest()
+def _each_once(content: bytes) -> bytes:
+    """The same file with what is shared stored once, and with the versions of the packages.
+
+    skops writes the state of an object again wherever the object is met; it reads only the first.
+    """
+    first: dict[Any, Any] = {}
+    slim = io.BytesIO()
+    with ZipFile(io.BytesIO(content)) as full, ZipFile(slim, "w") as archive:
+        schema = json.loads(
+            full.read(_SCHEMA), object_hook=lambda node: first.setdefault(_id(node), node)
+        )
+        schema["versions"] = {name: version(name) for name in PACKAGES}
+        text = json.dumps(schema)
+        archive.writestr(_SCHEMA, text)
+        for name in sorted(set(re.findall('"file": "([^"]+)"', text))):
+            archive.writestr(name, full.read(name))
+    return slim.getvalue()
 
 
-def _foreign(path: Path, got: str) -> str:
+def _id(node: dict[str, Any]) -> Any:
+    """What skops knows an object by; what has no such thing is known as itself."""
+    known_by = node.get("__id__")
+    return ("", id(node)) if known_by is None or isinstance(known_by, (dict, list)) else known_by
+
+
+def _check(content: bytes) -> None:
+    """Raise unless all sizes are true, and reading takes no more memory than the file is long.
+
+    Every array is read once, and what is there twice is written out twice.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, and others
+        If it is no such file.
+    """
+    first: dict[Any, Any] = {}
+    readers: dict[str, Any] = {}
+
+    def check_node(node: dict[str, Any]) -> dict[str, Any]:
+        kind = node.get("__loader__", "JsonNode")
+        if isinstance(kind, str) and kind not in _NODES:
+            raise ValueError(f"{node.get('__module__')}.{node.get('__class__')} is a {kind}")
+        known: dict[str, Any] = first.setdefault(_id(node), node)
+        if len(first) * _SHORTEST_NODE > len(schema):
+            raise ValueError(f"{_SCHEMA} holds more than skops writes")
+        file = node.get("file")
+        read_twice = isinstance(file, str) and readers.setdefault(file, known) is not known
+        if known != node or read_twice:
+            raise ValueError("its parts refer to each other in a circle, or without end")
+        return known
+
+    with ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > len(content) or any(
+            (member.compress_type, member.compress_size) != (ZIP_STORED, member.file_size)
+            for member in members
+        ):
+            raise ValueError("its members are compressed or overlap")
+        if archive.getinfo(_SCHEMA).file_size > _LONGEST_SCHEMA:
+            raise ValueError(f"{_SCHEMA} is too long")
+        schema = archive.read(_SCHEMA)
+        json.loads(schema, object_hook=check_node)
+        for name in readers:
+            with archive.open(name) as file:
+                _check_array(file, archive.getinfo(name).file_size)
+
+
+def _check_array(file: Any, size: int) -> None:
+    """Raise unless a .npy file is as long as its header says."""
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    shape, _, dtype = read_header(file, max_header_size=1000)
+    if math.prod(shape) * max(dtype.itemsize, 1) != size - file.tell():
+        raise ValueError(f"an array of shape {shape} in {size} bytes")
+
+
+def _unstorable(model: Any, reason: str) -> str:
     return (
-        f"{path} cannot be loaded: expected a model file written by "
-        f"sklearn_claster.persistence.save_model, got {got}. Copy the file again, or save the "
-        "model again."
+        f"This {type(model).__name__} cannot go into a model file: {reason}. Expected estimators "
+        "of sklearn_claster, and of scikit-learn those that skops trusts. Use joblib.dump or "
+        "skops.io.dump, which take any estimator; of a search, save best_estimator_."
     )
 
 
-def _guess(start: bytes, error: Exception) -> str:
-    """What a file that is not in the safetensors format is, from its first bytes."""
-    if not start:
-        return "an empty file"
-    if start[:1] == b"\x80":
-        return "a pickle (which joblib.load reads; only load your own, for a pickle may run code)"
-    if start[:2] == b"PK":
-        return "a zip archive (which skops.io.load or torch.load may read)"
-    return f"a truncated or foreign one ({error})"
-
-
-def _safetensors() -> Any:
+def import_skops() -> Any:
+    """Skops with its modules, or an error that names the extra."""
     try:
-        import safetensors
-        import safetensors.numpy
+        import skops.card
+        import skops.io
     except ImportError as error:
         raise ImportError(
-            "Model files need safetensors: pip install 'sklearn_claster[safetensors]'."
+            "Model files and cards need skops: pip install 'sklearn_claster[files]'."
         ) from error
-    return safetensors
+    return skops
