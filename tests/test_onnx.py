@@ -130,6 +130,12 @@ def test_a_model_whose_arrays_cannot_be_written(inference, path, tmp_path):
         to_onnx(joblib.load(tmp_path / "m.joblib", mmap_mode="r"), path)
 
 
+def test_links_are_followed(path, tmp_path):
+    path.symlink_to(tmp_path / "target")
+    to_onnx(fitted("centroids=kmeans"), path)
+    assert path.is_symlink() and onnx.load(tmp_path / "target").opset_import[0].version == 18
+
+
 def test_a_gate_is_not_left_out_in_silence(path):
     model = fitted("soft gate")
     with pytest.raises(
