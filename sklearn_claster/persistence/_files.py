@@ -96,11 +96,16 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     try:
         content = _each_once(skops.io.dumps(model))
         _check(content)
-        unknown = sorted({*skops.io.get_untrusted_types(data=content)} - {*TRUSTED_TYPES})
+        unknown = {*skops.io.get_untrusted_types(data=content)} - {*TRUSTED_TYPES}
+        if unknown:
+            raise TypeError(f"it holds {', '.join(sorted(unknown))}")
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(_unstorable(model, str(error))) from error
-    if unknown:
-        raise TypeError(_unstorable(model, f"it holds {', '.join(unknown)}"))
+        raise TypeError(
+            f"This {type(model).__name__} cannot go into a model file: {error}. Expected "
+            "estimators of sklearn_claster, and of scikit-learn those that skops trusts. Use "
+            "joblib.dump or skops.io.dump, which take any estimator; of a search, save "
+            "best_estimator_."
+        ) from error
     write_whole(path, content)
 
 
@@ -226,14 +231,6 @@ def _check_array(file: Any, size: int) -> None:
     shape, _, dtype = read_header(file, max_header_size=1000)
     if math.prod(shape) * max(dtype.itemsize, 1) != size - file.tell():
         raise ValueError(f"an array of shape {shape} in {size} bytes")
-
-
-def _unstorable(model: Any, reason: str) -> str:
-    return (
-        f"This {type(model).__name__} cannot go into a model file: {reason}. Expected estimators "
-        "of sklearn_claster, and of scikit-learn those that skops trusts. Use joblib.dump or "
-        "skops.io.dump, which take any estimator; of a search, save best_estimator_."
-    )
 
 
 def import_skops() -> Any:

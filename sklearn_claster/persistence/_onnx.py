@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from .._claster import ClasterZSL
 from .._core.inference import TEST_RULES, ScoringRule, make_candidates
 from .._core.model import ClasterModel
+from .._utils.torch import autocast
 from ._writing import write_whole
 
 _OPSET = 18  # of 2022: old runtimes read it too
@@ -95,7 +96,7 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
     if space == "gzsl":
         inputs["is_seen"] = torch.ones(3, dtype=torch.bool, device="cpu")
     graph = io.BytesIO()
-    with warnings.catch_warnings(), torch.inference_mode():
+    with warnings.catch_warnings(), torch.inference_mode(), autocast(torch.device("cpu")):
         warnings.simplefilter("ignore")  # of the tracer: what it takes for constant is constant
         torch.onnx.export(
             module,
