@@ -4,72 +4,83 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_array, check_consistent_length, column_or_1d, gen_batches
+from sklearn.utils import Bunch, check_array, check_consistent_length, column_or_1d, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._candidates import (
+    NO_UNSEEN_CLASS,
+    joined_tables,
+    table_of_fit,
+    table_of_unseen,
+    warn_of_one_feature,
+)
 from ._class_embeddings import (
     ClassEmbeddings,
-    IndistinctClasses,
     check_comparable,
-    check_same_features,
     preview,
     refuse_table_as_weights,
     warn_of_labels_that_cannot_be_named,
     warn_of_shared_vectors,
 )
-from ._data.on_disk import ArrayOnDisk, on_disk, read_whole
-from ._gate.gated import GatedMixin
+from ._data.on_disk import ArrayOnDisk, in_memory, on_disk, read_whole
+from ._gate.detectors import check_bias_detector, description_of, mode_of
+from ._gate.fitting import fit_gate_of
+from ._gate.gate import MODES, Gate, OpenGate, explain
+from ._gate.rules import OutlierRule
 from ._utils.parameters import check_choice
 from ._utils.state import WholeState
 from ._utils.torch import as_host_array
-from ._utils.warning import warn
 
 SPACES = ("zsl", "gzsl", "seen")
 
 FLOATS = (np.float64, np.float32, np.float16)  # anything else becomes the first
+_NEVER = object()  # equal to no value
 _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
 
 
-class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstimator, ABC):
-    """Base of the zero-shot classifiers.
+class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
+    """Base of the zero-shot classifiers: two experts, for seen and for unseen classes, and a gate.
 
-    A method adds its ``__init__`` (with a parameter `space`) and three steps:
-    `_fit_seen`, `_prepare_candidates` and `_score_rows`.
+    A method adds its ``__init__`` (with parameters `space`, `bias_detector` and `gate`) and
+    three steps: `_fit`, `_prepare_candidates` and `_score_rows`.
     """
 
     # The same user code works with metadata routing switched on and off.
-    __metadata_request__fit = {"class_embeddings": True}
+    __metadata_request__fit = {"class_embeddings": True, "groups": True}
     __metadata_request__predict = {"unseen_embeddings": True}
     __metadata_request__predict_proba = {"unseen_embeddings": True}
     __metadata_request__predict_log_proba = {"unseen_embeddings": True}
     __metadata_request__decision_function = {"unseen_embeddings": True}
     __metadata_request__score = {"unseen_embeddings": True}
 
-    _reads_in_parts = False  # whether `_fit_seen` takes an array on disk as it is
+    _reads_in_parts = False  # whether `_fit` takes an array on disk as it is
+    _read_when_scoring: tuple[str, ...] = ()  # parameters that change the scores of a fitted model
 
     space: str
+    bias_detector: Any
+    gate: str
     classes_: NDArray[Any]
     class_embeddings_: ClassEmbeddings
     unseen_classes_: NDArray[Any]
+    _has_table: bool
+    _gate: Gate | None
 
     @abstractmethod
     def _check_parameters(self) -> None:
         """Raise for a wrong parameter value."""
 
     @abstractmethod
-    def _fit_seen(
-        self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
-    ) -> None:
-        """Learn from X (n, f), class codes y (n,) and the seen classes' vectors (S, s)."""
+    def _fit(self, X: Any, y: Any, class_embeddings: Any, groups: Any) -> None:
+        """`_check_fit`, learn from the seen classes, and `_fit_gate`."""
 
     @abstractmethod
     def _prepare_candidates(self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]) -> Any:
@@ -79,7 +90,13 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
     def _score_rows(self, X: NDArray[Any], candidates: Any) -> NDArray[Any]:
         """Scores of rows (n, f) for the prepared candidates -> (n, C)."""
 
-    def fit(self, X: ArrayLike, y: ArrayLike, class_embeddings: Any = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        class_embeddings: Any = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Learn from labelled samples of the seen classes.
 
         Parameters
@@ -94,6 +111,9 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             needs every class of `y`. Classes that `y` does not hold never touch the
             training; they become the default candidates of `predict`. ``None`` stands for
             one-hot vectors: an ordinary classifier over `classes_`, whatever `space` says.
+        groups : array-like of shape (n_samples,), default=None
+            What each sample comes from: the video of a clip, the recording of a window. Where
+            samples are held out to choose something, those of one group stay together.
 
         Returns
         -------
@@ -109,19 +129,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             If `class_embeddings` has no accepted form, or labels mix strings and numbers.
         """
         with self._twin() as twin:
-            twin._fit(X, y, class_embeddings)
+            twin._fit(X, y, class_embeddings, groups)
         return self
-
-    def _fit(self, X: ArrayLike, y: ArrayLike, class_embeddings: Any) -> None:
-        self._check_parameters()
-        check_choice(self, "space", SPACES)
-        self._check_gate()
-        self._forget_gate()
-        rows, labels = self._validate_samples(X, y)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        self._set_table(class_embeddings)
-        self._fit_seen(rows, codes, self._seen_table().vectors)
-        self._fit_gate(rows, codes)
 
     def predict(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Name the most compatible candidate class of every sample.
@@ -150,10 +159,9 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             If candidate classes share a vector of `unseen_embeddings`. Of those that share one
             of its own table `fit` warns.
         """
-        table, is_seen = self._candidates(unseen_embeddings)
-        blocks = self._raw_blocks(X, table, is_seen)
-        best = [self._gated_best(rows, scores, is_seen) for rows, scores in blocks]
-        return table.labels[np.concatenate(best)]
+        with self._question() as model:
+            table, is_seen = model._candidates(unseen_embeddings)
+            return table.labels[model._ask("best", X, table, is_seen)]
 
     def predict_proba(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Softmax of the scores over the candidates, or what a gate makes of it.
@@ -170,9 +178,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             for which some tools take them (`CalibratedClassifierCV`, say), unless
             ``space="seen"``.
         """
-        table, is_seen = self._candidates(unseen_embeddings)
-        blocks = self._raw_blocks(X, table, is_seen)
-        return np.concatenate([self._gated_proba(*block, is_seen) for block in blocks])
+        with self._question() as model:
+            return np.exp(model._ask("log_proba", X, *model._candidates(unseen_embeddings)))
 
     def predict_log_proba(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Logarithm of `predict_proba`.
@@ -187,10 +194,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         ndarray of shape (n_samples, n_candidates)
             Log-probabilities; the columns are the labels of `candidates`.
         """
-        if self._active_gate() is not None:
-            with np.errstate(divide="ignore"):  # the side that a hard gate rules out
-                return np.log(self.predict_proba(X, unseen_embeddings=unseen_embeddings))
-        return log_softmax(self._scores(X, unseen_embeddings), axis=1)
+        with self._question() as model:
+            return model._ask("log_proba", X, *model._candidates(unseen_embeddings))
 
     def decision_function(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Compatibility of every sample with every candidate class.
@@ -206,7 +211,8 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             Scores; the columns are the labels of `candidates`. With two candidates, as
             everywhere in scikit-learn, one column: second minus first.
         """
-        scores = self._scores(X, unseen_embeddings)
+        with self._question() as model:
+            scores = model._ask("scores", X, *model._candidates(unseen_embeddings))
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def score(
@@ -246,15 +252,16 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
             `ZeroShotKFold` they are if `fit` got no table.
         """
         refuse_table_as_weights(sample_weight)
-        labels = self._candidates(unseen_embeddings, quiet=True)[0].labels
-        truth: NDArray[Any] = column_or_1d(as_host_array(y))
-        check_comparable(truth, labels, "The labels in y", "the model")
-        if sample_weight is not None:  # scikit-learn checks it from 1.8 on
-            weight = as_host_array(sample_weight)
-            sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
-        space = self.space if self._has_table else None
-        warn_of_labels_that_cannot_be_named(truth, labels, space)
-        predicted = self.predict(X, unseen_embeddings=unseen_embeddings)
+        with self._question() as model:
+            table, is_seen = model._candidates(unseen_embeddings)
+            truth: NDArray[Any] = column_or_1d(as_host_array(y))
+            check_comparable(truth, table.labels, "The labels in y", "the model")
+            if sample_weight is not None:  # scikit-learn checks it from 1.8 on
+                weight = as_host_array(sample_weight)
+                sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
+            space = model.space if model._has_table else None
+            warn_of_labels_that_cannot_be_named(truth, table.labels, space)
+            predicted = table.labels[model._ask("best", X, table, is_seen)]
         return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
 
     def candidates(self, unseen_embeddings: Any = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -272,8 +279,147 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         vectors : ndarray of shape (n_candidates, n_embedding_features)
             Their class embeddings.
         """
-        table, _ = self._candidates(unseen_embeddings, quiet=True)
+        with self._question() as model:
+            table, _ = model._candidates(unseen_embeddings, quiet=True)
         return table.labels, table.vectors
+
+    def explain_gate(self, X: ArrayLike, unseen_embeddings: Any = None) -> Bunch:
+        """How it was decided between seen and unseen classes.
+
+        Parameters
+        ----------
+        X, unseen_embeddings
+            As in `predict`.
+
+        Returns
+        -------
+        Bunch
+            A dictionary with attribute access:
+
+            score : ndarray of shape (n_samples,)
+                The gate's score of every sample; high means seen.
+            threshold : float
+                `gate_threshold_`; a score of at least this is seen.
+            is_seen : ndarray of shape (n_samples,), bool
+                Whether the score reaches the threshold.
+            seen_probability : ndarray of shape (n_samples,)
+                The soft gate's probability of "seen".
+            seen_class, unseen_class : ndarray of shape (n_samples,)
+                What the expert for the seen, and for the unseen classes would say.
+
+        Raises
+        ------
+        ValueError
+            If there is no gate: ``bias_detector=None``, or another space than "gzsl".
+        """
+        with self._question() as model:
+            table, is_seen = model._candidates(unseen_embeddings)
+            gate = model._gate_in_use()
+            if not isinstance(gate, Gate):
+                raise ValueError(
+                    "explain_gate needs a gate: there is none with "
+                    f"bias_detector={model.bias_detector!r}, space={model.space!r}"
+                    f"{'' if model._has_table else ' and no class_embeddings'}. Fit with "
+                    "space='gzsl', a class table and, for example, bias_detector=BiasDetector()."
+                )
+            return explain(gate, model._raw_blocks(X, table, is_seen), table.labels, is_seen)
+
+    @property
+    def gate_threshold_(self) -> float | None:
+        """The threshold on the gate's score; None without a gate."""
+        check_is_fitted(self)
+        return None if self._gate is None else self._gate.threshold
+
+    @property
+    def bias_detector_(self) -> Any:
+        """The fitted detector; None without one, and for one that was given by its name."""
+        check_is_fitted(self)
+        with self._question() as model:
+            gate = model._gate
+            if gate is None or isinstance(model.bias_detector, str):
+                return None
+            if isinstance(gate.rule, OutlierRule):
+                return gate.rule.detector
+            return clone(model.bias_detector)._adopt(gate, model._experts())
+
+    # what `fit` consists of
+
+    def _check_fit(
+        self, X: Any, y: Any, class_embeddings: Any, groups: Any
+    ) -> tuple[Any, NDArray[np.intp], NDArray[Any] | None]:
+        """All that can be wrong, before anything is trained -> rows, class codes, groups."""
+        self._check_parameters()
+        check_choice(self, "space", SPACES)
+        check_choice(self, "gate", MODES)
+        check_bias_detector(self.bias_detector)
+        if self.bias_detector is not None and self.space != "gzsl":
+            raise ValueError(
+                f"bias_detector={self.bias_detector!r} decides between seen and unseen classes, "
+                f"which do not compete with space={self.space!r}. Set space='gzsl', or "
+                "bias_detector=None."
+            )
+        rows, labels = self._validate_samples(X, y)
+        groups = check_groups(groups, labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        self._set_table(class_embeddings)
+        return rows, codes, groups
+
+    def _fit_gate(self, X: Any, codes: NDArray[np.intp], groups: NDArray[Any] | None) -> None:
+        """Fit the gate of the fitted experts; none where there is nothing to decide.
+
+        Of an array on disk it takes as many rows as are read at once.
+        """
+        self._gate = None
+        if self.bias_detector is not None and self._has_table:
+            seed, now = getattr(self, "random_state", None), self._what_a_gate_needs()
+            X, codes, groups = in_memory(X, codes, groups)
+            gate = fit_gate_of(
+                self._experts(), self.bias_detector, now["gate"], X, codes, groups, seed
+            )
+            self._gate = replace(gate, made_for=now)
+
+    def _experts(self) -> Self:
+        """The fitted experts without a gate: they share all that was learnt."""
+        experts = object.__new__(type(self))
+        quiet = {"verbose": 0} if hasattr(self, "verbose") else {}
+        ungated = {"bias_detector": None, "space": "gzsl", "_gate": None}
+        experts.__dict__ = {**vars(self), **ungated, **quiet}
+        return experts
+
+    def _what_a_gate_needs(self) -> dict[str, Any]:
+        """The parameters that a gate is fitted for: its threshold means nothing with others."""
+        return {
+            "bias_detector": description_of(self.bias_detector),
+            "gate": mode_of(self.bias_detector, self.gate),
+            **{name: getattr(self, name) for name in self._read_when_scoring},
+        }
+
+    def _gate_in_use(self) -> Gate | OpenGate:
+        if self.bias_detector is None or self.space != "gzsl" or not self._has_table:
+            return OpenGate()
+        check_bias_detector(self.bias_detector)
+        check_choice(self, "gate", MODES)
+        now = self._what_a_gate_needs()
+        if self._gate is None or self._gate.made_for != now:
+            made_for = {} if self._gate is None else self._gate.made_for
+            changed = [name for name in now if made_for.get(name, _NEVER) != now[name]]
+            values = ", ".join(f"{name}={getattr(self, name)!r}" for name in changed)
+            raise ValueError(
+                f"The gate was not fitted for {values}: fit met another value, and what the gate "
+                "compares with its threshold depends on it. Set it back, fit again with "
+                "space='gzsl', or set bias_detector=None for the raw scores."
+            )
+        return self._gate
+
+    # from samples to answers
+
+    def _ask(
+        self, question: str, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
+    ) -> NDArray[Any]:
+        """What the gate answers: "best" (n,), "scores" or "log_proba" (n, C)."""
+        answer = getattr(self._gate_in_use(), question)
+        blocks = self._raw_blocks(X, table, is_seen)
+        return np.concatenate([answer(rows, scores, is_seen) for rows, scores in blocks])
 
     def _validate_samples(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
         read = on_disk if self._reads_in_parts else read_whole
@@ -294,34 +440,13 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
                 f"({preview(classes)})."
             )
         if X.shape[1] == 1:
-            _warn_of_one_feature("X")
+            warn_of_one_feature("X")
         return X, y
 
     def _set_table(self, class_embeddings: Any) -> None:
         self._has_table = class_embeddings is not None
-        if not self._has_table:
-            table = ClassEmbeddings(self.classes_, np.eye(len(self.classes_)))
-        else:
-            table = ClassEmbeddings.from_table(class_embeddings)
-            check_comparable(self.classes_, table.labels, "The labels in y", "class_embeddings")
-        self.class_embeddings_ = table
-        self.unseen_classes_ = np.setdiff1d(table.labels, self.classes_)
-        distinct = np.unique(self._seen_table().vectors, axis=0)
-        if len(distinct) == 1:
-            raise IndistinctClasses(
-                f"All {len(self.classes_)} seen classes have the same vector in class_embeddings; "
-                "at least two have to differ, or nothing can be learnt from them."
-            )
-        if table.vectors.shape[1] == 1:
-            _warn_of_one_feature("class_embeddings")
-        if len(distinct) < len(self.classes_):
-            warn(
-                f"Only {len(distinct)} of the {len(self.classes_)} seen classes' vectors in "
-                "class_embeddings are distinct; classes that share one cannot be told apart.",
-            )
-        if self.space != "seen" and len(self.unseen_classes_):
-            named = table if self.space == "gzsl" else table.select(self.unseen_classes_)
-            warn_of_shared_vectors(named, self.classes_, "class_embeddings")
+        self.class_embeddings_ = table_of_fit(class_embeddings, self.classes_, self.space)
+        self.unseen_classes_ = np.setdiff1d(self.class_embeddings_.labels, self.classes_)
 
     def _seen_table(self) -> ClassEmbeddings:
         return self.class_embeddings_.select(self.classes_)
@@ -334,62 +459,29 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         check_choice(self, "space", SPACES)
         if self.space == "seen" or not self._has_table:
             if unseen_embeddings is not None:
-                reason = "fit got no class_embeddings" if not self._has_table else "space='seen'"
-                raise ValueError(
-                    f"unseen_embeddings cannot be used because {reason}. Fit with a class table "
-                    "and space='zsl' or 'gzsl' to predict unseen classes."
-                )
+                self._refuse_unseen_embeddings()
             table = self._seen_table()
         else:
             table = self._unseen_table(unseen_embeddings)
             if self.space == "gzsl":
-                seen = self._seen_table()
-                table = ClassEmbeddings(
-                    np.concatenate([seen.labels, table.labels]),
-                    np.concatenate([seen.vectors, table.vectors]),
-                )
+                table = joined_tables(self._seen_table(), table)
             if unseen_embeddings is not None and not quiet:
                 warn_of_shared_vectors(table, self.classes_, "unseen_embeddings")
         return table, np.isin(table.labels, self.classes_)
 
+    def _refuse_unseen_embeddings(self) -> None:
+        reason = "space='seen'" if self._has_table else "fit got no class_embeddings"
+        raise ValueError(
+            f"unseen_embeddings cannot be used because {reason}. Fit with a class table and "
+            "space='zsl' or 'gzsl' to predict unseen classes."
+        )
+
     def _unseen_table(self, unseen_embeddings: Any) -> ClassEmbeddings:
-        if unseen_embeddings is None:
-            if not len(self.unseen_classes_):
-                raise ValueError(
-                    f"There is no unseen class to predict with space={self.space!r}: every class "
-                    "of class_embeddings had samples in fit. Pass unseen_embeddings to predict, "
-                    "put the unseen classes into the table given to fit, or set space='seen'. In "
-                    "a cross-validation use cv=ZeroShotKFold(), which holds out whole classes, and "
-                    "pass the table as ClassEmbeddings(labels, vectors): what is as long as X, "
-                    "scikit-learn cuts into folds."
-                )
-            return self.class_embeddings_.select(self.unseen_classes_)
-        table = ClassEmbeddings.from_table(unseen_embeddings, "unseen_embeddings")
-        check_comparable(table.labels, self.classes_, "The labels in unseen_embeddings", "y")
-        check_same_features(table, self.class_embeddings_, "unseen_embeddings")
-        width = self.class_embeddings_.vectors.shape[1]
-        if table.vectors.shape[1] != width:
-            raise ValueError(
-                f"The vectors in unseen_embeddings have {table.vectors.shape[1]} features; the "
-                f"model was fitted with class embeddings of {width}."
-            )
-        known = np.intersect1d(table.labels, self.classes_)
-        if len(known):
-            raise ValueError(
-                f"unseen_embeddings holds {len(known)} class(es) seen in fit: {preview(known)}. "
-                "Leave them out; space='gzsl' adds the seen classes by itself."
-            )
-        return table
-
-    def _scores(self, X: Any, unseen_embeddings: Any) -> NDArray[Any]:
-        return np.concatenate(list(self._score_blocks(X, *self._candidates(unseen_embeddings))))
-
-    def _score_blocks(
-        self, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
-    ) -> Iterator[NDArray[Any]]:
-        """Scores (n, C) after the gate, in blocks of rows."""
-        for rows, scores in self._raw_blocks(X, table, is_seen):
-            yield self._gated_scores(rows, scores, is_seen)
+        if unseen_embeddings is not None:
+            return table_of_unseen(unseen_embeddings, self.class_embeddings_, self.classes_)
+        if not len(self.unseen_classes_):
+            raise ValueError(NO_UNSEEN_CLASS.format(self.space))
+        return self.class_embeddings_.select(self.unseen_classes_)
 
     def _raw_blocks(
         self, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
@@ -399,17 +491,6 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         n_rows = min(_ROWS_AT_ONCE, max(1, _SCORES_AT_ONCE // len(table.labels)))
         for rows in self._row_blocks(X, n_rows):
             yield rows, self._score_rows(rows, candidates)
-
-    def _raw_scores(self, X: Any) -> NDArray[Any]:
-        """The experts' scores of the default candidates, without a gate."""
-        blocks = self._raw_blocks(X, *self._candidates(None))
-        return np.concatenate([scores for _, scores in blocks])
-
-    def _raw_seen_scores(self, X: Any) -> NDArray[Any]:
-        """The scores of the seen classes, whatever the space."""
-        table = self._seen_table()
-        blocks = self._raw_blocks(X, table, np.ones(len(table.labels), dtype=bool))
-        return np.concatenate([scores for _, scores in blocks])
 
     def _row_blocks(self, X: Any, n_rows: int = _ROWS_AT_ONCE) -> Iterator[NDArray[Any]]:
         check_is_fitted(self)
@@ -421,10 +502,29 @@ class BaseZeroShotClassifier(WholeState, GatedMixin, ClassifierMixin, BaseEstima
         for rows in gen_batches(len(X), n_rows):
             yield validate_data(self, X[rows], dtype=FLOATS, reset=False)
 
+    # what a gate asks its experts, of rows that have been validated
 
-def _warn_of_one_feature(name: str) -> None:
-    warn(
-        f"{name} has one feature. Rows are centred and brought to unit length, so only the side of "
-        "the mean that it lies on counts; two or more features are needed to tell more than two "
-        "groups apart.",
-    )
+    def _raw_scores(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Scores of the default candidates."""
+        return self._scores_of(X, *self._candidates(None))
+
+    def _raw_seen_scores(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Scores of the seen classes, whatever the space."""
+        table = self._seen_table()
+        return self._scores_of(X, table, np.ones(len(table.labels), dtype=bool))
+
+    def _scores_of(
+        self, X: NDArray[Any], table: ClassEmbeddings, is_seen: NDArray[np.bool_]
+    ) -> NDArray[Any]:
+        candidates = self._prepare_candidates(table.vectors, is_seen)
+        blocks = gen_batches(len(X), _ROWS_AT_ONCE)
+        return np.concatenate([self._score_rows(X[rows], candidates) for rows in blocks])
+
+
+def check_groups(groups: Any, labels: NDArray[Any]) -> NDArray[Any] | None:
+    """Groups as an array (n,), or None."""
+    if groups is None:
+        return None
+    groups = column_or_1d(as_host_array(groups))
+    check_consistent_length(labels, groups)
+    return groups

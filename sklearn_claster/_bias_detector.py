@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -19,26 +18,15 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._base import FLOATS, BaseZeroShotClassifier
+from ._base import FLOATS, BaseZeroShotClassifier, check_groups
 from ._data.on_disk import read_whole
 from ._gate.fitting import can_hold_out, fit_gate
 from ._gate.gate import Gate
-from ._gate.rules import Confidence, Learned, Mahalanobis, Neighbors, Rule
+from ._gate.rules import RULES, Learned, Rule, usable_rule
 from ._utils.parameters import check_choice, check_number
 from ._utils.state import WholeState
 from ._utils.torch import as_host_array
 from .baselines import ESZSL
-
-METHODS: dict[str, Callable[[Any], Rule]] = {
-    "learned": lambda detector: Learned(),
-    "max_softmax": lambda detector: Confidence("max_softmax"),
-    "entropy": lambda detector: Confidence("entropy"),
-    "energy": lambda detector: Confidence("energy"),
-    "mahalanobis": lambda detector: Mahalanobis(relative=False),
-    "relative_mahalanobis": lambda detector: Mahalanobis(relative=True),
-    "knn": lambda detector: Neighbors(detector.n_neighbors),
-}
-NEED_CLASSES = {"learned", "max_softmax", "entropy", "energy", "relative_mahalanobis"}
 
 
 class BiasDetector(
@@ -151,7 +139,7 @@ class BiasDetector(
     True
     """
 
-    __metadata_request__fit = {"class_embeddings": True}
+    __metadata_request__fit = {"class_embeddings": True, "groups": True}
 
     estimator_: Any
 
@@ -168,7 +156,13 @@ class BiasDetector(
         self.contamination = contamination
         self.n_neighbors = n_neighbors
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, class_embeddings: Any = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        class_embeddings: Any = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Learn what samples of the seen classes are like.
 
         Parameters
@@ -179,6 +173,8 @@ class BiasDetector(
             Their labels.
         class_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
             One vector per class, as in `ClasterZSL.fit`.
+        groups : array-like of shape (n_samples,), default=None
+            What each sample comes from, as in `ClasterZSL.fit`.
 
         Returns
         -------
@@ -191,10 +187,10 @@ class BiasDetector(
             If data, labels, table or parameters do not fit together.
         """
         with self._twin() as twin:
-            twin._fit(X, y, class_embeddings)
+            twin._fit(X, y, class_embeddings, groups)
         return self
 
-    def _fit(self, X: ArrayLike, y: ArrayLike | None, class_embeddings: Any) -> None:
+    def _fit(self, X: Any, y: Any, class_embeddings: Any, groups: Any) -> None:
         self._check_parameters()
         rows = validate_data(self, read_whole(as_host_array(X)), dtype=FLOATS, ensure_min_samples=2)
         classes, codes, n_classes = None, np.zeros(len(rows), dtype=np.intp), 1
@@ -204,29 +200,30 @@ class BiasDetector(
             check_classification_targets(y)
             classes, codes = np.unique(y, return_inverse=True)
             n_classes = len(classes)
+        groups = check_groups(groups, codes)
         experts: Any = None
         table = None
         if n_classes > 1:
             experts = clone(ESZSL() if self.estimator is None else self.estimator)
-            inside = experts.get_params(deep=False)
-            experts.set_params(
-                **{k: v for k, v in {"space": "gzsl", "bias_detector": None}.items() if k in inside}
-            ).fit(X, y, class_embeddings)
+            experts.set_params(space="gzsl", bias_detector=None)
+            experts.fit(X, y, class_embeddings)
             if class_embeddings is not None and can_hold_out(codes):
                 table = experts._seen_table()
         has_unseen = table is not None and len(experts.unseen_classes_) > 0
+        self.method_ = usable_rule(self.method, has_unseen, n_classes > 1)
         gate = fit_gate(
             experts,
-            lambda: self._make_rule(has_unseen, n_classes > 1),
+            lambda: RULES[self.method_](self.n_neighbors),
             rows,
             codes,
             table,
+            groups,
             self.contamination,
             "hard",
             np.float64,
         )
         self.classes_ = classes
-        self._set_gate(gate, self._method(has_unseen, n_classes > 1), experts)
+        self._set_gate(gate, experts)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """How much samples look like those of seen classes.
@@ -241,7 +238,8 @@ class BiasDetector(
         ndarray of shape (n_samples,)
             Scores; high means seen.
         """
-        return self.decision_function(X) + self.offset_
+        with self._question() as model:
+            return model.decision_function(X) + model.offset_
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """`score_samples` minus the threshold.
@@ -257,23 +255,29 @@ class BiasDetector(
             Positive for seen, negative for unseen.
         """
         check_is_fitted(self)
-        rows = validate_data(self, read_whole(as_host_array(X)), dtype=FLOATS, reset=False)
-        scores = is_seen = None
-        if self._gate.rule.reads_unseen:
-            scores, is_seen = self.estimator_._raw_scores(X), self.estimator_._candidates(None)[1]
-        elif self._gate.rule.reads_seen:
-            scores = self.estimator_._raw_seen_scores(X)
-            is_seen = np.ones(scores.shape[1], dtype=bool)
-        return self._gate.margins(rows, scores, is_seen)
+        with self._question() as model:
+            rows = validate_data(model, read_whole(as_host_array(X)), dtype=FLOATS, reset=False)
+            scores = is_seen = None
+            if model._gate.rule.reads_unseen:
+                scores = model.estimator_._raw_scores(rows)
+                is_seen = model.estimator_._candidates(None)[1]
+            elif model._gate.rule.reads_seen:
+                scores = model.estimator_._raw_seen_scores(rows)
+                is_seen = np.ones(scores.shape[1], dtype=bool)
+            return model._gate.margins(rows, scores, is_seen)
 
     def fit_predict(
-        self, X: ArrayLike, y: ArrayLike | None = None, class_embeddings: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        class_embeddings: Any = None,
+        groups: ArrayLike | None = None,
     ) -> NDArray[np.intp]:
         """`fit`, then `predict` for the same samples.
 
         Parameters
         ----------
-        X, y, class_embeddings
+        X, y, class_embeddings, groups
             As in `fit`.
 
         Returns
@@ -281,7 +285,7 @@ class BiasDetector(
         ndarray of shape (n_samples,)
             +1 for samples like those of seen classes, -1 for others.
         """
-        return self.fit(X, y, class_embeddings).predict(X)
+        return self.fit(X, y, class_embeddings, groups).predict(X)
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """Seen or unseen.
@@ -313,34 +317,26 @@ class BiasDetector(
         """
         return self.decision_function(X)[:, None]
 
-    def _method(self, has_unseen: bool, has_classes: bool = True) -> str:
-        """The method that can be used with what there is."""
-        if not has_classes and self.method in NEED_CLASSES:
-            return "mahalanobis"
-        if self.method == "learned" and not has_unseen:
-            return "relative_mahalanobis"
-        return self.method
-
-    def _make_rule(self, has_unseen: bool, has_classes: bool = True) -> Rule:
-        return METHODS[self._method(has_unseen, has_classes)](self)
+    def _make_rule(self, has_unseen: bool) -> Rule:
+        return RULES[usable_rule(self.method, has_unseen)](self.n_neighbors)
 
     def _adopt(self, gate: Gate, experts: Any) -> Self:
         """Become the detector of a classifier that has fitted the gate."""
         self.classes_, self.n_features_in_ = experts.classes_, experts.n_features_in_
         if hasattr(experts, "feature_names_in_"):
             self.feature_names_in_ = experts.feature_names_in_
-        return self._set_gate(gate, self._method(isinstance(gate.rule, Learned)), experts)
+        self.method_ = usable_rule(self.method, isinstance(gate.rule, Learned))
+        return self._set_gate(gate, experts)
 
-    def _set_gate(self, gate: Gate, method: str, experts: Any) -> Self:
+    def _set_gate(self, gate: Gate, experts: Any) -> Self:
         self._gate = gate
         self.offset_ = gate.threshold
         self.contamination_ = gate.level
-        self.method_ = method
         self.estimator_ = experts if gate.rule.reads_seen else None
         return self
 
     def _check_parameters(self) -> None:
-        check_choice(self, "method", tuple(METHODS))
+        check_choice(self, "method", tuple(RULES))
         check_number(self, "contamination", Real, 0, 1, also=("auto",))
         check_number(self, "n_neighbors", Integral, 1)
         if self.estimator is not None and not isinstance(self.estimator, BaseZeroShotClassifier):

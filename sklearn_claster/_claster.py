@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +26,7 @@ from ._core.inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, ScoringRule
 from ._core.learning import History, Plan, best_epoch, learn, print_epoch, search_epochs
 from ._core.model import ClasterModel, Scorer
 from ._core.networks import FUSIONS
-from ._gate.fitting import description_of
+from ._gate.detectors import description_of
 from ._utils.callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
 from ._utils.parameters import check_choice, check_number, check_widths
 from ._utils.processes import current
@@ -124,19 +125,21 @@ default="combined"
         usual shares. It needs four seen classes and a class table.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen classes, whose scores are
         biased towards the seen ones. None compares the raw scores. "stacking" takes a
         constant from the seen classes' scores (calibrated stacking, Chao et al., 2016). A
-        `BiasDetector`, the recommendation, or any outlier detector of scikit-learn is a
-        gate between the seen and the unseen candidates. Constants and thresholds are chosen
-        on seen classes alone: three folds hold out a third of them each.
+        `BiasDetector`, the recommendation, the name of one of its methods ("learned"), or any
+        outlier detector of scikit-learn is a gate between the seen and the unseen candidates.
+        Constants and thresholds are chosen on seen classes alone: three folds hold out a third
+        of them each. Another `space` with a detector is an error.
     gate : {"hard", "soft"}, default="hard"
         How a gate decides. "hard": the best candidate of the side that the gate names (the
         paper). "soft": both sides' probabilities, smoothed towards uniform the less the
         gate believes in a side (Atzmon and Chechik, 2019). Not used by "stacking".
     device : str or torch.device, default="auto"
-        Where to compute. "auto" picks CUDA, then MPS, then CPU.
+        Where `fit` computes, and the model after it. "auto" picks CUDA, then MPS, then CPU. `to`
+        moves a fitted model.
     precision : {"float32", "bfloat16"}, default="float32"
         Of the matrix products that train phi and V; all else, `predict` too, is in float32.
         "bfloat16" pays for wide layers on hardware that has it; not on MPS.
@@ -156,8 +159,9 @@ default="combined"
     class_embeddings_ : ClassEmbeddings
         The table given to `fit`; one-hot vectors if there was none.
     bias_detector_ : object or None
-        The fitted detector; None without one and for "stacking". One of scikit-learn's has seen
-        centred unit rows, and a threshold of its own: ask `explain_gate` instead.
+        The fitted detector; None without one, and for one given by its name. One of
+        scikit-learn's has seen centred unit rows, and a threshold of its own: ask `explain_gate`
+        instead.
     gate_threshold_ : float or None
         Samples whose gate score (see `explain_gate`) reaches it are called seen; the
         constant of "stacking". None without a gate.
@@ -210,6 +214,7 @@ default="combined"
     """
 
     _reads_in_parts = True
+    _read_when_scoring = tuple(field.name for field in fields(ScoringRule))
 
     def __init__(
         self,
@@ -281,7 +286,8 @@ default="combined"
         ndarray of shape (n_samples, n_points), float32
             Representations; n_points is n_features, or twice that if both halves lie side by side.
         """
-        return np.concatenate([self._model.represent(rows) for rows in self._row_blocks(X)])
+        with self._question() as zsl:
+            return np.concatenate([zsl._model.represent(rows) for rows in zsl._row_blocks(X)])
 
     @property
     def cluster_centers_(self) -> NDArray[np.float32] | None:
@@ -296,42 +302,52 @@ default="combined"
         return self._model.device
 
     @with_callbacks
-    def _fit(self, X: ArrayLike, y: ArrayLike, class_embeddings: Any) -> None:
-        super()._fit(X, y, class_embeddings)
-
-    def _fit_gate(self, X: Any, codes: NDArray[np.intp], hold_out: Any = None) -> None:
-        hooks = self.__dict__.pop("_hooks", None)
-        super()._fit_gate(X, codes, hold_out)
-        if hooks is not None:  # the fit of these experts ends here
-            hooks.end(lambda: dict(vars(self)))
-
-    def _fit_seen(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
+    def _fit(self, X: Any, y: Any, class_embeddings: Any, groups: Any) -> None:
+        rows, codes, groups = self._check_fit(X, y, class_embeddings, groups)
+        check_given_centroids(self, rows.shape[1])
+        embeddings = self._seen_table().vectors
         with autocast(resolve_device(self.device)), for_training():
-            self._learn(X, y, embeddings)
+            seed = self._shared_seed(codes)
+            plan, validation = self._choose_plan(rows, codes, embeddings, groups, seed)
+            hooks = EpochHooks(self, rows, self.classes_[codes], plan.n_epochs)
 
-    def _learn(self, X: Any, y: NDArray[np.intp], embeddings: NDArray[np.float64]) -> None:
-        processes = current.get()
-        seed = processes.agree(draw_seed(self.random_state))
-        table = self.class_embeddings_
-        processes.check_same(self._what_is_learnt(), self.classes_[y], table.labels, table.vectors)
-        check_given_centroids(self, X.shape[1])
-        plan = Plan.of(self, len(X))
-        validation = None
-        if self.early_stopping and self._can_hold_out_classes():
-            validation = search_epochs(self, X, y, embeddings, seed, self._report)
-            plan = plan.shortened(min(processes.agree(best_epoch(validation)), plan.n_epochs))
-        hooks = EpochHooks(self, X, self.classes_[y], plan.n_epochs)
+            def on_epoch(model: ClasterModel, history: History) -> bool:
+                self._report(history)
+                return hooks.epoch(lambda: self._fitted_attributes(copy.deepcopy(model), history))
 
-        def on_epoch(model: ClasterModel, history: History) -> bool:
-            self._report(history)
-            return hooks.epoch(lambda: self._fitted_attributes(copy.deepcopy(model), history))
-
-        model, history = learn(self, X, y, embeddings, seed, plan, on_epoch)
+            model, history = learn(self, rows, codes, embeddings, seed, plan, on_epoch)
         if validation is not None:
             history["validation_accuracy"] = validation
         self.__dict__.update(self._fitted_attributes(model, history))
         warn_of_empty_clusters(self.centroids, history["cluster_counts"])
-        self._hooks = hooks
+        self._fit_gate(rows, codes, groups)
+        hooks.end(lambda: dict(vars(self)))
+
+    def _shared_seed(self, codes: NDArray[np.intp]) -> int:
+        """One seed for all processes that share the fit, which need the same data for it."""
+        processes = current.get()
+        seed = processes.agree(draw_seed(self.random_state))
+        table = self.class_embeddings_
+        processes.check_same(
+            self._what_is_learnt(), self.classes_[codes], table.labels, table.vectors
+        )
+        return seed
+
+    def _choose_plan(
+        self,
+        X: Any,
+        codes: NDArray[np.intp],
+        embeddings: NDArray[np.float64],
+        groups: NDArray[Any] | None,
+        seed: int,
+    ) -> tuple[Plan, list[float] | None]:
+        """The plan, cut short by early stopping, and the accuracies that it was cut by."""
+        plan = Plan.of(self, len(X))
+        if not self.early_stopping or not self._can_hold_out_classes():
+            return plan, None
+        validation = search_epochs(self, X, codes, embeddings, groups, seed, self._report)
+        n_epochs = min(current.get().agree(best_epoch(validation)), plan.n_epochs)
+        return plan.shortened(n_epochs), validation
 
     def _what_is_learnt(self) -> dict[str, Any]:
         """The parameters that processes which share a fit have to agree on."""
@@ -344,6 +360,7 @@ default="combined"
         return {
             **{name: value for name, value in vars(self).items() if name.endswith("_")},
             "_has_table": self._has_table,
+            "_gate": None,
             "_model": model,
             "history_": {name: list(values) for name, values in history.items()},
             "n_iter_": len(history["loss"]),

@@ -1,5 +1,6 @@
 """What all tests share: threads, a picture backend without a screen, and skips that say why."""
 
+import dataclasses
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +12,10 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import numpy as np
 import pytest
+import small_models
 import torch
 
+from sklearn_claster import _claster
 from sklearn_claster._core import learning
 from sklearn_claster._core.centroids import Reinforcement
 
@@ -46,6 +49,34 @@ def claster_data():
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set CLASTER_DATA to the folder that has them")
     return folder
+
+
+# what tests of training watch and bend
+
+
+@pytest.fixture
+def accuracies(monkeypatch):
+    """Sets what the search for the number of epochs finds in each epoch."""
+
+    def pretend(*values):
+        found = iter(values)
+        monkeypatch.setattr(learning, "balanced_accuracy_score", lambda *_: next(found))
+
+    return pretend
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Fits a model that stops after so many epochs of its plan."""
+    resolve = learning.Plan.of
+
+    def fit(n_epochs, **parameters):
+        with monkeypatch.context() as patch:
+            plan = staticmethod(lambda *a: dataclasses.replace(resolve(*a), n_epochs=n_epochs))
+            patch.setattr(_claster.Plan, "of", plan)
+            return small_models.fitted(**parameters)
+
+    return fit
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "_class_embeddings": {"_utils"},
     "metrics": {"_utils", "_class_embeddings"},
     "model_selection": {"_utils", "metrics"},
-    "_base": {"_utils", "_data", "_class_embeddings", "_gate"},
+    "_candidates": {"_utils", "_class_embeddings"},
+    "_base": {"_utils", "_data", "_class_embeddings", "_candidates", "_gate"},
 }
 GLOBAL_STATE = {  # of torch; generators are private here
     "torch.manual_seed",

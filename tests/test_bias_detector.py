@@ -18,8 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_claster import BiasDetector, ClassEmbeddings
-from sklearn_claster._bias_detector import METHODS
-from sklearn_claster._gate.rules import N_BANK_ROWS
+from sklearn_claster._gate.rules import N_BANK_ROWS, RULES
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -29,10 +28,10 @@ IS_SEEN = np.isin(DATA.target, DATA.seen_classes)
 X, Y = DATA.data[IS_SEEN], DATA.target[IS_SEEN]
 NEW = DATA.data[~IS_SEEN]
 TABLE = DATA.class_embeddings
-every_method = pytest.mark.parametrize("method", list(METHODS))
+every_method = pytest.mark.parametrize("method", list(RULES))
 
 
-@parametrize_with_checks([BiasDetector(method) for method in METHODS])
+@parametrize_with_checks([BiasDetector(method) for method in RULES])
 def test_every_check_of_scikit_learn(estimator, check):
     check(estimator)
 
@@ -226,7 +225,7 @@ def test_in_a_union_and_before_a_classifier():
 
 
 def test_a_pickle_gives_the_same_answers_and_holds_no_tensor():
-    for method in METHODS:
+    for method in RULES:
         detector = BiasDetector(method).fit(X, Y, TABLE)
         data = pickle.dumps(detector)
         assert b"torch" not in data

@@ -1,14 +1,11 @@
 """The search for the number of epochs on held-out seen classes."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score
 from small_models import DATA, TABLE, X, Y, fitted, identical, make, other_tables
 
-from sklearn_claster import _claster
 from sklearn_claster._core import learning
 from sklearn_claster._core.learning import Plan
 
@@ -23,31 +20,6 @@ def shortened(monkeypatch):
 
 
 # ------------------------------------------------------------------ early stopping
-
-
-@pytest.fixture
-def accuracies(monkeypatch):
-    """Sets what the search for the number of epochs finds in each epoch."""
-
-    def pretend(*values):
-        found = iter(values)
-        monkeypatch.setattr(learning, "balanced_accuracy_score", lambda *_: next(found))
-
-    return pretend
-
-
-@pytest.fixture
-def stopped(monkeypatch):
-    """Fits a model that stops after so many epochs of its plan."""
-    resolve = Plan.of
-
-    def fit(n_epochs, **parameters):
-        with monkeypatch.context() as patch:
-            plan = staticmethod(lambda *a: dataclasses.replace(resolve(*a), n_epochs=n_epochs))
-            patch.setattr(_claster.Plan, "of", plan)
-            return fitted(**parameters)
-
-    return fit
 
 
 @pytest.mark.parametrize(

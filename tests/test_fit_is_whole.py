@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn import clone
 from sklearn.exceptions import NotFittedError
 from small_problem import (
@@ -13,18 +14,23 @@ from small_problem import (
     ALL_Y,
     CODES,
     N_FEATURES,
+    NAMES,
+    NEW_X,
+    NEW_Y,
     TABLE,
     UNSEEN_TABLE,
+    VECTORS,
     X,
     Y,
     answers,
     assert_same_answers,
     both,
+    fit,
     fitted,
     small,
 )
 
-from sklearn_claster import ClasterZSL
+from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +47,12 @@ def state(model):
 
 
 def break_fit(monkeypatch, model, error):
-    """Let fit fail in the middle: after labels and table are set, in or after training."""
-    fit_seen = type(model)._fit_seen
+    """Let fit fail late: labels and table are set, and the experts are trained."""
 
     def fail(self, *arguments):
-        fit_seen(self, *arguments)
         raise error
 
-    monkeypatch.setattr(type(model), "_fit_seen", fail)
+    monkeypatch.setattr(type(model), "_fit_gate", fail)
 
 
 @both
@@ -137,3 +141,48 @@ def test_a_clone_is_unfitted_and_a_copy_is_not(make):
     with pytest.raises(NotFittedError):
         clone(model).predict(X)
     assert_same_answers(answers(copy.deepcopy(model)), answers(model))
+
+
+class RefitsWhenRead:
+    """Samples in whose reading another fit ends, as it may in another thread."""
+
+    shape, dtype = NEW_X.shape, NEW_X.dtype
+
+    def __init__(self, model):
+        self.model = model
+
+    def __len__(self):
+        return len(NEW_X)
+
+    def __array__(self, dtype=None, copy=None):
+        other = ClassEmbeddings([f"other {name}" for name in NAMES], VECTORS[::-1])
+        self.model.fit(X, np.char.add("other ", Y), other)
+        return NEW_X.astype(dtype or float)
+
+
+QUESTIONS = {
+    "predict": lambda model, rows: model.predict(rows),
+    "predict_proba": lambda model, rows: model.predict_proba(rows),
+    "decision_function": lambda model, rows: model.decision_function(rows),
+    "score": lambda model, rows: model.score(rows, NEW_Y),
+    "explain_gate": lambda model, rows: model.explain_gate(rows).unseen_class,
+}
+
+
+@both
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_meets_one_model_whatever_fit_does_meanwhile(make, question):
+    model = fit(make, space="gzsl", bias_detector="max_softmax")
+    ask = QUESTIONS[question]
+    expected = ask(model, NEW_X)
+    assert_array_equal(ask(model, RefitsWhenRead(model)), expected)
+    assert model.classes_[0].startswith("other")  # the fit did end in between
+
+
+def test_transform_and_detectors_meet_one_model(monkeypatch):
+    model = small().fit(X, Y, TABLE)
+    expected = model.transform(NEW_X)
+    assert_array_equal(model.transform(RefitsWhenRead(model)), expected)
+    detector = BiasDetector("energy").fit(X, Y, TABLE)
+    expected = detector.score_samples(NEW_X)
+    assert_array_equal(detector.score_samples(RefitsWhenRead(detector)), expected)

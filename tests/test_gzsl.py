@@ -5,6 +5,7 @@ import pickle
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import hmean
@@ -21,12 +22,12 @@ from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import check_estimator
 
 from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
-from sklearn_claster._bias_detector import METHODS
 from sklearn_claster._core import learning
 from sklearn_claster._gate import fitting
 from sklearn_claster._gate.fitting import N_CLASS_FOLDS, Judged
 from sklearn_claster._gate.gate import gated_scores, look, soft_log_proba
-from sklearn_claster.baselines import DAP, ESZSL, IAP
+from sklearn_claster._gate.rules import RULES
+from sklearn_claster.baselines import DAP, ESZSL, IAP, SAE, ConSE
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.metrics import gzsl_report
 from sklearn_claster.model_selection import ZeroShotKFold, gzsl_scorer
@@ -48,7 +49,7 @@ DROP_INS = [
     OneClassSVM(),
     EllipticEnvelope(random_state=0),
 ]
-DETECTORS = [*map(BiasDetector, METHODS), *DROP_INS]
+DETECTORS = [*map(BiasDetector, RULES), *DROP_INS]
 every_detector = pytest.mark.parametrize("detector", DETECTORS, ids=repr)
 every_gate = pytest.mark.parametrize("detector", ["stacking", *DETECTORS], ids=repr)
 both_modes = pytest.mark.parametrize("gate", ["hard", "soft"])
@@ -209,7 +210,7 @@ def test_the_recommended_gate_beats_raw_scores(make):
 
 @both_hosts
 def test_the_fitted_detector_agrees_with_the_gate(make):
-    for method in METHODS:
+    for method in RULES:
         zsl = make(BiasDetector(method)).fit(X, Y, TABLE)
         detector, explained = zsl.bias_detector_, zsl.explain_gate(NEW_X)
         assert detector.method_ == method
@@ -414,7 +415,12 @@ def test_a_fold_whose_classes_share_a_vector_is_left_out(host, detector):
     zsl = clone(host).set_params(space="gzsl", bias_detector=detector)
     zsl.fit(X[few], Y[few], table)
     folds = fitting.hold_out_classes(
-        zsl, X[few], np.unique(Y[few], return_inverse=True)[1], zsl._seen_table(), np.float32
+        zsl._experts(),
+        X[few],
+        np.unique(Y[few], return_inverse=True)[1],
+        zsl._seen_table(),
+        None,
+        np.float32,
     )
     assert len(folds) == N_CLASS_FOLDS - 1
     assert 0.0 <= zsl._gate.level <= 1.0 and np.isfinite(zsl._gate.harmonic_mean)
@@ -428,9 +434,9 @@ def test_a_fold_whose_classes_share_a_vector_is_left_out(host, detector):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"bias_detector": "gate"}, "expected None, 'stacking', or an instance of an outlier"),
-        ({"bias_detector": BiasDetector}, "expected None, 'stacking', or an instance"),
-        ({"bias_detector": LogisticRegression()}, "expected None, 'stacking', or an instance"),
+        ({"bias_detector": "gate"}, "expected None, 'stacking', 'learned', "),
+        ({"bias_detector": BiasDetector}, "'knn', or an instance of an outlier detector"),
+        ({"bias_detector": LogisticRegression()}, "'knn', or an instance of an outlier detector"),
         ({"bias_detector": LocalOutlierFactor()}, "LocalOutlierFactor needs novelty=True"),
         ({"bias_detector": FrozenEstimator(OneClassSVM())}, "cannot be fitted, and a gate fits"),
         (
@@ -448,9 +454,9 @@ def test_wrong_parameters(parameters, message):
 
 
 def test_a_gate_that_was_not_fitted_says_what_to_do():
-    zsl = ESZSL(bias_detector="stacking").fit(X, Y, TABLE)  # space="zsl"
-    with pytest.raises(ValueError, match="Fit again with space='gzsl'"):
-        zsl.set_params(space="gzsl").predict(NEW_X)
+    zsl = ESZSL().fit(X, Y, TABLE).set_params(space="gzsl", bias_detector="stacking")
+    with pytest.raises(ValueError, match=r"bias_detector='stacking'.*fit again with space='gzsl'"):
+        zsl.predict(NEW_X)
     with pytest.raises(ValueError, match="explain_gate needs a gate"):
         eszsl().fit(X, Y, TABLE).explain_gate(NEW_X)
 
@@ -466,3 +472,65 @@ def test_a_failed_fit_leaves_the_gate_as_it_was(monkeypatch):
     with pytest.raises(RuntimeError, match="stop"):
         zsl.fit(X[:-5], Y[:-5], TABLE)
     assert_array_equal(zsl.predict(NEW_X), before)
+
+
+# names in place of detectors, and gates that no longer fit
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_name_is_the_detector_of_that_method(name):
+    one, other = (eszsl(detector).fit(X, Y, TABLE) for detector in (name, BiasDetector(name)))
+    assert_array_equal(one.decision_function(NEW_X), other.decision_function(NEW_X))
+    assert one.gate_threshold_ == other.gate_threshold_
+    assert one.bias_detector_ is None and other.bias_detector_.method_ == name
+
+
+@both_hosts
+@pytest.mark.parametrize("space", ["zsl", "seen"])
+def test_a_detector_where_nothing_competes_is_an_error_before_training(make, space, monkeypatch):
+    host = make(BiasDetector()).set_params(space=space)
+    monkeypatch.setattr(learning, "fit_projector", None)
+    with pytest.raises(ValueError, match="Set space='gzsl', or bias_detector=None"):
+        host.fit(X, Y, TABLE)
+
+
+@pytest.mark.parametrize(
+    ("host", "changes"),
+    [
+        (claster(BiasDetector()), {"temperature": 1.0, "inference": "compatibility"}),
+        (claster("stacking"), {"visual_weight": 0.5, "feature_weight": 1.0, "n_neighbors": 2}),
+        (SAE(space="gzsl", bias_detector="learned"), {"inference": "semantic"}),
+        (ConSE(space="gzsl", bias_detector="energy"), {"n_top": 1}),
+        (eszsl(BiasDetector()), {"bias_detector": "stacking", "gate": "soft"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_gate_refuses_what_it_was_not_fitted_for(host, changes):
+    before, detector = host.fit(X, Y, TABLE).predict(NEW_X), host.bias_detector
+    for name, value in changes.items():
+        was = getattr(host, name)
+        with pytest.raises(ValueError, match=f"not fitted for {name}="):
+            host.set_params(**{name: value}).predict(NEW_X)
+        host.set_params(bias_detector=None).predict(NEW_X)  # the raw scores need no gate
+        host.set_params(bias_detector=detector, **{name: was} if name != "bias_detector" else {})
+    assert_array_equal(host.predict(NEW_X), before)
+
+
+@both_modes
+@pytest.mark.parametrize("detector", ["learned", "energy", "stacking"])
+def test_the_callers_numpy_settings_do_not_matter(detector, gate):
+    expected = claster(detector, gate, temperature=1e-3).fit(X, Y, TABLE).predict_proba(NEW_X)
+    with np.errstate(all="raise"):
+        zsl = claster(detector, gate, temperature=1e-3).fit(X, Y, TABLE)
+        assert_array_equal(zsl.predict_proba(NEW_X), expected)
+        BiasDetector("learned").fit(X, Y, TABLE).predict(NEW_X)
+
+
+@pytest.mark.parametrize("detector", ["entropy", "learned"])
+def test_frames_bring_no_foreign_warning(detector):
+    names = [f"f{i}" for i in range(X.shape[1])]
+    frame, new = (pd.DataFrame(rows, columns=names) for rows in (X, NEW_X))
+    zsl = eszsl(BiasDetector(detector)).fit(frame, Y, TABLE)  # warnings are errors
+    assert_array_equal(zsl.predict(new), eszsl(detector).fit(X, Y, TABLE).predict(NEW_X))
+    assert_array_equal(zsl.bias_detector_.predict(new), 2 * zsl.explain_gate(new).is_seen - 1)
+    BiasDetector(detector).fit(frame, Y, TABLE).predict(new)

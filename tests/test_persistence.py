@@ -18,11 +18,11 @@ from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
 from sklearn_claster import BiasDetector, ClasterZSL, baselines
-from sklearn_claster._bias_detector import METHODS
 from sklearn_claster._core import learning
 from sklearn_claster._core.input_space import InputSpace
 from sklearn_claster._core.model import ClasterModel
 from sklearn_claster._core.networks import CentroidSum, ClasterNet, NetVLAD
+from sklearn_claster._gate.rules import RULES
 from sklearn_claster._utils.torch import seeded_generator
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
@@ -67,7 +67,7 @@ ESTIMATORS = {
     "a device": make(device=torch.device("cpu")),
     "stacking": make(bias_detector="stacking"),
     "soft gate": make(bias_detector=BiasDetector(), gate="soft"),
-    **{f"gate {method}": make(bias_detector=BiasDetector(method)) for method in METHODS},
+    **{f"gate {method}": make(bias_detector=BiasDetector(method)) for method in RULES},
     "foreign gate": make(bias_detector=FOREST),
     "gated ESZSL": ESZSL(space="gzsl", bias_detector=BiasDetector()),
     "detector": BiasDetector(),

@@ -164,16 +164,27 @@ def search_epochs(
     X: NDArray[Any] | ArrayOnDisk,
     y: NDArray[np.intp],
     embeddings: NDArray[np.float64],
+    groups: NDArray[Any] | None,
     seed: int,
     report: Callable[[History, float], None],
 ) -> list[float]:
-    """Zero-shot accuracy on held-out seen classes after every epoch of learning the others."""
+    """Zero-shot accuracy on held-out seen classes after every epoch of learning the others.
+
+    Samples of the others whose group has samples in the held-out classes do not take part.
+    """
     n_classes = len(embeddings)
     n_held_out = min(max(2, round(HELD_OUT_SHARE * n_classes)), n_classes - 2)
     order = np.random.RandomState(seed).permutation(n_classes)
     held_out, kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
-    inside = np.isin(y, kept)
-    X_held_out, y_held_out = rows_where(X, ~inside), np.searchsorted(held_out, y[~inside])
+    outside, inside = np.isin(y, held_out), np.isin(y, kept)
+    if groups is not None:
+        inside &= ~np.isin(groups, groups[outside])
+        if len(np.unique(y[inside])) < len(kept):
+            raise ValueError(
+                "early_stopping cannot hold out classes, because groups tie them together: some "
+                "class has samples of shared groups only. Set early_stopping=False."
+            )
+    X_held_out, y_held_out = rows_where(X, outside), np.searchsorted(held_out, y[outside])
     unseen, rule = np.zeros(n_held_out, dtype=bool), ScoringRule.of(parameters)
     accuracies: list[float] = []
 

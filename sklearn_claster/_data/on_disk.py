@@ -89,14 +89,14 @@ def rows_where(X: NDArray[Any] | ArrayOnDisk, mask: NDArray[np.bool_]) -> Any:
 
 
 def in_memory(
-    X: NDArray[Any] | ArrayOnDisk, y: NDArray[np.intp]
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Rows and their class codes in memory: of an array on disk as many random ones as it may take.
+    X: NDArray[Any] | ArrayOnDisk, y: NDArray[np.intp], groups: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any] | None]:
+    """Rows, class codes and groups in memory; of an array on disk as many random rows as fit.
 
     Every class keeps its share of rows, and at least one.
     """
     if not isinstance(X, ArrayOnDisk):
-        return X, y
+        return X, y, groups
     n_rows = max(1, READ_WHOLE_BYTES // (X.shape[1] * X.dtype.itemsize))
     rank = np.empty(len(y), dtype=np.intp)  # of a row within its class, shuffled
     shuffled = np.random.RandomState(0).permutation(len(y))
@@ -105,7 +105,7 @@ def in_memory(
     rank[by_class] = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
     chosen = rank < np.maximum(1, counts * n_rows // len(y))[y]
     rows = [X[part][chosen[part]] for part in gen_batches(len(X), _ROWS_AT_ONCE)]
-    return np.concatenate(rows), y[chosen]
+    return np.concatenate(rows), y[chosen], None if groups is None else groups[chosen]
 
 
 def _is_on_disk(X: Any) -> bool:

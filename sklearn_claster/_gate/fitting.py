@@ -5,26 +5,25 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 from scipy.stats import hmean
-from sklearn.base import clone, is_outlier_detector
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .._class_embeddings import ClassEmbeddings, IndistinctClasses
 from .._data.unit_rows import row_mean
-from .._utils.processes import current
-from .._utils.torch import draw_seed
+from .._utils.warning import warn
 from ..model_selection._split import ZeroShotKFold
+from .detectors import contamination_of, rule_maker
 from .gate import Gate, look
-from .rules import Evidence, OutlierRule, Rule, Stacking
+from .rules import Evidence, Rule
 
 N_CLASS_FOLDS = 3  # each holds out a third of the seen classes
 SEEN_SHARE = 0.2  # of the rows of the other classes, held out beside them
@@ -32,81 +31,6 @@ MIN_CLASSES = 4
 DEFAULT_CONTAMINATION = 0.05  # where there is nothing to choose it by
 SHARPNESSES = np.logspace(-2.0, 3.0, 41)
 LEVELS = np.linspace(0.0, 1.0, 201)  # of the seen scores, among which the best is chosen
-
-
-def rule_maker(detector: Any, has_unseen: bool, random_state: Any = None) -> Callable[[], Rule]:
-    """What makes a fresh rule from the parameter `bias_detector`.
-
-    Detectors without a seed of their own take it from `random_state`, and processes that share a
-    fit take the same.
-    """
-    if isinstance(detector, str):
-        return Stacking
-    if hasattr(detector, "_make_rule"):
-        return lambda: detector._make_rule(has_unseen)
-    seeds = {
-        name: draw_seed(random_state)
-        for name, value in detector.get_params().items()
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
-    }
-    seeds = current.get().agree(seeds)
-    return lambda: OutlierRule(clone(detector).set_params(**seeds))
-
-
-def check_bias_detector(detector: Any) -> None:
-    """Raise unless it is None, "stacking" or an outlier detector that can be fitted."""
-    if detector is None or (isinstance(detector, str) and detector == "stacking"):
-        return
-    if isinstance(_last_step(detector), FrozenEstimator):
-        raise ValueError(
-            f"bias_detector={detector!r} cannot be fitted, and a gate fits its detector on the "
-            "seen rows, centred and of unit length. Pass the outlier detector without "
-            "FrozenEstimator around it."
-        )
-    usable = not isinstance(detector, (str, type)) and all(
-        hasattr(detector, name) for name in ("fit", "get_params")
-    )
-    if not usable or not is_outlier_detector(detector):
-        raise ValueError(
-            f"bias_detector={detector!r} is not a valid choice; expected None, 'stacking', or an "
-            "instance of an outlier detector, for example BiasDetector() or "
-            "sklearn.ensemble.IsolationForest()."
-        )
-    if hasattr(detector, "_check_parameters"):  # before the experts are trained
-        detector._check_parameters()
-    if not hasattr(detector, "predict"):
-        raise ValueError(
-            f"bias_detector={detector!r} cannot judge new rows: it has no predict. "
-            "LocalOutlierFactor needs novelty=True."
-        )
-
-
-def contamination_of(detector: Any) -> float | str:
-    """The level set by hand, or "auto"; "own" where a foreign detector decides for itself."""
-    contamination = getattr(_last_step(detector), "contamination", "auto")
-    automatic = isinstance(contamination, str)
-    if hasattr(detector, "_make_rule"):
-        return contamination
-    if isinstance(detector, str) or (automatic and hasattr(detector, "decision_function")):
-        return "auto"
-    return "own"
-
-
-def _last_step(detector: Any) -> Any:
-    """The detector itself, or what stands at the end of a pipeline."""
-    while isinstance(detector, Pipeline):
-        detector = detector.steps[-1][1]
-    return detector
-
-
-def description_of(detector: Any) -> str:
-    """What a detector is, as far as its plain parameters say it."""
-    if detector is None or isinstance(detector, str):
-        return str(detector)
-    plain = (str, int, float, bool, type(None))
-    parameters = sorted(detector.get_params().items())
-    shown = [f"{name}={value}" for name, value in parameters if isinstance(value, plain)]
-    return f"{type(detector).__name__}({', '.join(shown)})"
 
 
 def can_hold_out(codes: NDArray[np.intp]) -> bool:
@@ -183,25 +107,25 @@ class Fold:
 
 
 def hold_out_classes(
-    host: Any, X: NDArray[Any], codes: NDArray[np.intp], table: ClassEmbeddings, dtype: type
+    experts: Any,
+    X: NDArray[Any],
+    codes: NDArray[np.intp],
+    table: ClassEmbeddings,
+    groups: NDArray[Any] | None,
+    dtype: type,
 ) -> list[Fold]:
-    """Refit the host without each third of its classes and test it on them and on held-out rows.
+    """Refit the experts without each third of their classes; test on it and on held-out rows.
 
     Nothing but the seen classes' rows and vectors takes part. A third without which the other
     classes all share a vector is not held out.
     """
     labels = table.labels[codes]
-    parameters = {
-        name: value
-        for name, value in {"bias_detector": None, "space": "gzsl", "verbose": 0}.items()
-        if name in host.get_params(deep=False)
-    }
     folds = []
     splitter = ZeroShotKFold(N_CLASS_FOLDS, seen_fraction=SEEN_SHARE, random_state=0)
-    for train, test in splitter.split(X, labels):
+    for train, test in splitter.split(X, labels, groups):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the whole fit has said it already
-            model = clone(host).set_params(**parameters)
+            model = clone(experts)
             if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
                 model.set_callbacks()
             try:
@@ -219,29 +143,67 @@ def hold_out_classes(
     return folds
 
 
+def fit_gate_of(
+    experts: Any,
+    detector: Any,
+    mode: str,
+    X: NDArray[Any],
+    codes: NDArray[np.intp],
+    groups: NDArray[Any] | None,
+    random_state: Any,
+) -> Gate:
+    """The gate of a classifier, from its parameter `bias_detector`; as `fit_gate`."""
+    enough = can_hold_out(codes)
+    if not enough:
+        instead = (
+            "the raw scores decide"
+            if mode == "stacking"
+            else "the threshold is a quantile of the seen scores (`contamination`, by default "
+            f"{DEFAULT_CONTAMINATION})"
+        )
+        warn(
+            "The gate's threshold cannot be chosen on held-out classes, which takes "
+            f"{MIN_CLASSES} seen classes, most of them with two samples; got {codes.max() + 1} "
+            f"classes and {len(codes)} samples. Instead {instead}."
+        )
+    return fit_gate(
+        experts,
+        rule_maker(detector, enough, random_state),
+        X,
+        codes,
+        experts._seen_table() if enough else None,
+        groups,
+        contamination_of(detector),
+        mode,
+        np.float32,
+    )
+
+
 def fit_gate(
-    host: Any,
+    experts: Any,
     make_rule: Callable[[], Rule],
     X: NDArray[Any],
     codes: NDArray[np.intp],
     table: ClassEmbeddings | None,
+    groups: NDArray[Any] | None,
     contamination: float | str,
     mode: str,
     dtype: type,
-    hold_out: Callable[..., list[Fold]] | None = None,
 ) -> Gate:
     """Fit a rule on the seen data and choose its threshold.
 
     Parameters
     ----------
-    host : BaseZeroShotClassifier
-        The fitted experts.
+    experts : zero-shot classifier
+        Fitted, without a gate; its clones are fitted to fewer classes.
     make_rule : callable
         Makes a fresh rule.
     X, codes : ndarray of shape (n_samples, n_features), (n_samples,)
         The training rows and their class codes.
     table : ClassEmbeddings or None
         The seen classes' vectors; without them no class is held out.
+    groups : ndarray of shape (n_samples,) or None
+        Samples of one group are held out together.
     contamination : float, "auto" or "own"
         The level of the seen scores to put the threshold at; "auto" chooses the one with the best
         harmonic mean, "own" leaves a foreign detector at its zero.
@@ -249,8 +211,6 @@ def fit_gate(
         How the decision is made.
     dtype : type
         Of the centred rows.
-    hold_out : callable, default=None
-        Stands in for `hold_out_classes`, so that several gates can share the folds of a host.
 
     Returns
     -------
@@ -261,13 +221,15 @@ def fit_gate(
     # A rule that reads the unseen expert cannot be asked about training rows: their class is
     # no candidate of that expert. Its seen scores are those of the rows that folds hold out.
     needs_scores = rule.reads_seen and not rule.reads_unseen
-    scores = host._raw_seen_scores(X) if needs_scores else None
+    scores = experts._raw_seen_scores(X) if needs_scores else None
     every = None if scores is None else np.ones(scores.shape[1], dtype=bool)
     evidence = look(X, mean, dtype, scores, every)
     rule.fit(evidence, codes)
     folds = []
     if table is not None and (contamination == "auto" or mode == "soft" or rule.reads_unseen):
-        folds = (hold_out or hold_out_classes)(host, X, codes, table, dtype)
+        folds = hold_out_classes(experts, X, codes, table, groups, dtype)
+    if rule.reads_unseen and not folds:  # there is nothing to choose a constant by
+        return Gate(rule, mode, mean, dtype)
     fold_rules = [_fitted(make_rule(), fold) for fold in folds]
     tested = [
         fold_rule.columns(fold.tested.evidence)
@@ -291,10 +253,10 @@ def fit_gate(
     sharpness = _sharpness(folds) if folds and mode == "soft" else 1.0
     if scale is None:
         scale = float(seen_scores.std()) or 1.0
+    fitted = Gate(rule, mode, mean, dtype, weights, bias, scale=scale, sharpness=sharpness)
 
     if contamination == "own":
-        level = float(np.mean(seen_scores < 0.0))
-        return Gate(rule, weights, bias, 0.0, scale, sharpness, level, mean, dtype, mode)
+        return replace(fitted, level=float(np.mean(seen_scores < 0.0)))
     level = DEFAULT_CONTAMINATION if isinstance(contamination, str) else float(contamination)
     soft = (scale, sharpness) if mode == "soft" else None
     levels = LEVELS if contamination == "auto" else np.array([level])
@@ -307,9 +269,7 @@ def fit_gate(
         best = np.mean(curves, axis=0).argmax()
         level, expected = float(levels[best]), float(np.mean(curves, axis=0)[best])
     threshold = float(np.quantile(seen_scores, level))
-    return Gate(
-        rule, weights, bias, threshold, scale, sharpness, level, mean, dtype, mode, expected
-    )
+    return replace(fitted, threshold=threshold, level=level, harmonic_mean=expected)
 
 
 def _fitted(rule: Rule, fold: Fold) -> Rule:

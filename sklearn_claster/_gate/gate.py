@@ -1,18 +1,21 @@
 """The gate between the experts for seen and for unseen classes, and what it decides.
 
 A zero-shot classifier is two experts, one for the seen and one for the unseen candidates. A gate
-scores rows (`rules`) and compares with a threshold (`fitting`).
+scores rows (`rules`) and compares with a threshold (`fitting`). A classifier without one has an
+`OpenGate`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax
+from sklearn.utils import Bunch
 
 from .._data.unit_rows import unit_rows
 from .rules import Evidence, Rule
@@ -22,12 +25,21 @@ MODES = ("hard", "soft")
 
 @dataclass(frozen=True)
 class Gate:
-    """A fitted gate.
+    """A fitted gate: it decides between the experts for seen and for unseen classes.
+
+    Its questions take feature rows X (n, f), both experts' scores of them (n, C), and which of the
+    candidates are seen classes (C,).
 
     Parameters
     ----------
     rule : Rule
         Turns rows into columns of evidence.
+    mode : {"hard", "soft", "stacking"}
+        How it decides; threshold and sharpness were chosen for that.
+    feature_mean : ndarray of shape (n_features,)
+        What centres X.
+    dtype : type
+        Of the centred rows.
     weights, bias : ndarray of shape (n_columns,), float
         The gate's score is columns @ weights + bias.
     threshold : float
@@ -37,34 +49,95 @@ class Gate:
     sharpness : float
         Inverse temperature of both experts in the soft gate.
     level : float
-        The share of the seen scores below the threshold.
-    feature_mean : ndarray of shape (n_features,)
-        What centres X.
-    dtype : type
-        Of the centred rows.
-    mode : {"hard", "soft", "stacking"}
-        What threshold and sharpness were chosen for.
+        The share of the seen scores below the threshold; NaN if nothing chose it.
     harmonic_mean : float
         What held-out seen classes say of the threshold: the harmonic mean of the accuracies
         on them and on held-out rows of others, averaged over the folds. NaN without folds.
+    made_for : dict
+        The parameters of the classifier that it was fitted with, and that its threshold needs.
     """
 
     rule: Rule
-    weights: NDArray[np.float64]
-    bias: float
-    threshold: float
-    scale: float
-    sharpness: float
-    level: float
+    mode: str
     feature_mean: NDArray[np.float64]
     dtype: type
-    mode: str
+    weights: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+    bias: float = 0.0
+    threshold: float = 0.0
+    scale: float = 1.0
+    sharpness: float = 1.0
+    level: float = math.nan
     harmonic_mean: float = math.nan
+    made_for: Mapping[str, Any] = field(default_factory=dict)
 
     def margins(self, X: NDArray[Any], scores: Any, is_seen: Any) -> NDArray[np.float64]:
-        """Score minus threshold of feature rows and their scores, (n, f), (n, C) -> (n,)."""
+        """Score minus threshold, (n,)."""
         evidence = look(X, self.feature_mean, self.dtype, scores, is_seen)
         return self.rule.columns(evidence) @ self.weights + self.bias - self.threshold
+
+    def scores(
+        self, X: NDArray[Any], scores: NDArray[Any], is_seen: NDArray[np.bool_]
+    ) -> NDArray[Any]:
+        """Scores of all candidates, of which the best is the answer, (n, C)."""
+        margins = self.margins(X, scores, is_seen)
+        if self.mode == "soft":
+            return soft_log_proba(scores, is_seen, margins, self.scale, self.sharpness)
+        return gated_scores(scores, is_seen, margins)
+
+    def best(
+        self, X: NDArray[Any], scores: NDArray[Any], is_seen: NDArray[np.bool_]
+    ) -> NDArray[np.intp]:
+        """The column of the answer, (n,)."""
+        if self.mode == "soft":
+            return self.scores(X, scores, is_seen).argmax(axis=1)
+        return best_allowed(scores, is_seen, self.margins(X, scores, is_seen))
+
+    def log_proba(
+        self, X: NDArray[Any], scores: NDArray[Any], is_seen: NDArray[np.bool_]
+    ) -> NDArray[Any]:
+        """Log-probabilities of all candidates, (n, C)."""
+        if self.mode == "hard":
+            return hard_log_proba(scores, is_seen, self.margins(X, scores, is_seen))
+        return log_softmax(self.scores(X, scores, is_seen), axis=1)
+
+
+class OpenGate:
+    """No gate: the experts' scores compete as they are."""
+
+    def scores(self, X: Any, scores: NDArray[Any], is_seen: Any) -> NDArray[Any]:
+        """The scores, (n, C)."""
+        return scores
+
+    def best(self, X: Any, scores: NDArray[Any], is_seen: Any) -> NDArray[np.intp]:
+        """The column of the largest score, (n,)."""
+        return scores.argmax(axis=1)
+
+    def log_proba(self, X: Any, scores: NDArray[Any], is_seen: Any) -> NDArray[Any]:
+        """Log-softmax of the scores, (n, C)."""
+        return log_softmax(scores, axis=1)
+
+
+def explain(
+    gate: Gate,
+    blocks: Iterable[tuple[NDArray[Any], NDArray[Any]]],
+    labels: NDArray[Any],
+    is_seen: NDArray[np.bool_],
+) -> Bunch:
+    """What a gate and both experts say of blocks of rows (n, f) and their scores (n, C)."""
+    margins, best_seen, best_unseen = [], [], []
+    for rows, scores in blocks:
+        margins.append(gate.margins(rows, scores, is_seen))
+        best_seen.append(scores[:, is_seen].argmax(axis=1))
+        best_unseen.append(scores[:, ~is_seen].argmax(axis=1))
+    margin = np.concatenate(margins)
+    return Bunch(
+        score=margin + gate.threshold,
+        threshold=gate.threshold,
+        is_seen=margin >= 0.0,
+        seen_probability=expit(margin / gate.scale),
+        seen_class=labels[is_seen][np.concatenate(best_seen)],
+        unseen_class=labels[~is_seen][np.concatenate(best_unseen)],
+    )
 
 
 def look(

@@ -192,6 +192,27 @@ class OutlierRule(Rule):
         return np.asarray(answer(evidence.x), dtype=np.float64).reshape(-1, 1)
 
 
+RULES: dict[str, Callable[[int], Rule]] = {  # by name, from the k of "knn"
+    "learned": lambda k: Learned(),
+    "max_softmax": lambda k: Confidence("max_softmax"),
+    "entropy": lambda k: Confidence("entropy"),
+    "energy": lambda k: Confidence("energy"),
+    "mahalanobis": lambda k: Mahalanobis(relative=False),
+    "relative_mahalanobis": lambda k: Mahalanobis(relative=True),
+    "knn": lambda k: Neighbors(k),
+}
+_NEED_CLASSES = {"learned", "max_softmax", "entropy", "energy", "relative_mahalanobis"}
+
+
+def usable_rule(name: str, has_unseen: bool, has_classes: bool = True) -> str:
+    """The rule to take with what there is, in place of one that needs more."""
+    if not has_classes and name in _NEED_CLASSES:
+        return "mahalanobis"
+    if name == "learned" and not has_unseen:
+        return "relative_mahalanobis"
+    return name
+
+
 def _tops(evidence: Evidence) -> NDArray[np.float64]:
     """Best seen and best unseen score, (n, 2)."""
     assert evidence.seen is not None and evidence.unseen is not None

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+import numpy as np
 import torch
 from sklearn import config_context
+from sklearn.base import BaseEstimator
 
 # Raised whenever saved attributes change in a way that older code, or newer, would misread.
 STATE_FORMAT = 1
 _KEY = "_state_format"
+NUMPY_DEFAULTS: Any = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_{method}_request was told
 _METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score")
 
 
-class WholeState:
+class WholeState(BaseEstimator):
     """Mixin: saved states are plain, and `fit` changes all of the state or nothing."""
 
     @contextmanager
@@ -27,15 +30,28 @@ class WholeState:
         thread, meets the state from before.
         """
         twin = object.__new__(type(self))
-        vars(twin).update(vars(self))
-        yield twin
-        self.__dict__ = vars(twin)
+        twin.__dict__ = dict(vars(self))
+        with np.errstate(**NUMPY_DEFAULTS):
+            yield twin
+        self.__dict__ = twin.__dict__
+
+    @contextmanager
+    def _question(self) -> Iterator[Self]:
+        """The estimator as it is now, for one question.
+
+        Neither a fit that ends meanwhile in another thread nor the caller's NumPy settings change
+        what the question meets.
+        """
+        view = object.__new__(type(self))
+        view.__dict__ = self.__dict__  # a fit puts another one in its place
+        with np.errstate(**NUMPY_DEFAULTS):
+            yield view
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        state: dict[str, Any] = super().__getstate__()
         plain = {k: str(v) if isinstance(v, torch.device) else v for k, v in state.items()}
         if _REQUESTS in plain:
-            routing = self.get_metadata_routing()  # type: ignore[attr-defined]
+            routing = self.get_metadata_routing()
             plain[_REQUESTS] = {
                 method: dict(getattr(routing, method).requests) for method in _METHODS
             }
@@ -50,7 +66,7 @@ class WholeState:
                 f"got {found!r}. Load it with the version of sklearn_claster that wrote it, or fit "
                 "again."
             )
-        super().__setstate__(state)  # type: ignore[misc]
+        super().__setstate__(state)
         with config_context(enable_metadata_routing=True):
             for method, told in requests.items():
                 if told:

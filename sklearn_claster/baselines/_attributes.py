@@ -120,7 +120,7 @@ class DAP(_AttributeClassifier):
         already.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
@@ -209,7 +209,7 @@ class IAP(_AttributeClassifier):
         already.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.

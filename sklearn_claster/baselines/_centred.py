@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,17 @@ class CentredClassifier(BaseZeroShotClassifier):
 
     feature_mean_: NDArray[np.float64]
     embedding_mean_: NDArray[np.float64]
+
+    @abstractmethod
+    def _fit_seen(
+        self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
+    ) -> None:
+        """Learn from X (n, f), class codes y (n,) and the seen classes' vectors (S, s)."""
+
+    def _fit(self, X: Any, y: Any, class_embeddings: Any, groups: Any) -> None:
+        rows, codes, groups = self._check_fit(X, y, class_embeddings, groups)
+        self._fit_seen(rows, codes, self._seen_table().vectors)
+        self._fit_gate(rows, codes, groups)
 
     def _centre(self, X: NDArray[Any], embeddings: NDArray[np.float64]) -> tuple[Rows, Rows]:
         """Learn both centres -> samples x (n, f) and class embeddings a (S, s)."""

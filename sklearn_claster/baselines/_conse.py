@@ -32,7 +32,7 @@ class ConSE(CentredClassifier):
         Inverse regularisation of the seen classes' `LogisticRegression`.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
@@ -71,6 +71,8 @@ class ConSE(CentredClassifier):
     >>> ConSE().fit(X, ["low", "low", "high", "high"], table).predict([[4.0, 4.0]])
     array(['higher'], dtype='<U6')
     """
+
+    _read_when_scoring = ("n_top",)
 
     def __init__(
         self,

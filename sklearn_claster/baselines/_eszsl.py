@@ -35,7 +35,7 @@ class ESZSL(BilinearClassifier):
         Regularisation in the semantic space (lambda).
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.

@@ -60,7 +60,7 @@ class FCLSWGAN(CentredClassifier):
         Inverse regularisation of the softmax classifiers (`LogisticRegression`).
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
@@ -115,6 +115,8 @@ class FCLSWGAN(CentredClassifier):
     >>> gan.predict([[4.0, 4.0]])
     array(['higher'], dtype='<U6')
     """
+
+    _read_when_scoring = ("n_generated", "C")
 
     def __init__(
         self,

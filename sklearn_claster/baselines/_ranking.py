@@ -125,7 +125,7 @@ class SJE(RankingClassifier):
         Rows per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
@@ -202,7 +202,7 @@ class ALE(RankingClassifier):
         Rows per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
@@ -278,7 +278,7 @@ class DeViSE(RankingClassifier):
         Rows per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.

@@ -40,7 +40,7 @@ class SAE(CentredClassifier):
         "semantic" encodes the sample. It may be set after `fit`.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
-    bias_detector : None, "stacking" or outlier detector, default=None
+    bias_detector : None, str or outlier detector, default=None
         With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
@@ -79,6 +79,8 @@ class SAE(CentredClassifier):
     >>> SAE().fit(X, ["low", "low", "high", "high"], table).predict([[4.0, 4.0]])
     array(['higher'], dtype='<U6')
     """
+
+    _read_when_scoring = ("inference",)
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from .._claster import ClasterZSL
 from .._core.inference import TEST_RULES, ScoringRule, make_candidates
 from .._core.model import ClasterModel
+from .._gate.gate import Gate
 from .._utils.torch import autocast
 from ._writing import write_whole
 
@@ -74,7 +75,7 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
         )
     check_is_fitted(model)
     model._check_test_rule()
-    if model._active_gate() is not None:
+    if isinstance(model._gate_in_use(), Gate):
         raise ValueError(
             f"to_onnx writes scores without a gate; got bias_detector={model.bias_detector!r} with "
             "space='gzsl'. Set bias_detector=None for the raw scores, or space='zsl' or 'seen'."

@@ -1,0 +1,101 @@
+"""What the parameter `bias_detector` may be: a name, a `BiasDetector`, an outlier detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.base import clone, is_outlier_detector
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from .._utils.processes import current
+from .._utils.torch import draw_seed
+from .rules import RULES, OutlierRule, Rule, Stacking, usable_rule
+
+NAMES = ("stacking", *RULES)
+N_NEIGHBORS = 10  # k of "knn" where nobody says it
+
+
+def rule_maker(detector: Any, has_unseen: bool, random_state: Any = None) -> Callable[[], Rule]:
+    """What makes a fresh rule from the parameter `bias_detector`.
+
+    Detectors without a seed of their own take it from `random_state`, and processes that share a
+    fit take the same.
+    """
+    if isinstance(detector, str):
+        return Stacking if detector == "stacking" else _rule_by_name(detector, has_unseen)
+    if hasattr(detector, "_make_rule"):
+        return lambda: detector._make_rule(has_unseen)
+    seeds = {
+        name: draw_seed(random_state)
+        for name, value in detector.get_params().items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    }
+    seeds = current.get().agree(seeds)
+    return lambda: OutlierRule(clone(detector).set_params(**seeds))
+
+
+def _rule_by_name(name: str, has_unseen: bool) -> Callable[[], Rule]:
+    return lambda: RULES[usable_rule(name, has_unseen)](N_NEIGHBORS)
+
+
+def check_bias_detector(detector: Any) -> None:
+    """Raise unless it is None, one of the names, or an outlier detector that can be fitted."""
+    if detector is None or (isinstance(detector, str) and detector in NAMES):
+        return
+    if isinstance(_last_step(detector), FrozenEstimator):
+        raise ValueError(
+            f"bias_detector={detector!r} cannot be fitted, and a gate fits its detector on the "
+            "seen rows, centred and of unit length. Pass the outlier detector without "
+            "FrozenEstimator around it."
+        )
+    usable = not isinstance(detector, (str, type)) and all(
+        hasattr(detector, name) for name in ("fit", "get_params")
+    )
+    if not usable or not is_outlier_detector(detector):
+        raise ValueError(
+            f"bias_detector={detector!r} is not a valid choice; expected None, "
+            f"{', '.join(map(repr, NAMES))}, or an instance of an outlier detector, for example "
+            "BiasDetector() or sklearn.ensemble.IsolationForest()."
+        )
+    if hasattr(detector, "_check_parameters"):  # before the experts are trained
+        detector._check_parameters()
+    if not hasattr(detector, "predict"):
+        raise ValueError(
+            f"bias_detector={detector!r} cannot judge new rows: it has no predict. "
+            "LocalOutlierFactor needs novelty=True."
+        )
+
+
+def mode_of(detector: Any, gate: str) -> str:
+    """How the gate decides: "stacking" takes a constant off, whatever `gate` says."""
+    return "stacking" if isinstance(detector, str) and detector == "stacking" else gate
+
+
+def contamination_of(detector: Any) -> float | str:
+    """The level set by hand, or "auto"; "own" where a foreign detector decides for itself."""
+    contamination = getattr(_last_step(detector), "contamination", "auto")
+    automatic = isinstance(contamination, str)
+    if hasattr(detector, "_make_rule"):
+        return contamination
+    if isinstance(detector, str) or (automatic and hasattr(detector, "decision_function")):
+        return "auto"
+    return "own"
+
+
+def _last_step(detector: Any) -> Any:
+    """The detector itself, or what stands at the end of a pipeline."""
+    while isinstance(detector, Pipeline):
+        detector = detector.steps[-1][1]
+    return detector
+
+
+def description_of(detector: Any) -> str:
+    """What a detector is, as far as its plain parameters say it."""
+    if detector is None or isinstance(detector, str):
+        return str(detector)
+    plain = (str, int, float, bool, type(None))
+    parameters = sorted(detector.get_params().items())
+    shown = [f"{name}={value}" for name, value in parameters if isinstance(value, plain)]
+    return f"{type(detector).__name__}({', '.join(shown)})"
