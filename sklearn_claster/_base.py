@@ -283,6 +283,37 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
             table, _ = model._candidates(unseen_embeddings, quiet=True)
         return table.labels, table.vectors
 
+    def set_candidates(self, unseen_embeddings: Any) -> Self:
+        """Give a fitted model other unseen classes than those of the table given to `fit`.
+
+        From then on they are the default candidates of `predict`, so that whatever calls it
+        without a table (a search, a pipeline, a scorer, a display) chooses among them.
+
+        Parameters
+        ----------
+        unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple
+            Vectors of the unseen candidate classes.
+
+        Returns
+        -------
+        self : object
+            The estimator. `unseen_classes_` and `class_embeddings_` hold the new classes;
+            nothing else has changed.
+
+        Raises
+        ------
+        ValueError
+            If the table does not fit the model, or the model got no table in `fit`.
+        """
+        check_is_fitted(self)
+        with self._twin() as twin:
+            if not twin._has_table:
+                twin._refuse_unseen_embeddings()
+            unseen = twin._unseen_table(unseen_embeddings)
+            twin.class_embeddings_ = joined_tables(twin._seen_table(), unseen)
+            twin.unseen_classes_ = unseen.labels
+        return self
+
     def explain_gate(self, X: ArrayLike, unseen_embeddings: Any = None) -> Bunch:
         """How it was decided between seen and unseen classes.
 

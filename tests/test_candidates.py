@@ -8,7 +8,11 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from small_problem import (
     ALL_X,
     CANDIDATES,
@@ -34,6 +38,7 @@ from small_problem import (
 )
 
 from sklearn_claster.baselines import ESZSL
+from sklearn_claster.model_selection import ZeroShotKFold
 
 
 @pytest.fixture(autouse=True)
@@ -314,3 +319,52 @@ def test_tables_with_other_columns_are_refused(table, message):
     model = ESZSL().fit(X, Y, SEEN_FRAME)
     with pytest.raises(ValueError, match=f"columns of unseen_embeddings have to be.*{message}"):
         model.predict(NEW_X, unseen_embeddings=table)
+
+
+# set_candidates: unseen classes for whatever calls predict without a table
+
+
+@both
+@pytest.mark.parametrize("space", ["zsl", "gzsl"])
+def test_set_candidates_is_as_good_as_passing_them(make, space):
+    new = {"new": VECTORS[5], "newer": VECTORS[7]}
+    model = fit(make, table=SEEN_TABLE, space=space)
+    expected = answers(model, unseen_embeddings=new)
+    assert model.set_candidates(new) is model
+    assert_same_answers(answers(model), expected)
+    assert model.unseen_classes_.tolist() == ["new", "newer"]
+    assert model.candidates()[0].tolist() == [*(NAMES[:N_SEEN] if space == "gzsl" else []), *new]
+    assert_array_equal(model.class_embeddings_.select(["newer"]).vectors[0], VECTORS[7])
+    model.set_candidates(UNSEEN_TABLE)
+    assert_same_answers(answers(model), answers(fit(make, space=space)))
+
+
+def test_searches_and_pipelines_see_the_candidates_that_were_set():
+    search = GridSearchCV(ESZSL(), {"gamma": [1.0]}, cv=ZeroShotKFold(2, random_state=0))
+    search.fit(X, Y, class_embeddings=SEEN_TABLE)
+    with pytest.raises(ValueError, match=r"set_candidates on the fitted model.*best_estimator_"):
+        search.predict(NEW_X)
+    search.best_estimator_.set_candidates(UNSEEN_TABLE)
+    assert set(search.predict(NEW_X)) <= set(UNSEEN)
+    pipeline = make_pipeline(StandardScaler(), ESZSL())
+    pipeline.fit(X, Y, eszsl__class_embeddings=SEEN_TABLE)
+    pipeline[-1].set_candidates(UNSEEN_TABLE)
+    assert pipeline.score(NEW_X, NEW_Y) > 0.5
+
+
+@both
+def test_candidates_that_do_not_fit_are_refused_and_change_nothing(make):
+    model = fitted(make)
+    before = answers(model)
+    for wrong, message in [
+        ({"new": np.ones(3)}, "have 3 features"),
+        ({NAMES[0]: np.ones(4)}, "seen in fit"),
+        ({7: np.ones(4)}, "numbers"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=message):
+            model.set_candidates(wrong)
+    assert_same_answers(answers(model), before)
+    with pytest.raises(ValueError, match="fit got no class_embeddings"):
+        fit(make, table=None).set_candidates(UNSEEN_TABLE)
+    with pytest.raises(NotFittedError):
+        make().set_candidates(UNSEEN_TABLE)
