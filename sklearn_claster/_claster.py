@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -300,6 +300,25 @@ default="combined"
         """The device in use."""
         check_is_fitted(self)
         return self._model.device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move a fitted model to another device; `fit` will compute there as well.
+
+        Parameters
+        ----------
+        device : str or torch.device
+            As the parameter `device`, which this sets.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        check_is_fitted(self)
+        with self._twin() as twin:
+            twin._model = twin._model.to(resolve_device(device))
+            twin.device = device
+        return self
 
     @with_callbacks
     def _fit(self, X: Any, y: Any, class_embeddings: Any, groups: Any) -> None:

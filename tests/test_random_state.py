@@ -1,9 +1,12 @@
 """The same seed gives the same model; what may touch training and what may not."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from sklearn import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from small_models import (
     CENTROIDS,
@@ -230,3 +233,15 @@ def test_candidates_are_prepared_once_for_all_calls(monkeypatch):
     other["new"], other["newer"] = other["newer"], other["new"]  # the same classes, other vectors
     assert not np.array_equal(zsl.predict(rows, other), first)
     assert calls == [3, 3, 9, 2, 2]
+
+
+def test_a_fitted_model_can_be_moved():
+    zsl = fitted()
+    shared, expected = copy.copy(zsl), zsl.decision_function(X_UNSEEN)
+    assert zsl.to("cpu") is zsl and zsl.device == "cpu" and zsl.device_.type == "cpu"
+    assert np.array_equal(zsl.decision_function(X_UNSEEN), expected)
+    assert shared._model is not zsl._model  # a copy of the estimator keeps its own
+    with pytest.raises(ValueError, match="device"):
+        zsl.to("nowhere")
+    with pytest.raises(NotFittedError):
+        make().to("cpu")

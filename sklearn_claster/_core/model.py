@@ -57,6 +57,11 @@ class ClasterModel:
             self._double_net = copy.deepcopy(self.net).double()
         return self._double_net
 
+    def to(self, device: torch.device) -> ClasterModel:
+        """A copy on another device."""
+        net = copy.deepcopy(self.net).to(device)
+        return ClasterModel(net, self.input_space, self.embedding_mean, self.seen)
+
     @property
     def device(self) -> torch.device:
         """The device of the network."""
