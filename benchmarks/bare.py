@@ -85,7 +85,7 @@ def first_centroids(points, n_clusters, seed):
 
 def fit(
     X, y, vectors, *, hidden=(512, 512), batch=256, epochs=10, reinforce_steps=None,
-    learning_rate=1e-3, weight=None, n_clusters=6, whiten=True, mixup=True, shortcut=True,
+    learning_rate=1e-3, weight=None, n_clusters=6, whiten=True, shortcut=True,
     device="cpu", seed=0,
 ):  # fmt: skip
     """Learn from rows (n, f), class codes (n,) and class vectors (S, s); all that predict needs."""
@@ -132,12 +132,8 @@ def fit(
     optimiser = adam(estimate, 0.0)
     for _ in range(10):
         for rows in batches():
-            sample, target = x.index_select(0, rows), targets[y[rows]]
-            if mixup:
-                share = torch.rand(len(rows), 1, generator=order).to(device)
-                sample = torch.lerp(sample.roll(1, 0), sample, share)
-                target = torch.lerp(target.roll(1, 0), target, share)
-            step(optimiser, (estimate(sample) - target).square().sum(dim=1).mean())
+            error = estimate(x.index_select(0, rows)) - targets[y[rows]]
+            step(optimiser, error.square().sum(dim=1).mean())
     with torch.no_grad():
         psi = torch.cat([x, estimate(x)], dim=1)
         start = first_centroids(torch.cat([x, targets[y]], dim=1), n_clusters, seed)
@@ -180,39 +176,6 @@ def rewarded(centroids, psi, logits, y, alpha, width):
     pull = (own * strength[:, None]).T @ psi
     pull -= (own * strength[:, None]).sum(dim=0)[:, None] * centroids
     return centroids + alpha * pull / own.sum(dim=0).clamp(min=1.0)[:, None]
-
-
-def constants(model, device="cpu"):
-    """The same from a fitted ClasterZSL, as its saved state holds it."""
-    state = model._model.__getstate__()
-    arrays = {k: torch.tensor(v, device=device) for k, v in state["net"].items()}
-    space, sizes = state["input_space"], state["sizes"]
-    f, s = sizes["n_features"], sizes["n_embedding_features"]
-    hidden = sizes["hidden_layer_sizes"]
-    nets = {
-        "project": (s, *hidden, f),
-        "estimate": (f, *hidden, f),
-        "classify": (2 * f, *hidden, s),
-    }
-    names = {"project": "projector", "estimate": "estimator", "classify": "classifier"}
-    made = {}
-    for name, widths in nets.items():
-        net = network(widths).to(device)
-        for i, layer in enumerate(net[::2]):
-            for kind in ("weight", "bias"):
-                getattr(layer, kind).data = arrays[f"{names[name]}.layers.{i}.{kind}"]
-        made[name] = net
-
-    def single(array):
-        return None if array is None else torch.tensor(np.float32(array), device=device)
-
-    return made | {
-        "shortcut": arrays.get("projector.shortcut"),
-        "mean": single(space["mean"]), "W": single(space["whitening"]),
-        "mean2": single(space["whitened_mean"]), "a_mean": single(state["embedding_mean"]),
-        "a": single(state["seen"]), "scale": arrays["projection_scale"],
-        "centroids": arrays["aggregation.centroids"], "weight": state["centroid_weight"],
-    }  # fmt: skip
 
 
 @torch.inference_mode()

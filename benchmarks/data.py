@@ -1,10 +1,10 @@
-"""The benchmark's zero-shot problems: digit pairs, .npz files, and folders of .mat files.
+"""The benchmark's zero-shot problems: digit pairs, made-up data, .npz files, folders of .mat files.
 
 An .npz file holds X (n, f), y (n,) of positions in class_names, class_names (C,), and one or more
-matrices of class vectors (C, s) under names of their own. It may bring class splits, one a row, as
-split_train and split_test, the TruZe split as truze_train and truze_test, and a row split of its
-own as trainval_idx, test_seen_idx and test_unseen_idx. A folder with res101.mat and att_splits.mat
-is a data set too. The name of a file or folder is the name of the data set.
+matrices of class vectors (C, s) under names of their own. It may bring class splits, one per line,
+as split_train and split_test, the TruZe split as truze_train and truze_test, and its own split of
+the samples as trainval_idx, test_seen_idx and test_unseen_idx. A folder that `load_xlsa17` or
+`load_i3d` reads is a data set too. The name of a file or folder is the name of the data set.
 """
 
 import hashlib
@@ -21,24 +21,28 @@ from sklearn_claster.datasets import (
     load_i3d,
     load_truze_split,
     load_xlsa17,
+    make_zero_shot_classification,
 )
 from sklearn_claster.model_selection import ZeroShotShuffleSplit
 
-DIGIT_PAIRS = "digit_pairs"
+DIGIT_PAIRS, SYNTHETIC = "digit_pairs", "synthetic"
+BUILT_IN = {  # their kinds of class vectors; of synthetic data: kinds of problems
+    DIGIT_PAIRS: ["one_hot_digits"],
+    SYNTHETIC: ["linear", "nonlinear", "network", "small linear", "small nonlinear"],
+}
 N_SPLITS = 10  # class splits of a data set
 UNSEEN_SHARE = 0.2  # of the classes, where a file brings no splits
-SEEN_TEST_SHARE = 0.2  # of each seen class's rows, in the generalized setting
+SEEN_TEST_SHARE = 0.2  # of each seen class's samples, in the generalized setting
 TRUZE, OWN = "truze", "own"  # splits with a name
-SEED_OF = {TRUZE: 100, OWN: 101}  # of their held-out rows; a numbered split has its number
+SEED_OF = {TRUZE: 100, OWN: 101}  # a numbered split has its number
 NO_CLASS_VECTORS = {"X", "y", "class_names", "split_train", "split_test"}
-OWN_ROWS = ("trainval_idx", "test_seen_idx", "test_unseen_idx")
-MAT_FILES = ("res101.mat", "att_splits.mat")
-I3D_FILE = "i3d.mat"
+OWN_PARTS = ("trainval_idx", "test_seen_idx", "test_unseen_idx")
+MAT_FILES, I3D_FILE = ("res101.mat", "att_splits.mat"), "i3d.mat"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows of seen classes to learn from, and rows of seen and of unseen classes to test on."""
+    """Samples of seen classes to learn from, and of seen and of unseen classes to test on."""
 
     X_seen: np.ndarray
     y_seen: np.ndarray
@@ -55,6 +59,17 @@ class Problem:
         seen, unseen = (table.select(np.unique(y[rows])) for rows in (learn, unseen))
         return cls(*parts, seen, unseen)
 
+    def thin(self, n_per_class, seed):
+        """The problem with at most so many training samples per class; 0 keeps all."""
+        if not n_per_class:
+            return self
+        order = np.random.default_rng(seed).permutation(len(self.y_seen))
+        parts = [
+            order[self.y_seen[order] == label][:n_per_class] for label in np.unique(self.y_seen)
+        ]
+        rows = np.sort(np.concatenate(parts))
+        return replace(self, X_seen=self.X_seen[rows], y_seen=self.y_seen[rows])
+
 
 def default_folders():
     """The folder of data sets that the environment names, or the one beside the checkout if any."""
@@ -65,8 +80,8 @@ def default_folders():
 
 
 def find_sources(paths):
-    """The data sets by name: digit pairs, and what lies at these files and folders."""
-    sources = {DIGIT_PAIRS: None}
+    """The data sets by name: those built in, and what lies at these files and folders."""
+    sources = {name: name for name in BUILT_IN}
     for path in map(Path, paths):
         if path.is_dir() and not _is_mat_folder(path):
             inside = [p for p in sorted(path.iterdir()) if p.suffix == ".npz" or _is_mat_folder(p)]
@@ -77,52 +92,56 @@ def find_sources(paths):
                 f"There is no data set at {path}. Name .npz files or folders with --data, or the "
                 "folder of data sets in the environment variable CLASTER_DATA."
             )
-        sources |= {found.stem: found for found in inside}
+        sources |= {found.stem: found.resolve() for found in inside}
     return sources
 
 
 def fingerprint(source):
     """A short hash of a data set's files, so that rows of other data are not taken for its own."""
     digest = hashlib.sha256()
-    if source is not None:
-        parts = sorted(source.rglob("*.mat")) if source.is_dir() else [source]
-        for part in parts:
+    if source not in BUILT_IN:
+        for part in sorted(source.rglob("*.mat")) if source.is_dir() else [source]:
             digest.update(part.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def names_of_embeddings(source):
     """The kinds of class vectors that a data set has."""
-    return ["one_hot_digits"] if source is None else list(_tables(source))
+    return BUILT_IN[source] if source in BUILT_IN else list(_tables(source))
+
+
+def is_binary(source, embedding):
+    """Whether class vectors hold two values only, as some methods need."""
+    if source in BUILT_IN:
+        return source == DIGIT_PAIRS
+    parts = [read_arrays(source)[name] for name in embedding.split("+")]
+    return all(set(np.unique(part)) <= {0, 1} or set(np.unique(part)) <= {-1, 1} for part in parts)
 
 
 def splits_of(source):
     """Numbered class splits, then the ones that have a name."""
-    if source is None:
+    if source in BUILT_IN:
         return list(range(N_SPLITS))
     arrays = read_arrays(source)
-    named = [OWN] if all(name in arrays for name in OWN_ROWS) else []
-    if _truze(source) is not None:
-        named.append(TRUZE)
+    named = [OWN] if all(name in arrays for name in OWN_PARTS) else []
+    named += [TRUZE] if _truze(source) is not None else []
     return [*range(len(_class_splits(source))), *named]
 
 
 def load_problem(source, embedding, split, setting="zsl"):
-    """One class split of a data set: the same arguments, the same rows.
+    """One class split of a data set: the same arguments, the same samples.
 
-    In the setting "zsl" all rows of seen classes train; in "gzsl" a fifth of each is kept to test
-    on. A data set's own row split is taken as it is. Two kinds of class vectors may be joined with
-    a plus sign.
+    In the setting "zsl" all samples of seen classes train; in "gzsl" a fifth of each class is kept
+    to test on. A data set's own split of the samples is taken as it is. Two kinds of class vectors
+    may be joined with a plus sign.
     """
-    if source is None:
-        pairs = load_digit_pairs(random_state=split)
-        X, y, table = pairs.data, pairs.target, pairs.class_embeddings
-        seen = np.isin(y, pairs.seen_classes)
-        return Problem.of(X, y, table, *_hold_out(y, seen, ~seen, split, setting))
+    if source in BUILT_IN:
+        X, y, table, is_seen = _built_in(source, embedding, split)
+        return Problem.of(X, y, table, *_hold_out(y, is_seen, ~is_seen, split, setting))
     arrays = read_arrays(source)
     codes = arrays["y"]
     if split == OWN:
-        learn, held, unseen = (arrays[name] for name in OWN_ROWS)
+        learn, held, unseen = (arrays[name] for name in OWN_PARTS)
         rows = learn, held if setting == "gzsl" else held[:0], unseen
     else:
         classes = _truze(source) if split == TRUZE else _class_splits(source)[split]
@@ -131,42 +150,43 @@ def load_problem(source, embedding, split, setting="zsl"):
     return Problem.of(arrays["X"], arrays["class_names"][codes], table, *rows)
 
 
-def change_training(problem, training, seed):
-    """The problem with fewer, mislabelled or replaced training rows; test rows stay as they are.
+def _built_in(source, kind, seed):
+    """Samples, labels, class table, and which samples are of seen classes."""
+    if source == DIGIT_PAIRS:
+        data = load_digit_pairs(random_state=seed)
+    elif kind == "network":
+        X, y, table = network_features(42, 40, seed)
+        return X, y, table, y < 40
+    else:
+        n_seen, per_class, f, s = (
+            (20, 20, 20, 15) if kind.startswith("small") else (40, 40, 256, 64)
+        )
+        data = make_zero_shot_classification(
+            (n_seen + 2) * per_class, f, n_seen=n_seen, n_unseen=2, n_embedding_features=s,
+            nonlinear=kind.endswith("nonlinear"), random_state=seed,
+        )  # fmt: skip
+    seen = np.isin(data.target, data.seen_classes)
+    return data.data, data.target, data.class_embeddings, seen
 
-    `training` may hold rows_a_class (at most so many), label_noise (share of the rows that get the
-    label of another seen class) and outliers (share of the rows that become far noise).
+
+def network_features(n_classes, n_per_class, seed=0):
+    """Samples such as a deep network gives: many features, redundant, none negative.
+
+    Class vectors come from a dozen hidden traits. They and what differs within a class go through
+    two random layers with ReLU, so that classes also differ where their samples are alike, in ways
+    that no linear map of their vectors tells.
     """
-    rng = np.random.default_rng(seed)
-    X, y = problem.X_seen, problem.y_seen
-    if "rows_a_class" in training:
-        rows = thin(y, training["rows_a_class"], rng)
-        X, y = X[rows], y[rows]
-    if training.get("label_noise"):
-        labels, codes = np.unique(y, return_inverse=True)
-        wrong = rng.random(len(y)) < training["label_noise"]
-        codes[wrong] += rng.integers(1, len(labels), wrong.sum())
-        y = labels[codes % len(labels)]
-    if training.get("outliers"):
-        far = rng.random(len(y)) < training["outliers"]
-        noise = rng.normal(size=(far.sum(), X.shape[1])) * (10 * X.std(axis=0))
-        X = X.copy()
-        X[far] = X.mean(axis=0) + noise
-    seen = problem.seen.select(np.unique(y))
-    return replace(problem, X_seen=X, y_seen=y, seen=seen)
-
-
-def thin(y, rows_a_class, rng):
-    """Row numbers of at most so many rows of each class."""
-    order = rng.permutation(len(y))
-    parts = [order[y[order] == label][:rows_a_class] for label in np.unique(y)]
-    return np.sort(np.concatenate(parts))
-
-
-def distinct_rows(splits):
-    """Positions of the class splits, without those that repeat an earlier one."""
-    _, first = np.unique(np.sort(splits, axis=1), axis=0, return_index=True)
-    return np.sort(first)
+    random = np.random.default_rng(seed)
+    traits = random.normal(size=(n_classes, 12)) @ random.normal(size=(12, 85))
+    vectors = 1.0 / (1.0 + np.exp(-traits))
+    y = np.arange(n_classes * n_per_class) % n_classes
+    standard = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
+    latent = 0.2 * standard[y] @ random.normal(size=(85, 64))
+    latent += 1.5 * random.normal(size=latent.shape)
+    hidden = latent @ random.normal(size=(64, 256)) / 8 + 0.3 * random.normal(size=256)
+    X = np.maximum(hidden, 0.0) @ random.normal(size=(256, 512)) / 12
+    X += 0.3 * (random.normal(size=512) + random.normal(size=X.shape)) - 0.5
+    return np.maximum(X, 0.0).astype(np.float32), y, ClassEmbeddings(np.arange(n_classes), vectors)
 
 
 @lru_cache(maxsize=2)
@@ -176,8 +196,7 @@ def read_arrays(source):
         return _read_mat_folder(source)
     with np.load(source, allow_pickle=False) as archive:
         arrays = dict(archive)
-    missing = {"X", "y", "class_names"} - set(arrays)
-    if missing:
+    if missing := {"X", "y", "class_names"} - set(arrays):
         raise ValueError(f"{source.name} lacks {', '.join(sorted(missing))}.")
     arrays["X"] = arrays["X"].astype(np.float32)
     return arrays
@@ -196,7 +215,7 @@ def _read_mat_folder(folder):
     if _is_xlsa17(folder):
         bunch = load_xlsa17(folder)
         parts = (bunch.train, bunch.test_seen, bunch.test_unseen)
-        return _arrays_of(bunch) | dict(zip(OWN_ROWS, parts, strict=True))
+        return _arrays_of(bunch) | dict(zip(OWN_PARTS, parts, strict=True))
     numbers = sorted(int(path.name.split("_")[1]) for path in folder.glob("split_[0-9]*"))
     arrays, sides = {}, []
     for number in numbers[:N_SPLITS]:
@@ -249,7 +268,8 @@ def _class_splits(source):
     """
     arrays = read_arrays(source)
     if "split_train" in arrays:
-        first = distinct_rows(arrays["split_train"])[:N_SPLITS]
+        _, first = np.unique(np.sort(arrays["split_train"], axis=1), axis=0, return_index=True)
+        first = np.sort(first)[:N_SPLITS]
         return [(arrays["split_train"][row], arrays["split_test"][row]) for row in first]
     y = arrays["y"]
     folds = ZeroShotShuffleSplit(N_SPLITS, test_size=UNSEEN_SHARE, random_state=0).split(y, y)
@@ -275,7 +295,7 @@ def _truze(source):
 
 
 def _hold_out(y, seen, unseen, split, setting):
-    """Rows to learn from, of seen classes to test on, and of unseen classes."""
+    """Positions of samples to learn from, of seen classes to test on, and of unseen classes."""
     held = np.zeros(len(y), dtype=bool)
     if setting == "gzsl":
         order = np.random.default_rng(SEED_OF.get(split, split)).permutation(len(y))

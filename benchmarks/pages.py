@@ -1,90 +1,390 @@
-"""Pages of the evidence: rows found for the entries of the studies, as Markdown tables.
+"""Pages of the evidence: the rows that the studies ask for, as Markdown tables."""
 
-A page that compares versions or code with each other would compare nothing: rows of the newest
-versions count, and a page says if its rows come from different states of the code.
+import numpy as np
+import pandas as pd
+from data import SYNTHETIC
+from measure import GATE, RULES
+from methods import BASELINES, WHITENED
+from rows import ROOT, key
+from scipy.stats import sem, t
+from studies import DEFAULT, SEMANTIC, STUDIES, TUNED, name_of, selected_baseline
+
+# {(table, method): text}, as METHODS says; no figure that was not read somewhere.
+PUBLISHED = {
+    ("Table 2", DEFAULT): "UCF101 53.9, HMDB51 43.2, Olympic Sports 68.4",
+    ("Table 2", "ESZSL"): "UCF101 15.0, HMDB51 18.5, Olympic Sports 39.6",
+    ("Table 2", "SJE"): "word vectors: UCF101 9.9, HMDB51 13.3, Olympic Sports 28.6",
+    ("Table 3", DEFAULT): "UCF101 51.3, HMDB51 48, Olympic Sports 69.1",
+    ("Table 4", DEFAULT): "HMDB51 33.2",
+}
+METHODS = """\
+# ClasterZSL and other methods
+
+Every method is fitted on the same samples and named classes it had never seen; figures are mean
+per-class accuracies in percent, mean ± standard deviation over the class splits. Differences are
+paired by split against ClasterZSL with its defaults (method minus ClasterZSL, percentage points,
+95 % t-interval). Splits share classes and samples, so they are not independent and the intervals
+are somewhat too narrow.
+
+* Hyper-parameters of every method, ours and theirs, are chosen among at most nine combinations by
+  three-fold cross-validation over the *seen* classes of {tuning} (at most {tuning_rows} samples per
+  class), which holds out whole classes. "ClasterZSL" is not tuned: it has one set of parameters
+  everywhere.
+* "whitened": the baseline on features that are whitened within classes, the first step of
+  ClasterZSL. It says how much of the difference is due to this step, which any method may take. It
+  does not count as a baseline where one is selected.
+* A cell without a figure: the method needs binary class vectors (DAP, IAP), or rows are missing.
+* Features of ucf101_captions are made from machine-made captions, not from pixels. No figure here
+  compares with a published one for UCF101; the column "published" is there for a run on a user's
+  own features. Its figures are on features of pixels and come from leaderboards that cite the
+  papers: for unseen classes only from the Papers with Code tables that the repository
+  OpenCodePapers keeps, the others from the page of CLASTER on wizwand.com. These do not say with
+  which class vectors, and for seen and unseen classes together only "accuracy". The papers' own
+  tables could not be read; what is in no leaderboard stays empty.
+  HMDB51 and Olympic Sports take a user's own features (`--data`), and get the same tables.
+"""
+SUMMARY = """\
+## Against the baseline that validation selects
+
+For each data set and kind of class vectors: the baseline with the best validation score on seen
+classes, and the one that turns out best on the unseen classes, which nobody can know beforehand.
+Differences are ClasterZSL (defaults) minus baseline. The last line is the mean over the lines
+above, with the t-interval over them; two kinds of class vectors side by side (A+B) are not in it.
+"""
+GENERALIZED = """\
+## Table 3: seen and unseen classes together
+
+A fifth of the samples of each seen class is held out. All methods have the same gate between seen
+and unseen classes (`BiasDetector({gate!r})`, its threshold chosen on held-out seen classes). H is
+the harmonic mean of the accuracies on seen and on unseen classes; AUSUC, the area under the
+seen-unseen curve, needs no threshold and is taken without the gate.
+"""
+NAMED = """\
+## Table 4: splits with a name
+
+TruZe: no unseen class occurs in Kinetics. "own": a data set's own split of the samples. One split
+each, so there is no spread. Accuracy on unseen classes when only they are candidates, and H of the
+generalized setting.
+"""
+COST = """\
+## Cost
+
+The least of the splits in each column of Table 2, which other work beside it disturbs least, and
+the mean of the columns. What was measured on different days ran on different machines, some of them
+several times slower than others: only rows of the same days compare.
+"""
+ABLATION = """\
+# ClasterZSL taken apart
+
+One part is changed at a time; all else has its default. Mean per-class accuracy on unseen classes
+in percent, mean ± standard deviation over the class splits, with one kind of class vectors for each
+data set ({cases}).
+Differences are paired by split (percentage points, 95 % t-interval). The visual half of the default
+test rule "combined" never sees the clusters; "compatibility" and "seen_class", the paper's sentence
+to the letter, see nothing else. All three are read off one fit.
+"""
+SECTIONS = {  # study: heading, what is said, head of the column, reference
+    "ablation": (
+        "## Table 1: the paper's ablation", "Differences to the last line.", "variant", "CLASTER",
+    ),
+    "clusters": (
+        "## The number of clusters", "Differences to K = 6, the default and the paper's choice.",
+        "K", "6",
+    ),
+    "alpha": (
+        "## The step size of REINFORCE",
+        "Differences to alpha = 0.1, the default; alpha = 0 is K-means, fixed.", "alpha", "0.1",
+    ),
+    "fusion": (
+        "## The aggregation of the visual and the semantic half",
+        "The supplement's comparison. Differences to the concatenation, the default.",
+        "fusion", "concatenate",
+    ),
+}  # fmt: skip
+PURITIES = """\
+## Section 5.6: clusters before and after REINFORCE
+
+Purities in percent, mean ± standard deviation over the splits: `class_purity` is the share of a
+class that lies in its main cluster (what the paper's figures can only be), `cluster_purity` the
+share of a cluster that belongs to its main class (its Eq. 7 as printed).
+"""
+DEFAULTS = """\
+# How the defaults were chosen
+
+Each line changes one default of `ClasterZSL`. The unseen classes of every problem were put away; of
+its seen classes a quarter was held out, and a variant that had learnt the others named them (at
+most 40 samples per class). Mean per-class accuracy on the held-out classes, in percent: first the
+default, then what a variant adds to it; the last column is the mean over all {n} folds of
+{averaged} data, with the 95 % t-interval of the paired differences. Synthetic are "linear" and
+"nonlinear", `make_zero_shot_classification` (40 seen classes, 256 features, vectors of 64),
+"small", likewise (20 seen classes of 20 samples, 20 features, vectors of 15), and "network", made
+like the features of a deep network (`benchmarks/data.py`). Lines with "compatibility" are compared
+with the default parameters under the same test rule, since "combined" hides most of what clusters
+do.
 """
 
-import sys
-from dataclasses import replace
-from pathlib import Path
 
-from centroid_study import centroid_study
-from figures import distinct
-from pages_centroids import centroid_page
-from pages_claster import claster_page
-from pages_methods import methods_page
-from rows import ROOT, key, latest
-from studies import SPLITS, STUDIES
+def interval(differences, confidence=0.95):
+    """Mean and half width of the t-interval of the mean; the width of one value is nan."""
+    n = len(differences)
+    half = t.ppf((1 + confidence) / 2, n - 1) * sem(differences) if n > 1 else np.nan
+    return np.mean(differences), half
 
-PAGES = {
-    "zero_shot.md": (methods_page, ("methods", "generalized", "named")),
-    "ablation.md": (claster_page, ("ablation", "clusters", "alpha", "fusion", "analysis")),
-    "centroids.md": (centroid_page, ("centroids",)),
+
+def mean_and_spread(values):
+    """In percent: "17.3 ± 2.4"; a single value has no spread."""
+    percent = 100 * values.dropna().to_numpy()
+    if not len(percent):
+        return ""
+    spread = f" ± {percent.std(ddof=1):.1f}" if len(percent) > 1 else ""
+    return f"{percent.mean():.1f}{spread}"
+
+
+def difference(gains, digits=1):
+    """In percentage points with the 95 % interval: "+1.3 [+0.2, +2.4]"."""
+    gains = 100 * gains.dropna().to_numpy()
+    if not len(gains):
+        return ""
+    mean, half = interval(gains)
+    limits = f" [{mean - half:+.{digits}f}, {mean + half:+.{digits}f}]" if len(gains) > 1 else ""
+    return f"{mean:+.{digits}f}{limits}"
+
+
+def markdown(table, n_words=1):
+    """A table whose first columns are words and whose others are figures; with its index."""
+    table = table.reset_index()
+    ruler = "|" + "---|" * n_words + "---:|" * (table.shape[1] - n_words)
+    first, *others = [list(table.columns), *table.to_numpy().tolist()]
+    lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (first, *others)]
+    return "\n".join([lines[0], ruler, *lines[1:]])
+
+
+def found_by(study, plan, rows, labels=None):
+    """The rows of a study's entries, with "label" and "case" in the order of the tables."""
+    found = pd.DataFrame(
+        rows[key(entry.task)] | {"label": entry.label, "about": entry.case}
+        for entry in STUDIES[study](plan, rows)
+        if key(entry.task) in rows
+    )
+    if not found.empty:
+        found["case"] = found["dataset"] + ", " + found["embedding"]
+        for name, order in (("label", labels), ("case", None)):
+            present = found[name].unique()
+            order = [x for x in order if x in present] if order else present
+            found[name] = pd.Categorical(found[name], order, ordered=True)
+    return found
+
+
+def figures_table(found, value):
+    """Labels by cases: mean ± standard deviation."""
+    groups = found.groupby(["label", "case"], observed=False)[value]
+    return groups.apply(mean_and_spread).unstack().astype(object)
+
+
+def gains(found, value, reference):
+    """Differences to the label `reference`: a line for each case and split, a column per label."""
+    wide = found.pivot(index=["case", "split"], columns="label", values=value)
+    return wide.sub(wide[reference], axis=0)
+
+
+def differences_table(found, value, reference=DEFAULT):
+    """Labels by cases: paired differences."""
+    return gains(found, value, reference).groupby("case", observed=False).agg(difference).T
+
+
+def methods_page(plan, rows):
+    """Tables 2, 3 and 4, and the rows behind them."""
+    labels = (DEFAULT, TUNED, *BASELINES, *WHITENED)
+    zsl, both, named = (
+        found_by(name, plan, rows, labels) for name in ("methods", "generalized", "named")
+    )
+    tuning = "each split" if plan.tune_every_split else "the first split"
+    parts = [METHODS.format(tuning=tuning, tuning_rows=plan.tuning_rows)]
+    if not zsl.empty:
+        parts += [SUMMARY, summary_table(plan, rows, zsl), "## Table 2: unseen classes only"]
+        parts += [of_methods(figures_table(zsl, "accuracy"), "Table 2")]
+        parts += ["Differences to ClasterZSL:", others(zsl, "accuracy")]
+    if not both.empty:
+        sides = ["seen", "unseen"]
+        means = both.groupby(["label", "case"], observed=False)[sides].mean()
+        cells = means.mul(100).apply(lambda pair: " / ".join(f"{x:.1f}" for x in pair), axis=1)
+        parts += [GENERALIZED.format(gate=GATE), "H:"]
+        parts += [of_methods(figures_table(both, "harmonic_mean"), "Table 3")]
+        parts += ["Differences in H to ClasterZSL:", others(both, "harmonic_mean")]
+        parts += ["AUSUC:", of_methods(figures_table(both, "ausuc"))]
+        parts += ["Seen / unseen, means:", of_methods(cells.unstack().replace("nan / nan", ""))]
+    if not named.empty:
+        parts += [NAMED, of_methods(named_table(named), "Table 4")]
+    if not zsl.empty:
+        parts += [COST, of_methods(cost_table(zsl))]
+    return parts, [zsl, both, named]
+
+
+def of_methods(table, published=None):
+    """A table with a method per line, and what was published about it."""
+    if published:
+        texts = [PUBLISHED.get((published, label), "") for label in table.index]
+        table = pd.DataFrame(table.to_numpy(), table.index, list(table.columns))
+        table["published (other features)"] = texts
+    return markdown(table.rename_axis("method"))
+
+
+def others(found, value):
+    return of_methods(differences_table(found, value).drop(DEFAULT))
+
+
+def named_table(found):
+    """Methods by named splits: both settings in one cell."""
+    column = found["dataset"] + " (" + found["split"] + "), " + found["embedding"]
+    found["case"] = pd.Categorical(column, column.unique(), ordered=True)
+    zsl = figures_table(found[found["setting"] == "zsl"], "accuracy")
+    both = figures_table(found[found["setting"] == "gzsl"], "harmonic_mean")
+    both = both.map(lambda cell: cell and f"; H {cell}")
+    return zsl.add(both, fill_value="").reindex(zsl.index)
+
+
+def summary_table(plan, rows, found):
+    """One line a case: ClasterZSL, the selected baseline, the best one with hindsight."""
+    lines, means = [], []
+    for _, own in found.groupby("case", observed=True):
+        case = own["about"].iloc[0]
+        wide = own.pivot(index="split", columns="label", values="accuracy")
+        picked = [selected_baseline(plan, rows, case, split) for split in wide.index]
+        known = [label in wide.columns for label in picked]
+        selected = pd.Series(
+            [wide.at[s, label] for s, label in zip(wide.index, picked, strict=True) if all(known)],
+            dtype=float,
+        )
+        theirs = wide[[label for label in BASELINES if label in wide.columns]]
+        best = theirs.mean().idxmax() if theirs.shape[1] else ""
+        hindsight = wide[best] if best else pd.Series(dtype=float)
+        ours = wide[DEFAULT].to_numpy()
+        tuned = wide.get(TUNED, pd.Series(dtype=float))
+        cells = [case.dataset, case.embedding, wide[DEFAULT].count()]
+        cells += [mean_and_spread(wide[DEFAULT]), mean_and_spread(tuned)]
+        both = []
+        for label, accuracies in (
+            (", ".join(dict.fromkeys(filter(None, picked))), selected), (best, hindsight),
+        ):  # fmt: skip
+            gain = pd.Series(ours - accuracies.to_numpy() if len(accuracies) else [], dtype=float)
+            cells += [label, mean_and_spread(accuracies), difference(gain)]
+            both.append(gain.mean())
+        lines.append(cells)
+        means += [both] if "+" not in case.embedding else []
+    pairs = pd.DataFrame(means, columns=["selected", "hindsight"], dtype=float)
+    selected, hindsight = map(difference, (pairs["selected"], pairs["hindsight"]))
+    lines.append(["mean", "", "", "", "", "", "", selected, "", "", hindsight])
+    head = ["data set", "class vectors", "splits", DEFAULT, TUNED, "selected baseline"]
+    head += ["its accuracy", "difference", "best with hindsight", "its accuracy", "difference"]
+    table = pd.DataFrame(lines, columns=head)
+    return markdown(table.set_index("data set"), 2)
+
+
+def cost_table(found):
+    names = ["fit_seconds", "predict_seconds"]
+    least = found.groupby(["label", "case"], observed=True)[names].min()
+    table = least.groupby("label", observed=True).mean().map("{:.2f}".format)
+    days = found.groupby("label", observed=True)["date"].agg(["min", "max"])
+    table["measured"] = [" to ".join(dict.fromkeys(pair)) for pair in days.to_numpy().tolist()]
+    return table.set_axis(["fit, s", "predict, s", "measured"], axis=1)
+
+
+def ablation_page(plan, rows):
+    """Table 1, K, alpha, aggregation, section 5.6, and the rows behind them."""
+    tables = {name: found_by(name, plan, rows) for name in SECTIONS}
+    cases = ", ".join(f"{case.dataset}: {case.embedding}" for case in plan.for_studies)
+    parts = [ABLATION.format(cases=cases)]
+    for name, (heading, words, column, reference) in SECTIONS.items():
+        if not tables[name].empty and reference in set(tables[name]["label"]):
+            parts += [heading, words, rules_table(tables[name], column, reference)]
+    if not tables["ablation"].empty:
+        parts += [PURITIES, purity_table(tables["ablation"])]
+    return parts, list(tables.values())
+
+
+def rules_table(found, column, reference):
+    """A line for each data set and label; for each test rule the figure and the difference."""
+    columns = {}
+    for rule in RULES:
+        columns[f'"{rule}"'] = figures_table(found, rule).T.stack(future_stack=True)
+        differences = differences_table(found, rule, reference).T.assign(**{reference: ""})
+        columns[f"difference, {rule}"] = differences.stack(future_stack=True)
+    purity = figures_table(found, "unseen_class_purity").T.stack(future_stack=True)
+    table = pd.DataFrame(columns | {"class purity, unseen": purity}).reset_index()
+    table["case"] = table["case"].str.partition(",")[0]
+    heads = [name.removesuffix(f", {rule}") for rule in RULES for name in columns if rule in name]
+    table.columns = ["data set", column, *heads, "class purity, unseen"]
+    return markdown(table.set_index("data set"), 2)
+
+
+def purity_table(found):
+    """Before and after REINFORCE, over the splits."""
+    names = {"K-means, fixed": "K-means", "CLASTER": "REINFORCE"}
+    found = found[found["label"].isin(names)]
+    groups = found.groupby(["dataset", "label"], observed=True)
+    columns = {
+        f"{kind.replace('_', ' ')}, {where}": groups[f"{prefix}{kind}"].apply(mean_and_spread)
+        for kind in ("class_purity", "cluster_purity")
+        for prefix, where in (("", "training samples"), ("unseen_", "unseen classes"))
+    }
+    columns["centroid movement"] = groups["centroid_movement"].mean().map("{:.1e}".format)
+    table = pd.DataFrame(columns).rename(index=names).rename_axis(["data set", "centroids"])
+    return markdown(table, 2)
+
+
+def defaults_page(plan, rows):
+    """Variants on held-out seen classes, and the rows behind them."""
+    found = found_by("defaults", plan, rows)
+    if found.empty:
+        return [], []
+    own = name_of(SEMANTIC)
+    wide = found.pivot(index=["case", "split"], columns="label", values="accuracy")
+    real = ~wide.index.get_level_values("case").astype(str).str.startswith(SYNTHETIC)
+    averaged = real if real.any() else ~real
+    lines = {}
+    for label in wide.columns:
+        reference = own if own in label and label != own else "default"
+        gain = wide[label] - (wide[reference] if label != "default" else 0.0)
+        means = 100 * gain.groupby("case", observed=True).mean()
+        shown = means.map(("{:+.1f}" if label != "default" else "{:.1f}").format)
+        lines[label] = dict(shown) | {"mean difference": difference(gain[averaged], 2)}
+    lines["default"]["mean difference"] = ""
+    table = pd.DataFrame.from_dict(lines, orient="index")
+    text = DEFAULTS.format(n=sum(averaged), averaged="real" if real.any() else "synthetic")
+    return [text, markdown(table.rename_axis("variant"))], [found]
+
+
+PAGES = {  # and the studies that they show
+    "zero_shot.md": (methods_page, ["methods", "generalized", "named"]),
+    "ablation.md": (ablation_page, list(SECTIONS)),
+    "defaults.md": (defaults_page, ["defaults"]),
 }
 
 
-def found_entries(study, plan, by_key):
-    """(entry, row) of each entry that has a row, and the number of the plan's own without.
-
-    Rows of more splits than the plan asks for count too.
-    """
-    n_missing = sum(key(entry.task) not in by_key for entry in study(plan, by_key))
-    most = max(len(case.numbered) for case in plan.cases)
-    wide = replace(plan, **{kind: max(most, getattr(plan, kind)) for kind in SPLITS})
-    wide = replace(wide, long_splits=wide.centroid_splits)
-    found = [(e, by_key[key(e.task)]) for e in study(wide, by_key) if key(e.task) in by_key]
-    return found, n_missing
-
-
-def write_pages(plan, names, rows, folder, source):
-    """Write each page that one of the studies stands on."""
-    by_key = latest(of_newest_versions(rows))
+def write_pages(names, plan, rows, folder, source):
+    """Write each page of one of these studies that there are rows for."""
     for name, (page, studies) in PAGES.items():
-        if not set(studies) & set(names):
-            continue
-        tables, used, n_missing = {}, [], 0
-        for study in studies:
-            make = STUDIES.get(study, centroid_study)
-            tables[study], missing = found_entries(make, plan, by_key)
-            used += [row for _, row in tables[study]]
-            n_missing += missing
-        if not used:
-            continue
-        text = page(plan, by_key, tables) + provenance(used, n_missing, source)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, "utf-8")
-        print(f"written: {folder / name}")
+        parts, tables = page(plan, rows) if set(studies) & set(names) else ([], [])
+        used = [table for table in tables if not table.empty]
+        if used:
+            folder.mkdir(parents=True, exist_ok=True)
+            text = "\n\n".join(part.rstrip() for part in [*parts, provenance(used, source)])
+            (folder / name).write_text(text + "\n", "utf-8")
+            print(f"written: {folder / name}")
 
 
-def of_newest_versions(rows):
-    """The rows of the versions that the newest row has; says how many others there are."""
-    if not rows:
-        return []
-    newest = max(rows, key=lambda row: row["date"])["versions"]
-    kept = [row for row in rows if row["versions"] == newest]
-    if len(kept) < len(rows):
-        print(f"{len(rows) - len(kept)} rows of other versions are left out", file=sys.stderr)
-    return kept
-
-
-def provenance(rows, n_missing, source):
+def provenance(tables, source):
     """How the rows came about."""
-    path = Path(source).resolve()
-    name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
-    dates = sorted(row["date"][:10] for row in rows)
-    versions = ", ".join(f"{k} {v}" for k, v in distinct(rows, "versions")[0].items())
-    limits = distinct([row for row in rows if row["training"]], "training")
+    used = pd.concat(tables)
+    used = used.loc[~used.apply(key, axis=1).duplicated()]
+    name = source.relative_to(ROOT) if source.is_relative_to(ROOT) else source.name
     lines = [
-        f"* Rows: `{name}`, {len({key(row) for row in rows})} of them"
-        + (f"; {n_missing} are still missing" if n_missing else "")
-        + ". Each holds its parameters, seed, versions, warnings, times and peak memory.",
-        f"* Versions: {versions}; state of the code: {', '.join(distinct(rows, 'code'))}.",
-        f"* Machine: {' or '.join(map(str, distinct(rows, 'cores')))} cores, one thread a process, "
-        f"device {' or '.join(distinct(rows, 'device'))}; run {dates[0]} to {dates[-1]}. Times are "
-        "wall times on a machine with other work to do: orders of magnitude, no more.",
+        f"* Rows: {len(used)} of `{name}`, measured {used['date'].min()} to "
+        f"{used['date'].max()} on {' or '.join(used['machine'].unique())}, one thread per process.",
+        f"* Versions: {' or '.join(used['versions'].unique())}; states of the code, each with its "
+        f"own defaults: {', '.join(used['code'].unique())}.",
+        "* Times are wall times on a machine with other work to do: orders of magnitude, no more.",
     ]
-    if limits and not any("label_noise" in limit for limit in limits):
-        words = "; ".join(f"{k} = {v}" for limit in limits for k, v in limit.items())
-        lines.append(f"* Training rows are limited: {words}. These are no figures to quote.")
-    commands = "\n".join(distinct(rows, "command"))
-    return "\n\n" + "\n".join(lines) + f"\n* Made by\n\n```bash\n{commands}\n```\n"
+    if limits := sorted(set(used.loc[used["kind"] == "test", "rows_a_class"]) - {0}):
+        lines.append(f"* At most {limits} training samples per class: no figures to quote.")
+    return "\n".join([*lines, "* Made by `python benchmarks/run.py`."])

@@ -1,7 +1,8 @@
-"""Rows of figures in a file of JSON lines: what identifies one, and how missing ones are made.
+"""Rows of figures in one compressed table: what identifies a row, and how missing ones are made.
 
-A task is a dict of JSON values that says what to compute; a row is the task, its figures and how
-they came about. A row whose task and versions are equal is not computed again.
+A task is a dict that says what to compute; a row is the task, its figures and how they came about.
+A row whose task, versions and state of the code are equal is not computed again; one of another
+state is replaced.
 """
 
 import hashlib
@@ -13,11 +14,11 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
-from itertools import chain
 from pathlib import Path
 from time import perf_counter
 
 import joblib
+import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -25,30 +26,40 @@ import sklearn_claster
 
 ROOT = Path(__file__).resolve().parents[1]
 TASK = (
-    "kind", "dataset", "data", "embedding", "split", "setting", "method", "parameters", "gate",
-    "training", "seed", "details",
+    "kind", "dataset", "data", "embedding", "split", "setting", "method", "changes", "rows_a_class",
 )  # fmt: skip
+AS_TEXT = dict.fromkeys(("data", "split", "code", "changes"), str)
+SAVE_EVERY = 20.0  # seconds
 
 
 def key(row):
-    """What a row is about: equal keys are figures of the same thing, whatever the versions."""
+    """What a row is about: equal keys are figures of the same thing."""
     return json.dumps([row[name] for name in TASK], sort_keys=True)
 
 
 @cache
 def versions():
     modules = ("numpy", "scipy", "sklearn", "torch", "sklearn_claster")
-    found = {name: str(import_module(name).__version__) for name in modules}
-    return {"python": platform.python_version()} | found
+    found = {name: import_module(name).__version__ for name in modules}
+    return ", ".join(f"{k} {v}" for k, v in ({"python": platform.python_version()} | found).items())
 
 
 @cache
 def code():
-    """A short hash of the package's source, to tell rows of different code."""
+    """A short hash of the package's source, to tell rows of different states."""
     digest = hashlib.sha256()
     for path in sorted(Path(sklearn_claster.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def machine(device):
+    """The processor or the GPU, in words."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} cores, {next(iter(names), platform.machine())}"
 
 
 def command():
@@ -59,82 +70,93 @@ def command():
 
 
 def read_rows(path):
-    """The rows of a file; a last line that was cut off by an interruption is removed from it."""
+    """The rows of a table by their keys."""
     if not path.exists():
-        return []
-    text = path.read_text("utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, "utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
+        return {}
+    rows = pd.read_csv(path, dtype=AS_TEXT).to_dict("records")
+    for row in rows:
+        row["changes"] = json.loads(row["changes"])
+        row["split"] = int(row["split"]) if row["split"].isdigit() else row["split"]
+    return {key(row): row for row in rows}
 
 
-def latest(rows):
-    """The newest row of each key."""
-    return {key(row): row for row in sorted(rows, key=lambda row: row["date"])}
+def write_rows(rows, path):
+    """All rows, in order; an interruption leaves the former table."""
+    table = pd.DataFrame(rows.values())
+    table["changes"] = [json.dumps(changes, sort_keys=True) for changes in table["changes"]]
+    table["split"] = table["split"].astype(str)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"new_{path.name}")
+    table.sort_values(list(TASK)).to_csv(
+        temporary, index=False, compression={"method": "gzip", "mtime": 0}
+    )
+    temporary.replace(path)
 
 
 def unfinished(tasks, rows):
-    """The tasks, each once, that have no row of these versions."""
-    finished = {key(row) for row in rows if row["versions"] == versions()}
-    return [task for name, task in {key(t): t for t in tasks}.items() if name not in finished]
+    """The tasks, each once, that have no row of these versions and this code."""
+    state = {"versions": versions(), "code": code()}
+    todo = {key(task): task for task in tasks}
+    return [task for k, task in todo.items() if not state.items() <= rows.get(k, {}).items()]
 
 
-def compute(tasks, function, path, jobs, title, group_of):
-    """Append a row to the file for each task as it finishes; the errors of those that failed.
+def compute(tasks, function, path, jobs, title):
+    """Add a row to the table for each task; the errors of those that failed.
 
-    `function` maps a group of tasks, which have equal `group_of`, to their figures. Each process
-    has one thread.
+    `function` maps a task to its figures. Each process has one thread.
     """
-    todo = unfinished(tasks, read_rows(path))
-    groups = {}
-    for task in todo:
-        groups.setdefault(group_of(task), []).append(task)
-    n_done = len({key(task) for task in tasks}) - len(todo)
-    print(f"{title}: {len(todo)} rows to compute, {n_done} finished", file=sys.stderr, flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    how = {"versions": versions(), "code": code(), "cores": os.cpu_count(), "command": command()}
-    errors, start = [], perf_counter()
-    with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        parallel = joblib.Parallel(return_as="generator_unordered")
-        results = parallel(joblib.delayed(_guarded)(function, group) for group in groups.values())
-        for done, (task, figures, error) in enumerate(chain.from_iterable(results), start=1):
-            left = (perf_counter() - start) / done * (len(todo) - done) / 60
-            print(
-                f"[{done}/{len(todo)}] about {left:.0f} min left | {in_words(task)}: "
-                f"{error or in_short(figures)}",
-                file=sys.stderr,
-                flush=True,
-            )
-            if error:
-                errors.append(f"{in_words(task)}: {error}")
-                continue
-            row = task | figures | how | {"date": datetime.now(UTC).isoformat(timespec="seconds")}
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+    data = {task["dataset"]: task["data"] for task in tasks}
+    rows = {  # without those of former data of the same name
+        k: row
+        for k, row in read_rows(path).items()
+        if row["data"] == data.get(row["dataset"], row["data"])
+    }
+    todo = unfinished(tasks, rows)
+    print(f"{title}: {len(todo)} rows to compute", file=sys.stderr, flush=True)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    how = {"versions": versions(), "code": code(), "machine": machine(device)}
+    errors, start, saved = [], perf_counter(), perf_counter()
+    try:
+        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+            parallel = joblib.Parallel(return_as="generator_unordered")
+            results = parallel(joblib.delayed(_guarded)(function, task) for task in todo)
+            for done, (task, figures, error) in enumerate(results, start=1):
+                left = (perf_counter() - start) / done * (len(todo) - done) / 60
+                said = f"{in_words(task)}: {error or in_short(figures)}"
+                print(
+                    f"[{done}/{len(todo)}] about {left:.0f} min left | {said}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                if error:
+                    errors.append(said)
+                    continue
+                rows[key(task)] = task | figures | how | {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
+                if perf_counter() - saved > SAVE_EVERY:
+                    write_rows(rows, path)
+                    saved = perf_counter()
+    finally:
+        if rows:
+            write_rows(rows, path)
     return errors
 
 
 def in_words(task):
     parts = [task["dataset"], task["embedding"], f"split {task['split']}", task["setting"]]
-    changes = [f"{k}={v}" for name in ("changes", "training") for k, v in task[name].items()]
+    changes = [f"{k}={v}" for k, v in task["changes"].items()]
     return " ".join([*parts, task["method"], *changes])
 
 
 def in_short(figures):
-    names = ("mean_per_class_accuracy", "harmonic_mean", "validation")
-    return ", ".join(
-        [f"{name} {figures[name]:.4f}" for name in names if name in figures]
-        + [f"{figures['fit_seconds']:.1f} s"]
-    )
+    names = ("accuracy", "harmonic_mean", "validation", "fit_seconds")
+    return ", ".join(f"{name} {figures[name]:.4g}" for name in names if name in figures)
 
 
-def _guarded(function, group):
-    """Tasks with their figures, or what went wrong: one failure does not end a long run."""
+def _guarded(function, task):
+    """A task with its figures, or what went wrong: one failure does not end a long run."""
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
-            figures = function(group)
+            return task, function(task), None
     except Exception as error:
-        return [(task, None, f"{type(error).__name__}: {error}") for task in group]
-    return [(task, found, None) for task, found in zip(group, figures, strict=True)]
+        return task, None, f"{type(error).__name__}: {error}"
