@@ -10,7 +10,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import clone
 from sklearn.base import is_outlier_detector
-from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
@@ -66,26 +65,6 @@ def test_confidence_of_each_row(method):
             {"max_softmax": max(p), "entropy": -entropy, "energy": math.log(total)}[method]
         )
     assert_allclose(detector.score_samples(DATA.data), expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize("relative", [False, True])
-def test_mahalanobis_distance_of_each_row(relative):
-    x, new = unit(X, X.mean(axis=0)), unit(NEW, X.mean(axis=0))
-    means = {label: x[label == Y].mean(axis=0) for label in DATA.seen_classes}
-    residuals = np.array([row - means[label] for row, label in zip(x, Y, strict=True)])
-    within = np.linalg.inv(LedoitWolf(assume_centered=True).fit(residuals).covariance_)
-    whole = LedoitWolf().fit(x)
-    expected = []
-    for row in new:
-        distance = min((row - mean) @ within @ (row - mean) for mean in means.values())
-        if relative:
-            distance -= whole.mahalanobis(row[None])[0]
-        expected.append(-distance)
-    method = "relative_mahalanobis" if relative else "mahalanobis"
-    detector = BiasDetector(method).fit(X, Y, TABLE)
-    found = detector.score_samples(NEW)
-    # the ridge that keeps covariances definite, and no |z|^2 taken off, cost six digits
-    assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_distance_to_the_kth_neighbour():

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import entr, logsumexp, softmax
-from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import NearestNeighbors
 
 N_BANK_ROWS = 512  # rows that a nearest-neighbour rule keeps, so that it stays quick
@@ -98,9 +97,9 @@ class Stacking(Rule):
 class Mahalanobis(Rule):
     """Minus the squared distance to the nearest class mean, one shrunk covariance for all.
 
-    The relative distance subtracts the one to a single Gaussian around all rows. In the basis
-    where the covariance within classes is the identity and that of all rows is diagonal, one
-    projection gives both.
+    The relative distance subtracts the one to a single Gaussian around all rows. Its covariance is
+    that within classes plus that of the class means. So the two Gaussians differ in the span of the
+    means alone, and the relative distance needs no more of a row than its product with each mean.
     """
 
     def __init__(self, relative: bool) -> None:
@@ -113,25 +112,26 @@ class Mahalanobis(Rule):
         means = np.zeros((len(counts), x.shape[1]))
         np.add.at(means, codes, x)
         means /= counts[:, None]
-        within = _shrunk_covariance(x - means[codes])
-        center = x.mean(axis=0)
-        total = _shrunk_covariance(x - center) if self.relative else within
-        spread, basis = eigh(total, within)
-        dtype = evidence.x.dtype
-        self.basis = basis.astype(dtype)  # (f, f)
-        self.shift = (center @ basis).astype(dtype)  # (f,)
-        self.means = ((means - center) @ basis).astype(dtype)  # (S, f)
-        self.spread = spread.astype(dtype)  # (f,)
+        self.center = x.mean(axis=0)  # (f,)
+        offsets = means - self.center  # M, (S, f)
+        residuals = x - means[codes]  # (n, f), of covariance W
+        if self.relative:
+            self.directions = solve_shrunk(residuals, offsets.T)  # W^-1 M', (f, S)
+        else:
+            self.form = solve_shrunk(residuals, np.eye(x.shape[1]))  # W^-1, (f, f)
+            self.directions = self.form @ offsets.T
+        products = offsets @ self.directions  # M W^-1 M', (S, S)
+        self.lengths = np.diag(products).copy()  # (S,)
+        if self.relative:  # with shares P, W^-1 - (W + M' P M)^-1 = W^-1 M' (this) M W^-1
+            self.form = np.linalg.inv(np.diag(len(x) / counts) + products)  # (S, S)
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
         """Minus the (relative) distance, (n, 1)."""
-        z = evidence.x @ self.basis  # (n, f)
-        z -= self.shift
-        to_means = np.square(self.means).sum(axis=1) - 2.0 * (z @ self.means.T)  # (n, S)
-        # |z|^2 is common to all classes; the single Gaussian takes sum z^2 / spread off
-        weights = 1.0 - 1.0 / self.spread if self.relative else np.ones_like(self.spread)
-        distances = to_means.min(axis=1) + np.square(z) @ weights
-        return -np.asarray(distances, dtype=np.float64)[:, None]
+        x = evidence.x - self.center  # (n, f), float64
+        products = x @ self.directions  # (n, S)
+        nearest = (self.lengths - 2.0 * products).min(axis=1)  # all but x' W^-1 x
+        z = products if self.relative else x
+        return -(nearest + np.einsum("ij,ij->i", z @ self.form, z))[:, None]
 
 
 class Neighbors(Rule):
@@ -220,8 +220,37 @@ def _tops(evidence: Evidence) -> NDArray[np.float64]:
     return np.stack(tops, axis=1).astype(np.float64)
 
 
-def _shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ledoit and Wolf's estimate, made positive definite where the rows do not vary at all."""
-    covariance = LedoitWolf(assume_centered=True).fit(centred).covariance_
-    floor = max(1e-6 * float(np.trace(covariance)) / len(covariance), 1e-12)
-    return covariance + floor * np.eye(len(covariance))
+def solve_shrunk(centred: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of a shrunk covariance, times `right`, (n, f), (f, k) -> (f, k).
+
+    The covariance is S = X'X / n of centred rows, shrunk after Ledoit and Wolf, and kept positive
+    definite where rows do not vary at all. With fewer rows than features it is low rank plus a
+    multiple of the identity: Woodbury's identity leaves an (n, n) matrix to be solved.
+    """
+    n, f = centred.shape
+    wide = n < f
+    gram = (centred @ centred.T if wide else centred.T @ centred) / n  # the eigenvalues of S
+    mean = np.trace(gram) / f  # eigenvalue
+    shrinkage = ledoit_wolf_shrinkage(gram, np.einsum("ij,ij->i", centred, centred), f)
+    ridge = shrinkage * mean + max(1e-6 * mean, 1e-12)
+    gram *= 1.0 - shrinkage
+    np.fill_diagonal(gram, gram.diagonal() + ridge)
+    factor = cho_factor(gram, lower=True, overwrite_a=True)
+    if not wide:
+        return np.asarray(cho_solve(factor, right))
+    inner = cho_solve(factor, centred @ right)  # (n, k)
+    return np.asarray((right - (1.0 - shrinkage) / n * (centred.T @ inner)) / ridge)
+
+
+def ledoit_wolf_shrinkage(
+    gram: NDArray[np.float64], squares: NDArray[np.float64], n_features: int
+) -> float:
+    """Share of the identity in Ledoit and Wolf's covariance of n centred rows x_i.
+
+    `gram` is X'X / n or XX' / n: trace and Frobenius norm are the same. `squares` are |x_i|^2.
+    """
+    n = len(squares)
+    norm = float(np.vdot(gram, gram))  # squared
+    to_identity = norm - float(np.trace(gram)) ** 2 / n_features
+    noise = (float(squares @ squares) / n - norm) / n  # of S around the true covariance
+    return min(noise / to_identity, 1.0) if min(noise, to_identity) > 0.0 else 0.0
