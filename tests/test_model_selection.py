@@ -231,16 +231,7 @@ def test_scikit_learn_knows_the_splitters(splitter):
     assert cv.get_n_splits() == cv.get_n_splits(X, Y, None) == 4
     assert check_cv(cv, Y, classifier=True) is cv
     assert same(split(pickle.loads(pickle.dumps(cv))), split(cv))
-    assert not hasattr(cv, "set_split_request")
-    assert not get_routing_for_object(cv).split.requests
-
-
-@pytest.mark.parametrize("splitter", SPLITTERS)
-def test_groups_are_ignored_with_a_warning(splitter):
-    cv = splitter(2, random_state=0)
-    with pytest.warns(UserWarning, match=f"groups parameter is ignored by {splitter.__name__}"):
-        folds = list(cv.split(X, Y, groups=Y))
-    assert same(folds, split(cv))
+    assert get_routing_for_object(cv).split.requests == {"groups": True}
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,15 @@ from sklearn.utils import check_consistent_length, check_random_state
 from .._utils.parameters import is_number
 from .._utils.warning import warn
 from ..metrics import check_labels
+from ._groups import TELL_APART, GroupedClasses, group_codes
 
-Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+TrainTest = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 class _ClassSplitter(BaseCrossValidator):
     """What splitters over classes share; a subclass says which classes it holds out."""
 
+    __metadata_request__split = {"groups": True}  # where metadata is routed
     shuffle = True
     _cure: str
 
@@ -48,7 +50,7 @@ class _ClassSplitter(BaseCrossValidator):
 
     def split(
         self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> Iterator[Fold]:
+    ) -> Iterator[TrainTest]:
         """Generate the rows of the training set and of the test set of each fold.
 
         Parameters
@@ -57,8 +59,10 @@ class _ClassSplitter(BaseCrossValidator):
             The data, of which only the number of rows matters.
         y : array-like of shape (n_samples,)
             The class labels.
-        groups : object
-            Ignored with a warning, exists for API compatibility.
+        groups : array-like of shape (n_samples,), default=None
+            Which samples belong together, such as clips of one video, windows of one recording
+            or samples of one subject: a group lies in the training set or in the test set, never
+            in both. None stands for samples that know nothing of each other.
 
         Yields
         ------
@@ -71,8 +75,14 @@ class _ClassSplitter(BaseCrossValidator):
         ------
         ValueError
             If y is missing, is continuous or differs from X in length; if it has
-            too few classes to hold some out and train on two others; or if
-            ``seen_fraction > 0`` but every training class has a single row.
+            too few classes to hold some out and train on two others; if
+            ``seen_fraction > 0`` but every training class has a single row, or a single group;
+            or if groups cannot be kept apart without losing a class.
+
+        Warns
+        -----
+        UserWarning
+            If rows lie in neither set, because their group holds training and held-out classes.
         """
         name = type(self).__name__
         if y is None:
@@ -80,10 +90,8 @@ class _ClassSplitter(BaseCrossValidator):
                 f"{name} splits by class and needs y; got None. Pass the class labels, as in "
                 "split(X, y)."
             )
-        if groups is not None:
-            warn(f"The groups parameter is ignored by {name}")
         labels = check_labels(y, "y")
-        check_consistent_length(X, labels)
+        check_consistent_length(X, labels, groups)
         classes, codes = np.unique(labels, return_inverse=True)
         # All classes are drawn before any row: seen_fraction does not change which are held out.
         rng = check_random_state(self.random_state)
@@ -95,7 +103,11 @@ class _ClassSplitter(BaseCrossValidator):
                 f"y has {len(classes)} class(es), and a fold would hold out {n_unseen}. "
                 f"{self._cure}, or use data with more classes."
             )
-        return self._folds(codes, held_out, rng)
+        if groups is None:
+            return self._folds(codes, held_out, rng)
+        together = group_codes(groups)
+        table = GroupedClasses.of(together, codes, classes)
+        return self._grouped_folds(codes, together, table, held_out, rng)
 
     @abstractmethod
     def _held_out(self, n_classes: int, rng: np.random.RandomState) -> list[NDArray[np.intp]]:
@@ -106,7 +118,7 @@ class _ClassSplitter(BaseCrossValidator):
         codes: NDArray[np.intp],
         held_out: list[NDArray[np.intp]],
         rng: np.random.RandomState,
-    ) -> Iterator[Fold]:
+    ) -> Iterator[TrainTest]:
         counts = np.bincount(codes)  # (n_classes,)
         n_moved = np.zeros_like(counts)
         if self.seen_fraction > 0:  # at least one row of a class on either side, if it has two
@@ -128,6 +140,37 @@ class _ClassSplitter(BaseCrossValidator):
             is_test = np.zeros(len(codes), dtype=bool)
             is_test[rows] = from_end <= np.repeat(n_test, counts)
             yield np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+    def _grouped_folds(
+        self,
+        codes: NDArray[np.intp],
+        groups: NDArray[np.intp],
+        table: GroupedClasses,
+        held_out: list[NDArray[np.intp]],
+        rng: np.random.RandomState,
+    ) -> Iterator[TrainTest]:
+        warned = False
+        for classes in held_out:
+            unseen = np.isin(np.arange(len(table.total)), classes)
+            n_groups = table.n_groups
+            order = rng.permutation(n_groups) if self.shuffle else np.arange(n_groups)[::-1]
+            tested = table.tested(unseen, self.seen_fraction, order)
+            is_train = ~tested[groups] & ~unseen[codes]
+            is_test = tested[groups] & (unseen[codes] | (self.seen_fraction > 0))
+            if self.seen_fraction > 0 and unseen[codes[is_test]].all():
+                raise ValueError(
+                    f"seen_fraction={self.seen_fraction} needs a training class with at least two "
+                    "groups, one to train and one to test on; all have a single group. Set "
+                    "seen_fraction=0.0, or leave groups out."
+                )
+            n_left_out = len(codes) - int(is_train.sum() + is_test.sum())
+            if n_left_out and not warned:
+                warned = True
+                warn(
+                    f"Groups hold training and held-out classes: {n_left_out} of {len(codes)} rows "
+                    f"lie in neither set of this fold, so that no group lies in both. {TELL_APART}."
+                )
+            yield np.flatnonzero(is_train), np.flatnonzero(is_test)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """The number of folds.
@@ -188,6 +231,14 @@ class ZeroShotKFold(_ClassSplitter):
     An estimator that chooses among unseen classes only has nothing to choose if a
     single one is known: hold out several classes a fold, or give it a class table
     with further classes.
+
+    Clips of one video, windows of one recording and samples of one subject are near
+    copies of each other: give their names as `groups`, to `split` or to the search. Then
+    whole groups of the training classes are moved, so that the share of each class is as
+    near to `seen_fraction` as whole groups come. Where groups hold training and held-out
+    classes, some rows lie in neither set: with ``seen_fraction=0`` rows of training
+    classes whose group is tested on, otherwise rows of held-out classes whose group is
+    trained on.
 
     Examples
     --------
