@@ -60,8 +60,8 @@ def test_eszsl_is_the_closed_form_of_the_paper(gamma, lam, sizes):
     X, y, table = make_data(**sizes)
     model = ESZSL(gamma=gamma, lam=lam).fit(X, y, table)
     expected = twin(*problem(X, y, table), gamma, lam)
-    assert model.coef_.shape == (X.shape[1], len(table[0]))
-    assert_allclose(model.coef_, expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
+    assert model.coef_.shape == (len(table[0]), X.shape[1])
+    assert_allclose(model.coef_.T, expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(("gamma", "lam"), REGULARISATION)
@@ -77,14 +77,14 @@ def test_eszsl_solves_the_normal_equations(gamma, lam):
         + gamma * lam * np.eye(f * s)
     )
     W = np.linalg.solve(system, (x.T @ Y @ a).ravel(order="F")).reshape((f, s), order="F")
-    assert_allclose(ESZSL(gamma=gamma, lam=lam).fit(X, y, table).coef_, W, rtol=1e-6, atol=1e-10)
+    assert_allclose(ESZSL(gamma=gamma, lam=lam).fit(X, y, table).coef_.T, W, rtol=1e-6, atol=1e-10)
 
 
 @pytest.mark.parametrize(("gamma", "lam"), REGULARISATION)
 def test_the_gradient_of_the_stated_objective_is_zero_at_the_solution(gamma, lam):
     X, y, table = make_data()
     parts = problem(X, y, table)
-    W = ESZSL(gamma=gamma, lam=lam).fit(X, y, table).coef_
+    W = ESZSL(gamma=gamma, lam=lam).fit(X, y, table).coef_.T
 
     def gradient(at, step=1e-4):  # central differences: exact for a quadratic
         out = np.zeros_like(at)
@@ -134,17 +134,17 @@ def test_data_of_deficient_rank(gamma):
     model = ESZSL(gamma=gamma, lam=gamma).fit(wide, y, table)
     assert np.isfinite(model.coef_).all()
     x, a, Y = problem(wide, y, table)
-    residual = (x.T @ x + gamma * np.eye(10)) @ model.coef_ @ (a.T @ a + gamma * np.eye(7)) - (
+    residual = (x.T @ x + gamma * np.eye(10)) @ model.coef_.T @ (a.T @ a + gamma * np.eye(7)) - (
         x.T @ Y @ a
     )
     assert np.abs(residual).max() < 1e-5 * np.abs(x.T @ Y @ a).max()
-    assert_allclose(model.coef_[:, 6], 0.0, atol=1e-6 * np.abs(model.coef_).max())  # a constant: 0
+    assert_allclose(model.coef_[6], 0.0, atol=1e-6 * np.abs(model.coef_).max())  # a constant: 0
 
 
 def test_copies_of_a_feature_share_its_weight():
     X, y, table = make_data(f=4)
     model = ESZSL().fit(np.c_[X, X], y, table)
-    assert_allclose(model.coef_[:4], model.coef_[4:], rtol=1e-8, atol=1e-12)
+    assert_allclose(model.coef_[:, :4], model.coef_[:, 4:], rtol=1e-8, atol=1e-12)
 
 
 def test_the_order_of_samples_does_not_matter_and_a_copy_of_all_halves_gamma():

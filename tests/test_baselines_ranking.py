@@ -102,7 +102,7 @@ def test_the_first_step(method):
     model = method(0.5, max_epochs=1, batch_size=len(x), random_state=0).fit(X, y, table)
     W = np.zeros((x.shape[1], a.shape[1]))
     step = np.mean([sample_gradient(method, W, *row, a) for row in zip(x, y, strict=True)], 0)
-    assert_allclose(model.coef_, -0.5 * step, atol=1e-12)
+    assert_allclose(model.coef_.T, -0.5 * step, atol=1e-12)
 
 
 @every_loss
@@ -117,7 +117,7 @@ def test_full_batches_and_the_mean_of_the_second_half(method, n_epochs):
         W = W - 0.7 * np.mean(step, axis=0)
         iterates.append(W)
     model = method(0.7, max_epochs=n_epochs, batch_size=1000, random_state=0).fit(X, y, table)
-    assert_allclose(model.coef_, np.mean(iterates[n_epochs // 2 :], axis=0), atol=1e-10)
+    assert_allclose(model.coef_.T, np.mean(iterates[n_epochs // 2 :], axis=0), atol=1e-10)
 
 
 @every_loss
@@ -131,7 +131,7 @@ def test_single_samples_are_the_papers_sequential_update(method):
             W = W - 0.2 * sample_gradient(method, W, x[n], y[n], a)
             iterates += [W] if epoch else []
     model = method(0.2, max_epochs=2, batch_size=1, random_state=3).fit(X, y, table)
-    assert_allclose(model.coef_, np.mean(iterates, axis=0), atol=1e-10)
+    assert_allclose(model.coef_.T, np.mean(iterates, axis=0), atol=1e-10)
 
 
 @every_loss
@@ -142,8 +142,8 @@ def test_training_lowers_the_loss(method):
         np.mean([sample_loss(method, W, *row, a) for row in zip(x, y, strict=True)])
         for W in (
             np.zeros((x.shape[1], a.shape[1])),
-            method(max_epochs=2, random_state=0).fit(X, y, table).coef_,
-            method(max_epochs=100, random_state=0).fit(X, y, table).coef_,
+            method(max_epochs=2, random_state=0).fit(X, y, table).coef_.T,
+            method(max_epochs=100, random_state=0).fit(X, y, table).coef_.T,
         )
     ]
     assert losses[0] > losses[1] > losses[2]
@@ -156,5 +156,5 @@ def test_scores_are_the_compatibilities(method):
     seen = np.array([table[label] for label in range(5)])
     candidates = normalised(list(table.values()), seen.mean(axis=0))
     new = make_data(seed=1)[0]
-    expected = normalised(new, X.mean(axis=0)) @ model.coef_ @ candidates.T
+    expected = normalised(new, X.mean(axis=0)) @ model.coef_.T @ candidates.T
     assert_allclose(model.decision_function(new), expected, rtol=1e-8, atol=1e-10)

@@ -127,7 +127,7 @@ class DAP(_AttributeClassifier):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features_in_, n_embedding_features)
+    coef_ : ndarray of shape (n_embedding_features, n_features_in_)
         Weights of the attributes' logistic regressions.
     intercept_ : ndarray of shape (n_embedding_features,)
         Their intercepts.
@@ -174,14 +174,14 @@ class DAP(_AttributeClassifier):
     """
 
     def _fit_attributes(self, x: Rows, y: NDArray[np.intp], present: NDArray[np.bool_]) -> None:
-        self.coef_ = np.zeros((x.shape[1], present.shape[1]))
+        self.coef_ = np.zeros((present.shape[1], x.shape[1]))
         self.intercept_ = np.zeros(present.shape[1])
         for m in np.flatnonzero(self._differs()):
             model = LogisticRegression(C=self.C, max_iter=1000).fit(x, present[y, m])
-            self.coef_[:, m], self.intercept_[m] = model.coef_[0], model.intercept_[0]
+            self.coef_[m], self.intercept_[m] = model.coef_[0], model.intercept_[0]
 
     def _log_probabilities(self, x: Rows) -> tuple[Rows, Rows]:
-        log_odds = x @ self.coef_ + self.intercept_
+        log_odds = x @ self.coef_.T + self.intercept_
         return log_expit(log_odds), log_expit(-log_odds)
 
 

@@ -51,14 +51,14 @@ class CentredClassifier(BaseZeroShotClassifier):
 
 
 class BilinearClassifier(CentredClassifier):
-    """Compatibility x W a^T, with W in `coef_`."""
+    """Compatibility x W a^T, with the transpose of W in `coef_`."""
 
     coef_: NDArray[np.float64]
 
     def _prepare_candidates(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        return self.coef_ @ self._semantic(vectors).T  # (f, C)
+        return self.coef_.T @ self._semantic(vectors).T  # (f, C)
 
 
 def directions(rows: NDArray[Any]) -> Rows:

@@ -42,8 +42,8 @@ class ESZSL(BilinearClassifier):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features_in_, n_embedding_features)
-        W.
+    coef_ : ndarray of shape (n_embedding_features, n_features_in_)
+        The transpose of W: a row per output, as in scikit-learn's linear models.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
         As in `ClasterZSL`.
     feature_mean_ : ndarray of shape (n_features_in_,)
@@ -98,7 +98,7 @@ class ESZSL(BilinearClassifier):
         # X^T Y without forming Y: +1 for the own class, -1 for all others
         xty = (2.0 * class_sums(x, y) - x.sum(axis=0)).T  # (f, S)
         left = _ridge_solve(x.T @ x, xty @ a, self.gamma)
-        self.coef_ = _ridge_solve(a.T @ a, left.T, self.lam).T
+        self.coef_ = _ridge_solve(a.T @ a, left.T, self.lam)
 
 
 def _ridge_solve(

@@ -101,7 +101,7 @@ class RankingClassifier(BilinearClassifier):
                 if epoch >= self.max_epochs // 2:
                     n_averaged += 1
                     mean += (coef - mean) / n_averaged
-        self.coef_ = mean @ basis.T
+        self.coef_ = basis @ mean.T
 
 
 class SJE(RankingClassifier):
@@ -134,8 +134,8 @@ class SJE(RankingClassifier):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features_in_, n_embedding_features)
-        W.
+    coef_ : ndarray of shape (n_embedding_features, n_features_in_)
+        The transpose of W: a row per output, as in scikit-learn's linear models.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
         As in `ClasterZSL`.
     feature_mean_ : ndarray of shape (n_features_in_,)
@@ -211,8 +211,8 @@ class ALE(RankingClassifier):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features_in_, n_embedding_features)
-        W.
+    coef_ : ndarray of shape (n_embedding_features, n_features_in_)
+        The transpose of W: a row per output, as in scikit-learn's linear models.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
         As in `ClasterZSL`.
     feature_mean_ : ndarray of shape (n_features_in_,)
@@ -287,8 +287,8 @@ class DeViSE(RankingClassifier):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features_in_, n_embedding_features)
-        W.
+    coef_ : ndarray of shape (n_embedding_features, n_features_in_)
+        The transpose of W: a row per output, as in scikit-learn's linear models.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
         As in `ClasterZSL`.
     feature_mean_ : ndarray of shape (n_features_in_,)
