@@ -154,13 +154,16 @@ def test_verbose_tells_the_search_for_epochs_from_the_fit(capsys):
     assert 1 <= len(fit) <= 2 and not any("held-out" in line for line in fit)
 
 
-@pytest.mark.parametrize("switch", ["no_grad", "inference_mode", "float64", "bfloat16", "meta"])
-@pytest.mark.parametrize("model", [make(), DEM(n_steps=5), FCLSWGAN(n_steps=5)], ids=repr)
+@pytest.mark.parametrize(
+    "switch", ["no_grad", "inference_mode", "autocast", "float64", "bfloat16", "meta"]
+)
+@pytest.mark.parametrize("model", [make(), DEM(n_steps=50), FCLSWGAN(n_steps=20)], ids=repr)
 def test_settings_of_torch_around_a_fit_do_not_matter(model, switch):
     expected = clone(model).set_params(random_state=0).fit(X, Y, TABLE)
     before = torch.get_default_dtype()
     contexts = {
         "no_grad": torch.no_grad, "inference_mode": torch.inference_mode,
+        "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
         "meta": lambda: torch.device("meta"),  # a default device, as "cuda" would be
     }  # fmt: skip
     try:

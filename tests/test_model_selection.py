@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn import clone, config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
@@ -17,6 +18,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_claster import ClasterZSL
 from sklearn_claster._class_embeddings import ClassEmbeddings
+from sklearn_claster._utils.responses import cluster_labels
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.metrics import (
     ausuc,
@@ -525,6 +527,15 @@ def test_scorers_are_the_metrics(data):
     kmeans = KMeans(3, random_state=0).fit(X)
     assert class_purity_scorer(kmeans, X, y) == class_purity(kmeans.predict(X), y)
     assert cluster_purity_scorer(kmeans, X, y) == cluster_purity(kmeans.predict(X), y)
+
+
+def test_a_callers_autocast_moves_no_row_to_another_cluster(data):
+    X, y, table = data
+    fitted = ClasterZSL(6, max_epochs=1, hidden_layer_sizes=(16,), random_state=0).fit(X, y, table)
+    rows = np.random.default_rng(0).normal(size=(2000, X.shape[1]))  # many, some near a border
+    expected = cluster_labels(fitted, rows)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        np.testing.assert_array_equal(cluster_labels(fitted, rows)[0], expected)
 
 
 def test_the_string_of_scikit_learn_is_the_mean_per_class_accuracy(data):

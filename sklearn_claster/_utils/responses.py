@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .torch import to_numpy
+from .torch import autocast, to_numpy
 
 
 def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
@@ -55,7 +55,7 @@ def cluster_labels(estimator: Any, X: ArrayLike) -> tuple[NDArray[Any], NDArray[
     host, X = unwrap(estimator, X)
     if getattr(host, "cluster_centers_", None) is not None and hasattr(host, "_model"):
         model = host._model
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(model.device):
             clusters = np.concatenate(
                 [
                     to_numpy(model.net.aggregation.assign(model.points(rows)))

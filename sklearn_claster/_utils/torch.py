@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,17 @@ def for_training() -> Iterator[None]:
     default = nullcontext() if is_cpu else torch.device("cpu")  # which slows small operations
     with torch.inference_mode(False), torch.enable_grad(), default:
         yield
+
+
+def undisturbed(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that trains on `self.device`, as if the caller had set nothing for torch."""
+
+    @wraps(method)
+    def guarded(self: Any, *args: Any) -> Any:
+        with autocast(resolve_device(self.device)), for_training():
+            return method(self, *args)
+
+    return guarded
 
 
 def exact_device(device: torch.device) -> torch.device:

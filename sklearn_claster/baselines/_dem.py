@@ -14,7 +14,7 @@ from .._core.adam import make_adam
 from .._core.networks import MLP
 from .._core.training import fit_class_means
 from .._utils.parameters import check_number, check_widths
-from .._utils.torch import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
+from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
 from ._centred import CentredClassifier, class_means, directions
 from ._dense import forward, layers_of
 
@@ -124,7 +124,7 @@ class DEM(CentredClassifier):
         check_number(self, "n_steps", Integral, 1)
         resolve_device(self.device)
 
-    @for_training()
+    @undisturbed
     def _fit_seen(
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._core.networks import MLP
 from .._utils.parameters import check_number, check_widths
-from .._utils.torch import draw_seed, for_training, resolve_device, seeded_generator, to_tensor
+from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
 from ._adversarial import Adversary
 from ._centred import CentredClassifier, Rows, directions, softmax_regression
 from ._dense import forward, layers_of
@@ -163,7 +163,7 @@ class FCLSWGAN(CentredClassifier):
             check_number(self, name, Real, 0)
         resolve_device(self.device)
 
-    @for_training()
+    @undisturbed
     def _fit_seen(
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
