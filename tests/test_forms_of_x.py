@@ -69,6 +69,7 @@ EXACT_FORMS = {
     "tensor": torch.tensor,
     "tensor, not contiguous": lambda rows: torch.tensor(rows.T.copy()).T,
     "tensor that requires grad": lambda rows: torch.tensor(rows, requires_grad=True),
+    "tensor that negates": lambda rows: torch.tensor(-1j * rows).conj().imag,
     "tensor of a graph": lambda rows: torch.tensor(rows, requires_grad=True) * 1.0,
     "frame without string names": pd.DataFrame,
 }

@@ -124,6 +124,13 @@ def test_a_tensor_may_belong_to_a_graph(dtype):
     assert tensor.requires_grad
 
 
+def test_a_tensor_may_be_a_view_that_negates_or_conjugates():
+    numbers = torch.tensor([1.0 + 2.0j, 3.0 - 4.0j])
+    assert numbers.conj().imag.is_neg() and numbers.conj().is_conj()
+    assert_array_equal(as_host_array(numbers.conj().imag), [-2.0, 4.0])
+    assert_array_equal(as_host_array(numbers.conj()), [1.0 - 2.0j, 3.0 + 4.0j])
+
+
 @pytest.mark.parametrize("other", [[[1.0]], np.eye(2), None, "text"])
 def test_all_else_passes_unchanged(other):
     assert as_host_array(other) is other

@@ -66,7 +66,7 @@ def as_host_array(X: Any) -> Any:
         If they are dates or durations, which would turn into numbers of nanoseconds.
     """
     if isinstance(X, Tensor):
-        X = X.detach().cpu()
+        X = X.detach().cpu().resolve_conj().resolve_neg()  # views that NumPy does not know
         # bfloat16 and those of 8 bits do not exist in NumPy
         known = {torch.float16, torch.float32, torch.float64}
         return (X.float() if X.is_floating_point() and X.dtype not in known else X).numpy()
