@@ -142,6 +142,17 @@ def test_pickle(name):
     assert same(pickle.loads(pickle.dumps(zsl)), zsl)
 
 
+@pytest.mark.parametrize("form", [np.asfortranarray, lambda a: np.asfortranarray(a, "f4")])
+def test_copies_answer_alike_whatever_the_memory_order_of_the_centroids(form):
+    centroids = np.random.default_rng(0).normal(size=(3, 10))
+    zsl = fit(make(centroids=form(centroids), inference="compatibility"))
+    rows = DATA.data.astype(np.float32)
+    expected = fit(make(centroids=centroids, inference="compatibility")).decision_function(rows)
+    for model in (zsl, pickle.loads(pickle.dumps(zsl)), copy.deepcopy(zsl)):
+        np.testing.assert_array_equal(model.decision_function(rows), expected)
+        np.testing.assert_array_equal(model.transform(rows), zsl.transform(rows))
+
+
 @every_estimator
 @pytest.mark.filterwarnings("error")  # of torch too, about arrays that cannot be written to
 def test_joblib_maps_the_file(name, tmp_path):

@@ -91,7 +91,7 @@ def make_aggregation(
         return NoClusters()
     factor = 1.0 / n_clusters if weight == "mean" else float(weight)
     if is_given(centroids):
-        return CentroidSum(to_tensor(centroids, device), factor)
+        return CentroidSum(to_tensor(np.ascontiguousarray(centroids), device), factor)
     start_at = random_centroids if centroids == "random" else kmeans_centroids
     start = start_at(points.sample(_MOST_NUMBERS), n_clusters, seed)
     if centroids == "netvlad":  # its soft assignment sums to one: a mean already
