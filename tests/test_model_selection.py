@@ -11,8 +11,8 @@ from sklearn.cluster import KMeans
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score, cross_validate
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
 
@@ -527,6 +527,26 @@ def test_scorers_are_the_metrics(data):
     kmeans = KMeans(3, random_state=0).fit(X)
     assert class_purity_scorer(kmeans, X, y) == class_purity(kmeans.predict(X), y)
     assert cluster_purity_scorer(kmeans, X, y) == cluster_purity(kmeans.predict(X), y)
+
+
+class Resampler(BaseEstimator):
+    """As imbalanced-learn's samplers: something happens to rows in `fit`, and nothing later."""
+
+    def fit_resample(self, X, y):
+        raise AssertionError("only a fit resamples")
+
+
+def test_pipelines_with_samplers_are_scored(data):
+    X, y, table = data
+    rows = y > "class 04"
+    zsl = ClasterZSL(3, hidden_layer_sizes=(8,), max_epochs=2, space="gzsl", random_state=0)
+    pipe = make_pipeline(StandardScaler(), zsl)
+    pipe.fit(X[rows], y[rows], clasterzsl__class_embeddings=table)
+    steps = [("sampler", Resampler()), pipe.steps[0], ("nothing", "passthrough"), ("no", None)]
+    inner = Pipeline([("again", Resampler()), pipe.steps[1]])
+    resampling = FrozenEstimator(Pipeline([*steps, ("inner", inner)]))
+    for scorer in (ausuc_scorer, class_purity_scorer, cluster_purity_scorer):
+        assert scorer(resampling, X, y) == scorer(pipe, X, y)
 
 
 def test_a_callers_autocast_moves_no_row_to_another_cluster(data):

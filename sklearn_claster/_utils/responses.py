@@ -15,15 +15,31 @@ from sklearn.utils.validation import check_is_fitted
 from .torch import autocast, to_numpy
 
 
+def last_step(estimator: Any) -> Any:
+    """What stands at the end of a pipeline; any other estimator itself."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator
+
+
+def before_last_step(estimator: Any, X: Any) -> Any:
+    """X as the last step of a fitted pipeline gets it; steps that resample do so in `fit` alone."""
+    while isinstance(estimator, Pipeline):
+        *before, (_, estimator) = estimator.steps
+        for _, step in before:
+            if step not in (None, "passthrough") and not hasattr(step, "fit_resample"):
+                X = step.transform(X)
+    return X
+
+
 def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
     """The last estimator of a fitted pipeline or search, and X (or None) as that gets it."""
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(estimator, Pipeline):
-            if X is not None and len(estimator.steps) > 1:
-                X = estimator[:-1].transform(X)
-            estimator = estimator.steps[-1][1]
+            X = None if X is None else before_last_step(estimator, X)
+            estimator = last_step(estimator)
         elif isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         else:
