@@ -16,7 +16,7 @@ import torch
 from sklearn.ensemble import IsolationForest
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
-from sklearn_claster._utils.processes import Processes
+from sklearn_claster._utils.processes import Processes, current
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.distributed import data_parallel
 
@@ -140,6 +140,15 @@ def work(rank, size, folder):
         }
         for name, value in different.items():
             found[name] = refusal(make("default").set_params(**{name: value}), X, y, table)
+        found["together"] = ""
+        try:
+            with current.get().together():
+                if rank == 1:
+                    raise OSError("no such file")
+        except (OSError, RuntimeError) as error:
+            found["together"] = repr(error)
+        with current.get().together():  # and go on
+            pass
         found["stopped"] = make("default").set_callbacks(Stop(rank)).fit(X, y, table).n_iter_
     first = torch.distributed.new_group([0])
     found["outside"] = ""
@@ -216,6 +225,20 @@ def test_a_process_outside_of_the_group_is_told(found):
     assert not found[0]["outside"]
     for rank, one in enumerate(found[1:], start=1):
         assert f"Process {rank} is not in the group" in one["outside"]
+
+
+def test_where_one_process_fails_all_do_at_once(found):
+    for rank, one in enumerate(found):
+        if rank == 1:
+            assert one["together"] == "OSError('no such file')"
+        else:
+            assert one["together"].startswith("RuntimeError")
+            assert "Process 1 of the" in one["together"] and "no such file" in one["together"]
+
+
+def test_a_process_alone_raises_its_own_error():
+    with pytest.raises(OSError, match="no such file"), Processes().together():
+        raise OSError("no such file")
 
 
 def test_a_callback_that_stops_one_process_stops_all(found):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from inspect import signature
 from itertools import compress
@@ -71,6 +73,32 @@ class Processes:
     def any_has(self, found: bool) -> bool:
         """Whether one of the processes has found it."""
         return found if self.group is None else any(self._gathered(found))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Around a step without a word between the processes: if one fails in it, all do.
+
+        Otherwise they would wait for the failed one until the group's time is up.
+
+        Raises
+        ------
+        RuntimeError
+            If another process has failed; that one raises its own error.
+        """
+        if self.group is None:
+            yield
+            return
+        try:
+            yield
+        except Exception as error:
+            self._gathered(f"{type(error).__name__}: {error}")
+            raise
+        for rank, failure in enumerate(self._gathered(None)):
+            if failure is not None:
+                raise RuntimeError(
+                    f"Process {rank} of the {self.size} of this fit has failed, and no other can "
+                    f"go on without it: {failure}"
+                )
 
     def check_same(self, parameters: dict[str, Any], *arrays: NDArray[Any]) -> None:
         """Raise if the processes have different data or parameters."""
