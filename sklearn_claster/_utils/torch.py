@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,7 @@ def autocast(
 
     It keeps no copies of weights: within a caller's context those would never be renewed.
     """
+    _guard_forks()
     if device.type == "mps":  # products are in float32 there
         return nullcontext()
     enabled = precision == "bfloat16"
@@ -159,6 +161,17 @@ def shuffled_batches(
     """Random row indices of one epoch, in `batch_sizes`; the order is drawn on the CPU."""
     order = torch.randperm(n_samples, generator=generator).to(device)
     yield from order.split(batch_sizes(n_samples, batch_size))
+
+
+@cache
+def _guard_forks() -> None:
+    """From now on forked processes compute with one thread.
+
+    The threads that this one has started are not forked along, and work that is shared out among
+    them would never end.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def _best_available() -> str:
