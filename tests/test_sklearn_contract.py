@@ -53,6 +53,17 @@ def test_variants_pass_every_check_too(parameters, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("fusion", "failing"),
+    [("sum", set()), ("product", {"check_classifiers_train"})],  # x * phi is x squared, or nearly
+)
+@pytest.mark.filterwarnings("ignore:.*clusters are used")
+def test_other_ways_to_fuse_pass_every_check_but_that_of_two_features(fusion, failing, monkeypatch):
+    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+    results = check_estimator(ClasterZSL(**CHEAP, fusion=fusion), on_skip=None, on_fail=None)
+    assert {result["check_name"] for result in results if result["status"] == "failed"} == failing
+
+
+@pytest.mark.parametrize(
     "estimator",
     ["ClasterZSL(hidden_layer_sizes=(32,), max_epochs=4, fusion=None)", "ESZSL()"],
 )
