@@ -265,14 +265,32 @@ def test_our_own_detector_knows_which_classes_are_seen(data, seen, method):
     np.testing.assert_array_equal(display.is_seen, seen)
 
 
+@pytest.mark.parametrize("detector", [BiasDetector(), "stacking", IsolationForest(random_state=0)])
+def test_a_gate_is_a_detector(data, seen, detector):
+    gated = ESZSL(space="gzsl", bias_detector=detector)
+    pipe = make_pipeline(StandardScaler(), gated)
+    pipe.fit(data.data[seen], data.target[seen], eszsl__class_embeddings=data.class_embeddings)
+    display = DetectorScoreDisplay.from_estimator(pipe, data.data, data.target)
+    explained = pipe[-1].explain_gate(pipe[0].transform(data.data))
+    np.testing.assert_array_equal(display.scores, explained.score)
+    np.testing.assert_array_equal(display.is_seen, seen)
+    assert display.threshold == pipe[-1].gate_threshold_
+    assert display.rates == (explained.is_seen[seen].mean(), explained.is_seen[~seen].mean())
+    assert drawn(display)
+
+
 def test_detector_says_what_is_missing(data, seen, zsl):
     forest = IsolationForest(n_estimators=10, random_state=0).fit(data.data)
     with pytest.raises(TypeError, match="seen_classes"):
         DetectorScoreDisplay.from_predictions(["a", "b"], [0.1, 0.2], seen_classes=[0, 1])
     with pytest.raises(ValueError, match="pass seen_classes"):
         DetectorScoreDisplay.from_estimator(forest, data.data, data.target)
-    with pytest.raises(ValueError, match="ClasterZSL gives no score per row"):
+    with pytest.raises(ValueError, match=r"needs a gate.*bias_detector=BiasDetector\(\)"):
         DetectorScoreDisplay.from_estimator(zsl, data.data, data.target)
+    with pytest.raises(ValueError, match="ClasterZSL gives no score per row by decision_function"):
+        DetectorScoreDisplay.from_estimator(
+            zsl, data.data, data.target, response_method="decision_function"
+        )
     with pytest.raises(ValueError, match="gives no score per row by score_samples"):
         DetectorScoreDisplay.from_estimator(
             zsl, data.data, data.target, response_method="score_samples"

@@ -105,7 +105,8 @@ class DetectorScoreDisplay:
         ----------
         estimator : object
             A fitted detector, or a pipeline or search around one: any of scikit-learn's
-            outlier detectors, or a density with `score_samples`.
+            outlier detectors, a density with `score_samples`, or a zero-shot classifier with a
+            gate.
         X : array-like of shape (n_samples, n_features)
             Rows of seen and unseen classes, none of them trained on.
         y : array-like of shape (n_samples,)
@@ -116,7 +117,8 @@ class DetectorScoreDisplay:
         response_method : {"auto", "decision_function", "score_samples"}, default="auto"
             Where the scores come from: `decision_function` with the threshold 0, or
             `score_samples` with the threshold `offset_` where there is one. "auto" takes
-            the first that the detector has.
+            the first that the detector has; of a zero-shot classifier the scores and the
+            threshold of its gate, as `explain_gate` gives them.
         name : str, default=None
             Name in the title; by default that of the detector's class.
         ax : matplotlib Axes, default=None
@@ -132,7 +134,8 @@ class DetectorScoreDisplay:
         Raises
         ------
         ValueError
-            If the seen classes are unknown, or the estimator gives no score per row.
+            If the seen classes are unknown, the estimator gives no score per row, or a
+            zero-shot classifier has no gate.
         """
         host, X = unwrap(estimator, X)
         methods = ("decision_function", "score_samples")
@@ -143,13 +146,17 @@ class DetectorScoreDisplay:
             )
         wanted = methods if response_method == "auto" else (response_method,)
         found = next((method for method in wanted if hasattr(host, method)), None)
-        scores = None if found is None else np.asarray(getattr(host, found)(X))
+        if response_method == "auto" and hasattr(host, "explain_gate"):
+            explained = host.explain_gate(X)
+            scores, threshold = explained.score, explained.threshold
+        else:
+            scores = None if found is None else np.asarray(getattr(host, found)(X))
+            threshold = 0.0 if found == "decision_function" else getattr(host, "offset_", None)
         if scores is None or scores.ndim != 1:
             raise ValueError(
                 f"{type(host).__name__} gives no score per row by {' or '.join(wanted)}: it is no "
                 "detector. Pass a fitted outlier detector, or scores to from_predictions."
             )
-        threshold = 0.0 if found == "decision_function" else getattr(host, "offset_", None)
         if seen_classes is None and np.asarray(y).dtype != bool:
             seen_classes = getattr(host, "classes_", None)
         return cls.from_predictions(
