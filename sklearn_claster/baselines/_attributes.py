@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from .._class_embeddings import IndistinctClasses, preview
 from .._data.unit_rows import row_mean
 from .._utils.parameters import check_number
-from ._centred import CentredClassifier, Rows, softmax_regression
+from ._centred import CentredClassifier, Matrix, softmax_regression
 
 _LEAST = np.finfo(np.float64).tiny  # the least probability that has a logarithm
 
@@ -38,11 +38,11 @@ class _AttributeClassifier(CentredClassifier):
         self.gate = gate
 
     @abstractmethod
-    def _fit_attributes(self, x: Rows, y: NDArray[np.intp], present: NDArray[np.bool_]) -> None:
+    def _fit_attributes(self, x: Matrix, y: NDArray[np.intp], present: NDArray[np.bool_]) -> None:
         """Learn from samples (n, f), class codes (n,) and the classes' attributes (S, M)."""
 
     @abstractmethod
-    def _log_probabilities(self, x: Rows) -> tuple[Rows, Rows]:
+    def _log_probabilities(self, x: Matrix) -> tuple[Matrix, Matrix]:
         """Logarithms of p(a_m = 1 | x) and p(a_m = 0 | x), (n, f) -> (n, M) each."""
 
     def _check_parameters(self) -> None:
@@ -70,7 +70,7 @@ class _AttributeClassifier(CentredClassifier):
 
     def _prepare_candidates(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
-    ) -> tuple[Rows, Rows, Rows]:
+    ) -> tuple[Matrix, Matrix, Matrix]:
         differs = self._differs()
         present = self._binary(vectors)[:, differs]
         prior = self.attribute_prior_[differs]
@@ -79,7 +79,7 @@ class _AttributeClassifier(CentredClassifier):
         counted[:, :, differs] = present, ~present
         return counted[0].T, counted[1].T, log_prior  # (M, C), (M, C), (C,)
 
-    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Rows:
+    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Matrix:
         present, absent, log_prior = candidates
         log_present, log_absent = self._log_probabilities(self._visual(X))
         return log_present @ present + log_absent @ absent - log_prior
@@ -173,14 +173,14 @@ class DAP(_AttributeClassifier):
     array(['long and high', 'long'], dtype='<U13')
     """
 
-    def _fit_attributes(self, x: Rows, y: NDArray[np.intp], present: NDArray[np.bool_]) -> None:
+    def _fit_attributes(self, x: Matrix, y: NDArray[np.intp], present: NDArray[np.bool_]) -> None:
         self.coef_ = np.zeros((present.shape[1], x.shape[1]))
         self.intercept_ = np.zeros(present.shape[1])
         for m in np.flatnonzero(self._differs()):
             model = LogisticRegression(C=self.C, max_iter=1000).fit(x, present[y, m])
             self.coef_[m], self.intercept_[m] = model.coef_[0], model.intercept_[0]
 
-    def _log_probabilities(self, x: Rows) -> tuple[Rows, Rows]:
+    def _log_probabilities(self, x: Matrix) -> tuple[Matrix, Matrix]:
         log_odds = x @ self.coef_.T + self.intercept_
         return log_expit(log_odds), log_expit(-log_odds)
 
@@ -264,11 +264,11 @@ class IAP(_AttributeClassifier):
     array(['long and high', 'long'], dtype='<U13')
     """
 
-    def _fit_attributes(self, x: Rows, y: NDArray[np.intp], present: NDArray[np.bool_]) -> None:
+    def _fit_attributes(self, x: Matrix, y: NDArray[np.intp], present: NDArray[np.bool_]) -> None:
         self.seen_attributes_ = present
         self.coef_, self.intercept_ = softmax_regression(x, y, self.C)
 
-    def _log_probabilities(self, x: Rows) -> tuple[Rows, Rows]:
+    def _log_probabilities(self, x: Matrix) -> tuple[Matrix, Matrix]:
         probability = softmax(x @ self.coef_.T + self.intercept_, axis=1)  # (n, S)
         present = probability @ self.seen_attributes_  # (n, M)
         absent = probability @ ~self.seen_attributes_

@@ -1,4 +1,4 @@
-"""What the baselines share: the seen data's centre, unit rows, class means."""
+"""What the baselines share: the seen data's centre, unit rows, mean samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from .._base import BaseZeroShotClassifier
 from .._data.unit_rows import row_mean, unit_rows
 
-Rows = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 
 class CentredClassifier(BaseZeroShotClassifier):
@@ -35,18 +35,18 @@ class CentredClassifier(BaseZeroShotClassifier):
         self._fit_seen(rows, codes, self._seen_table().vectors)
         self._fit_gate(rows, codes, groups)
 
-    def _centre(self, X: NDArray[Any], embeddings: NDArray[np.float64]) -> tuple[Rows, Rows]:
+    def _centre(self, X: NDArray[Any], embeddings: NDArray[np.float64]) -> tuple[Matrix, Matrix]:
         """Learn both centres -> samples x (n, f) and class embeddings a (S, s)."""
         self.feature_mean_, self.embedding_mean_ = row_mean(X), row_mean(embeddings)
         return self._visual(X), self._semantic(embeddings)
 
-    def _visual(self, X: NDArray[Any]) -> Rows:
+    def _visual(self, X: NDArray[Any]) -> Matrix:
         return unit_rows(X, self.feature_mean_, np.float64)
 
-    def _semantic(self, vectors: NDArray[np.float64]) -> Rows:
+    def _semantic(self, vectors: NDArray[np.float64]) -> Matrix:
         return unit_rows(vectors, self.embedding_mean_, np.float64)
 
-    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Rows:
+    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Matrix:
         return self._visual(X) @ candidates  # (n, f) (f, C)
 
 
@@ -61,24 +61,24 @@ class BilinearClassifier(CentredClassifier):
         return self.coef_.T @ self._semantic(vectors).T  # (f, C)
 
 
-def directions(rows: NDArray[Any]) -> Rows:
-    """Rows of length one; a zero row stays zero."""
+def directions(rows: NDArray[Any]) -> Matrix:
+    """Matrix of length one; a zero row stays zero."""
     return unit_rows(rows, np.zeros(rows.shape[1]), np.float64)
 
 
-def class_sums(x: Rows, y: NDArray[np.intp]) -> Rows:
+def class_sums(x: Matrix, y: NDArray[np.intp]) -> Matrix:
     """Sum of the rows of every class, (n, f), (n,) -> (S, f)."""
     sums = np.zeros((y.max() + 1, x.shape[1]))
     np.add.at(sums, y, x)
     return sums
 
 
-def class_means(x: Rows, y: NDArray[np.intp]) -> Rows:
-    """Mean of the rows of every class, (n, f), (n,) -> (S, f)."""
+def mean_samples(x: Matrix, y: NDArray[np.intp]) -> Matrix:
+    """The mean sample of every class, (n, f), (n,) -> (S, f)."""
     return class_sums(x, y) / np.bincount(y)[:, None]
 
 
-def softmax_regression(x: NDArray[Any], y: NDArray[np.intp], C: float) -> tuple[Rows, Rows]:
+def softmax_regression(x: NDArray[Any], y: NDArray[np.intp], C: float) -> tuple[Matrix, Matrix]:
     """Weights (S, f) and biases (S,) of a `LogisticRegression` of class codes, one row per class.
 
     They are kept in its place: a fitted one is tied to its version of scikit-learn.

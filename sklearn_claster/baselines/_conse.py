@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from .._utils.parameters import check_number
-from ._centred import CentredClassifier, Rows, directions, softmax_regression
+from ._centred import CentredClassifier, Matrix, directions, softmax_regression
 
 
 class ConSE(CentredClassifier):
@@ -104,7 +104,7 @@ class ConSE(CentredClassifier):
     ) -> NDArray[np.float64]:
         return self._semantic(vectors).T  # (s, C)
 
-    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Rows:
+    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Matrix:
         probability = softmax(self._visual(X) @ self.coef_.T + self.intercept_, axis=1)  # (n, S)
         n_left_out = max(probability.shape[1] - self.n_top, 0)
         least = np.argpartition(probability, n_left_out - 1, axis=1)[:, :n_left_out]

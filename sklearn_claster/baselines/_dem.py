@@ -15,7 +15,7 @@ from .._core.networks import MLP
 from .._core.training import fit_class_means
 from .._utils.parameters import check_number, check_widths
 from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
-from ._centred import CentredClassifier, class_means, directions
+from ._centred import CentredClassifier, directions, mean_samples
 from ._dense import forward, layers_of
 
 
@@ -135,7 +135,7 @@ class DEM(CentredClassifier):
         fit_class_means(
             network,
             to_tensor(a, device),
-            to_tensor(class_means(x, y), device),
+            to_tensor(mean_samples(x, y), device),
             to_tensor(np.bincount(y) / len(y), device),
             make_adam(network, self.learning_rate, self.weight_decay),
             self.n_steps,

@@ -14,7 +14,7 @@ from .._core.networks import MLP
 from .._utils.parameters import check_number, check_widths
 from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
 from ._adversarial import Adversary
-from ._centred import CentredClassifier, Rows, directions, softmax_regression
+from ._centred import CentredClassifier, Matrix, directions, softmax_regression
 from ._dense import forward, layers_of
 
 
@@ -194,7 +194,7 @@ class FCLSWGAN(CentredClassifier):
         )
         self.coefs_, self.intercepts_ = layers_of(generator)
 
-    def _generate(self, a: Rows) -> Rows:
+    def _generate(self, a: Matrix) -> Matrix:
         """Features of class embeddings, `n_generated` of each, one class after the other."""
         n_noise = len(self.coefs_[0]) - a.shape[1]
         noise = np.random.RandomState(self._seed).normal(size=(self.n_generated, n_noise))
@@ -203,7 +203,7 @@ class FCLSWGAN(CentredClassifier):
 
     def _prepare_candidates(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
-    ) -> tuple[Rows, Rows]:
+    ) -> tuple[Matrix, Matrix]:
         if is_seen.all():
             return self._seen_softmax
         unseen = np.flatnonzero(~is_seen)
@@ -213,6 +213,6 @@ class FCLSWGAN(CentredClassifier):
             x, y = np.r_[self._x, x], np.r_[np.flatnonzero(is_seen)[self._y], y]
         return softmax_regression(x, y, self.C)
 
-    def _score_rows(self, X: NDArray[Any], candidates: tuple[Rows, Rows]) -> Rows:
+    def _score_rows(self, X: NDArray[Any], candidates: tuple[Matrix, Matrix]) -> Matrix:
         coef, intercept = candidates
         return self._visual(X) @ coef.T + intercept

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
 from .._utils.parameters import check_number
-from ._centred import CentredClassifier, class_means, directions
+from ._centred import CentredClassifier, directions, mean_samples
 
 
 class PrototypeRegression(CentredClassifier):
@@ -96,7 +96,7 @@ class PrototypeRegression(CentredClassifier):
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
         x, a = self._centre(X, embeddings)
-        ridge = Ridge(self.alpha, fit_intercept=False, solver="svd").fit(a, class_means(x, y))
+        ridge = Ridge(self.alpha, fit_intercept=False, solver="svd").fit(a, mean_samples(x, y))
         self.coef_ = ridge.coef_.reshape(x.shape[1], -1).T
 
     def _prepare_candidates(

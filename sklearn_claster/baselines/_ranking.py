@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from .._utils.parameters import check_number
-from ._centred import BilinearClassifier, Rows
+from ._centred import BilinearClassifier, Matrix
 
 
-def structured_weights(hinges: Rows) -> Rows:
+def structured_weights(hinges: Matrix) -> Matrix:
     """SJE: the largest hinge alone, (n, S) -> (n, S)."""
     weights = np.zeros_like(hinges)
     worst = hinges.argmax(axis=1)
@@ -24,7 +24,7 @@ def structured_weights(hinges: Rows) -> Rows:
     return weights
 
 
-def warp_weights(hinges: Rows) -> Rows:
+def warp_weights(hinges: Matrix) -> Matrix:
     """ALE: r violators count l_r / r each, l_r = 1 + 1/2 + ... + 1/r, (n, S) -> (n, S)."""
     violated = hinges > 0.0
     ranks = np.arange(1, hinges.shape[1] + 1)
@@ -32,14 +32,14 @@ def warp_weights(hinges: Rows) -> Rows:
     return violated * shares[violated.sum(axis=1)][:, None]
 
 
-def sum_weights(hinges: Rows) -> Rows:
+def sum_weights(hinges: Matrix) -> Matrix:
     """DeViSE: every hinge alike, (n, S) -> (n, S)."""
     return (hinges > 0.0).astype(np.float64)
 
 
 def ranking_gradient(
-    coef: Rows, x: Rows, y: NDArray[np.intp], a: Rows, weigh: Callable[[Rows], Rows]
-) -> Rows:
+    coef: Matrix, x: Matrix, y: NDArray[np.intp], a: Matrix, weigh: Callable[[Matrix], Matrix]
+) -> Matrix:
     """Mean subgradient of the weighted hinges [1 + x W a_j - x W a_y]_+ in W, (f, s)."""
     scores = x @ coef @ a.T  # (n, S)
     rows = np.arange(len(x))
@@ -74,7 +74,7 @@ class RankingClassifier(BilinearClassifier):
 
     @staticmethod
     @abstractmethod
-    def _weigh(hinges: Rows) -> Rows:
+    def _weigh(hinges: Matrix) -> Matrix:
         """Weights of the hinges; the own class' hinge is 0."""
 
     def _check_parameters(self) -> None:
@@ -122,7 +122,7 @@ class SJE(RankingClassifier):
     max_epochs : int, default=20
         Passes over the data.
     batch_size : int, default=32
-        Rows per step.
+        Matrix per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
@@ -199,7 +199,7 @@ class ALE(RankingClassifier):
     max_epochs : int, default=20
         Passes over the data.
     batch_size : int, default=32
-        Rows per step.
+        Matrix per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
@@ -275,7 +275,7 @@ class DeViSE(RankingClassifier):
     max_epochs : int, default=20
         Passes over the data.
     batch_size : int, default=32
-        Rows per step.
+        Matrix per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None

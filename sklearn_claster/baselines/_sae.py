@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from .._utils.parameters import check_choice, check_number
-from ._centred import CentredClassifier, Rows, class_sums, directions
+from ._centred import CentredClassifier, Matrix, class_sums, directions
 
 INFERENCES = ("visual", "semantic")
 
@@ -118,12 +118,12 @@ class SAE(CentredClassifier):
         a = self._semantic(vectors)
         return directions(a @ self.coef_).T if self.inference == "visual" else a.T
 
-    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Rows:
+    def _score_rows(self, X: NDArray[Any], candidates: Any) -> Matrix:
         x = self._visual(X)
         return (x if self.inference == "visual" else directions(x @ self.coef_.T)) @ candidates
 
 
-def _solve_sylvester(left: Rows, right: Rows, constant: Rows) -> Rows:
+def _solve_sylvester(left: Matrix, right: Matrix, constant: Matrix) -> Matrix:
     """The smallest W with left W + W right = constant, for symmetric semidefinite matrices."""
     (p, u), (q, v) = eigh(left), eigh(right)
     sums = p[:, None] + q
