@@ -246,6 +246,16 @@ def test_global_generators_never_move(baseline):
     assert joblib.hash(np.random.get_state()) == states[1]  # noqa: NPY002
 
 
+@pytest.mark.parametrize(
+    "baseline", [*CHEAP, ESZSL(1e200, lam=1e200), DAP(1e6, threshold="mean")], ids=repr
+)
+def test_a_caller_may_have_numpy_raise(baseline):
+    with np.errstate(all="raise"):
+        model = fit(baseline)
+        scores = model.decision_function(NEW_X)
+    assert_array_equal(scores, model.decision_function(NEW_X))
+
+
 @every_baseline
 def test_shift_and_scale_of_the_features_and_the_embeddings_do_not_matter(baseline):
     vectors = dict(zip(TABLE.labels, 4.0 * TABLE.vectors + 2.0, strict=True))

@@ -107,4 +107,5 @@ def _ridge_solve(
     """(gram + ridge I)^-1 right, by eigenvalues: sound for rank-deficient Gram matrices too."""
     values, vectors = eigh(gram)
     shifted = np.maximum(values, 0.0) + ridge
-    return vectors @ ((vectors.T @ right) / shifted[:, None])
+    with np.errstate(under="ignore"):  # of a very large ridge
+        return vectors @ ((vectors.T @ right) / shifted[:, None])
