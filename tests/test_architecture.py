@@ -138,10 +138,10 @@ def needs(source, module):
     return found
 
 
-def private_scikit_learn(source):
+def private(source, package):
     return {
         name
-        for name in mentions(source, "sklearn")
+        for name in mentions(source, package)
         if any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
     }
 
@@ -178,8 +178,9 @@ def test_module_fits_in_the_head(module):
     assert len(code_lines(SOURCES[module])) <= MAX_CODE_LINES
 
 
-def test_no_private_scikit_learn(module):
-    assert not private_scikit_learn(SOURCES[module])
+@pytest.mark.parametrize("package", ["sklearn", "torch"])
+def test_no_private_names_of_others(module, package):
+    assert not private(SOURCES[module], package)
 
 
 def test_optimisers_only_in_one_place(module):
@@ -245,16 +246,17 @@ def test_a_cycle_is_an_error():
         "import sklearn.cluster._kmeans",
         "from sklearn.cluster import _kmeans",
         "import sklearn.base\nsklearn.base._fit_context",
+        "import torch\ntorch._fused_adam_([])",
+        "from torch._utils import _flatten_dense_tensors",
     ],
 )
-def test_private_scikit_learn_is_noticed(source):
-    assert private_scikit_learn(source)
+def test_private_names_of_others_are_noticed(source):
+    assert private(source, "sklearn") or private(source, "torch")
 
 
-def test_public_scikit_learn_is_not():
-    assert not private_scikit_learn(
-        "from sklearn import __version__\nfrom sklearn.base import clone"
-    )
+def test_public_names_of_others_are_not():
+    assert not private("from sklearn import __version__\nfrom sklearn.base import clone", "sklearn")
+    assert not private("import torch\ntorch.__version__\ntorch.nn.functional.relu", "torch")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from test_baselines import make_data, normalised
 
-from sklearn_claster._core.adam import make_adam
 from sklearn_claster._core.networks import MLP
 from sklearn_claster._core.training import fit_class_means
 from sklearn_claster._utils.torch import seeded_generator
@@ -324,9 +323,3 @@ def test_every_weight_of_the_losses_counts():
     weights = fit(n_steps=3)[0].coefs_[0]
     for change in ({"penalty_weight": 0.0}, {"classification_weight": 0.0}, {"n_critic_steps": 1}):
         assert not np.array_equal(fit(n_steps=3, **change)[0].coefs_[0], weights)
-
-
-def test_adam_of_a_network():
-    adam = make_adam(network(2, (), 1), 0.1, 0.2, betas=(0.5, 0.9))
-    (group,) = adam.param_groups
-    assert (group["lr"], group["weight_decay"], group["betas"]) == (0.1, 0.2, (0.5, 0.9))

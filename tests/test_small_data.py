@@ -18,8 +18,8 @@ from small_models import (
 )
 
 from sklearn_claster import PAPER_PARAMETERS, ClassEmbeddings, ClasterZSL
-from sklearn_claster._core import adam as adam_module
-from sklearn_claster._core import learning
+from sklearn_claster._core import learning, training
+from sklearn_claster._core.adam import Adam
 from sklearn_claster._core.centroids import step_size
 from sklearn_claster._core.learning import Plan
 
@@ -136,16 +136,15 @@ def test_the_paper_parameters_plan_its_steps_and_fit():
 
 @pytest.mark.parametrize("centroids", ["gradient", "netvlad"])
 def test_no_penalty_shrinks_learnt_centroids(centroids, monkeypatch):
-    groups = []
-    adam = adam_module.FusedAdam
+    calls = []
 
-    def recorded(parameters, **options):
-        groups.append(parameters)
-        return adam(parameters, **options)
+    class Recorded(Adam):
+        def __init__(self, network, learning_rate, weight_decay, free=()):
+            calls.append((network, weight_decay, list(free)))
+            super().__init__(network, learning_rate, weight_decay, calls[-1][2])
 
-    monkeypatch.setattr(adam_module, "FusedAdam", recorded)
-    zsl = fitted(centroids=centroids, weight_decay=0.25)
-    network, clusters = groups[-1]  # of V, the last to be trained
-    assert (network["weight_decay"], clusters["weight_decay"]) == (0.25, 0.0)
-    learnt = {id(parameter) for parameter in zsl._model.net.aggregation.parameters()}
-    assert learnt == {id(parameter) for parameter in clusters["params"]}
+    monkeypatch.setattr(training, "Adam", Recorded)
+    net = fitted(centroids=centroids, weight_decay=0.25)._model.net
+    network, weight_decay, free = calls[-1]  # of V, the last to be trained
+    assert (network, weight_decay) == (net.classifier, 0.25)
+    assert {id(p) for p in free} == {id(p) for p in net.aggregation.parameters()}

@@ -7,80 +7,69 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 
-class FusedAdam:
-    """`torch.optim.Adam(fused=True)`, bit for bit, by a direct call of its kernel.
+class Adam:
+    """`torch.optim.Adam`, bit for bit, by the function that it calls.
 
-    What `torch.optim` does around the kernel takes as long as the kernel where networks are small,
-    and an eighth of the whole fit.
+    The first optimiser object of a process makes torch import its compiler, which takes longer
+    than a small fit, and what such an object does in every step takes a quarter of a small step.
 
     Parameters
     ----------
-    groups : list of dict
-        Parameters ("params"), and the weight decay of each group.
-    lr : float
-        Step size.
+    network : nn.Module
+        What is trained; all its parameters get a gradient in each step.
+    learning_rate, weight_decay : float
+        Step size, and penalty of the network's parameters.
+    free : iterable of nn.Parameter
+        More of them, without a penalty.
     betas : tuple of float
         Decay of the means of gradients and of their squares.
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], lr: float, betas: tuple[float, float] = (0.9, 0.999)
+        self,
+        network: nn.Module,
+        learning_rate: float,
+        weight_decay: float,
+        free: Iterable[nn.Parameter] = (),
+        betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        self.param_groups = [{"lr": lr, "betas": betas, **group} for group in groups]
-        self._means = [list(map(torch.zeros_like, group["params"])) for group in groups]
-        self._squares = [list(map(torch.zeros_like, group["params"])) for group in groups]
-        self._n_steps = torch.zeros((), dtype=torch.float32, device=groups[0]["params"][0].device)
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Move all parameters, each of which has a gradient."""
-        self._n_steps += 1
-        for group, means, squares in zip(
-            self.param_groups, self._means, self._squares, strict=True
-        ):
-            parameters = group["params"]
-            torch._fused_adam_(
+        penalised: list[Tensor] = list(network.parameters())
+        unpenalised: list[Tensor] = list(free)
+        device = penalised[0].device
+        fused = device.type != "mps"  # not there with every torch release
+        counted = device if fused else torch.device("cpu")
+        self._groups = [
+            (
                 parameters,
-                [parameter.grad for parameter in parameters],
-                means,
-                squares,
-                [],
-                [self._n_steps] * len(parameters),
-                lr=group["lr"],
-                beta1=group["betas"][0],
-                beta2=group["betas"][1],
-                weight_decay=group["weight_decay"],
-                eps=1e-8,
-                amsgrad=False,
-                maximize=False,
+                list(map(torch.zeros_like, parameters)),  # means
+                list(map(torch.zeros_like, parameters)),  # squares
+                [torch.zeros((), dtype=torch.float32, device=counted) for _ in parameters],  # steps
+                decay,
             )
+            for parameters, decay in ((penalised, weight_decay), (unpenalised, 0.0))
+            if parameters
+        ]
+        self._options: dict[str, Any] = {
+            "fused": fused or None,
+            "amsgrad": False,
+            "maximize": False,
+            "lr": learning_rate,
+            "beta1": betas[0],
+            "beta2": betas[1],
+            "eps": 1e-8,
+        }
 
-
-Adam = FusedAdam | torch.optim.Adam
-
-
-def make_adam(
-    network: nn.Module,
-    learning_rate: float,
-    weight_decay: float,
-    free: Iterable[nn.Parameter] = (),
-    betas: tuple[float, float] = (0.9, 0.999),
-) -> Adam:
-    """Adam for a network, and for `free` parameters that no penalty shrinks."""
-    penalised = list(network.parameters())
-    groups = [{"params": penalised, "weight_decay": weight_decay}]
-    if free := list(free):
-        groups.append({"params": free, "weight_decay": 0.0})
-    fused = penalised[0].device.type in {"cpu", "cuda"}
-    return (FusedAdam if fused else torch.optim.Adam)(groups, lr=learning_rate, betas=betas)
-
-
-def descend(adam: Adam, output: Tensor, gradient: Tensor | None = None) -> None:
-    """One step down a loss: `output` itself, or one with such a `gradient` towards `output`."""
-    for group in adam.param_groups:  # zero_grad, without its profiler: it is a tenth of small steps
-        for parameter in group["params"]:
-            parameter.grad = None
-    output.backward(gradient)
-    adam.step()
+    def descend(self, output: Tensor, gradient: Tensor | None = None) -> None:
+        """One step down a loss: `output` itself, or one with such a `gradient` towards `output`."""
+        for parameters, *_ in self._groups:
+            for parameter in parameters:
+                parameter.grad = None
+        output.backward(gradient)
+        with torch.no_grad():
+            for parameters, means, squares, steps, decay in self._groups:
+                gradients: list[Any] = [parameter.grad for parameter in parameters]
+                decayed = self._options | {"weight_decay": decay}
+                adam(parameters, gradients, means, squares, [], steps, **decayed)

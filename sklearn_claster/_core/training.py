@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .._data.rows import Rows
 from .._utils.processes import ALONE, Processes
 from .._utils.torch import autocast, to_numpy
-from .adam import Adam, descend, make_adam
+from .adam import Adam
 from .equations import compatibility, semantic_softmax
 from .networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
 
@@ -43,7 +43,7 @@ class Optimization:
         self, network: nn.Module, weight_decay: float, free: Iterable[nn.Parameter] = ()
     ) -> Adam:
         """Adam for a network, and for `free` parameters that no penalty shrinks."""
-        return make_adam(network, self.learning_rate, weight_decay, free)
+        return Adam(network, self.learning_rate, weight_decay, free)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Where a network's forward pass has the chosen precision."""
@@ -118,7 +118,7 @@ def _descend_squares(adam: Adam, found: Tensor, target: Tensor, weight: Tensor |
 
     The gradient is written out: the losses themselves are of no use, and take time.
     """
-    descend(adam, found, (found.detach() - target).mul_(2.0 * weight))
+    adam.descend(found, (found.detach() - target).mul_(2.0 * weight))
 
 
 def fit_estimator(
@@ -193,7 +193,7 @@ def train_classifier(
             errors = nn.functional.cross_entropy(
                 cosines / temperature, processes.part(target), reduction="none"
             )
-            descend(adam, errors, torch.full_like(errors, processes.weight(len(rows))))
+            adam.descend(errors, torch.full_like(errors, processes.weight(len(rows))))
             with torch.no_grad():
                 cosines = processes.whole(cosines, len(rows))
                 if refine is not None and step >= n_warm_up_steps:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._core.adam import descend, make_adam
+from .._core.adam import Adam
 from .._core.networks import MLP
 
 BETAS = (0.5, 0.9)  # of Adam: adversarial losses move, a long memory does not help
@@ -104,8 +104,8 @@ class Adversary:
         classifier: tuple[Tensor, Tensor],
     ) -> None:
         """Alternate between steps of the critic and a step of the generator."""
-        of_generator = make_adam(generator, self.learning_rate, 0.0, betas=BETAS)
-        of_critic = make_adam(critic, self.learning_rate, 0.0, betas=BETAS)
+        of_generator = Adam(generator, self.learning_rate, 0.0, betas=BETAS)
+        of_critic = Adam(critic, self.learning_rate, 0.0, betas=BETAS)
         for _ in range(self.n_steps):
             for _ in range(self.n_critic_steps):
                 rows, noise, mix = self._draw(len(x), n_noise, x.device)
@@ -113,12 +113,12 @@ class Adversary:
                 with torch.no_grad():
                     fake = generate(generator, noise, a)
                 loss = critic_loss(critic, x[rows], fake, a, mix, self.penalty_weight)
-                descend(of_critic, loss)
+                of_critic.descend(loss)
             rows, noise, _ = self._draw(len(x), n_noise, x.device)
             a = embeddings[y[rows]]
             fake = generate(generator, noise, a)
             loss = generator_loss(critic, fake, a, y[rows], classifier, self.classification_weight)
-            descend(of_generator, loss)
+            of_generator.descend(loss)
 
     def _draw(self, n: int, n_noise: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of a batch, noise (b, z) and mixtures (b, 1)."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._core.adam import make_adam
+from .._core.adam import Adam
 from .._core.networks import MLP
 from .._core.training import fit_class_means
 from .._utils.parameters import check_number, check_widths
@@ -137,7 +137,7 @@ class DEM(CentredClassifier):
             to_tensor(a, device),
             to_tensor(mean_samples(x, y), device),
             to_tensor(np.bincount(y) / len(y), device),
-            make_adam(network, self.learning_rate, self.weight_decay),
+            Adam(network, self.learning_rate, self.weight_decay),
             self.n_steps,
         )
         self.coefs_, self.intercepts_ = layers_of(network)
