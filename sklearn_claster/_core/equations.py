@@ -15,20 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# d_max - d_min below this share of d_max counts as a tie: Eq. 1 has no limit there.
-_TIE = {torch.float64: 1e-12}
-_TIE_DEFAULT = 1e-5
+_TIE = 1e-5  # d_max - d_min below this share of d_max counts as a tie: Eq. 1 has no limit there
 
 
 def pairwise_distances(points: Tensor, centroids: Tensor) -> Tensor:
     """Euclidean distances d_ij = ||psi_i - c_j||, (n, p), (K, p) -> (n, K).
 
-    In float64 differences are formed outright. In float32 they are expanded, which takes a
-    matrix product instead: |psi|^2 - 2 psi c + |c|^2. It cannot tell a distance from zero
-    below 3e-4 of the norms, where it stays at that; what Eq. 1 makes of it is as small.
+    Squares are expanded, which takes a matrix product: |psi|^2 - 2 psi c + |c|^2. In float32 that
+    cannot tell a distance from zero below 3e-4 of the norms, where it stays at that; what Eq. 1
+    makes of it is as small.
     """
-    if points.dtype == torch.float64:
-        return torch.cdist(points, centroids, compute_mode="donot_use_mm_for_euclid_dist")
     squares = torch.linalg.vector_norm(points, dim=1, keepdim=True) ** 2 + (centroids**2).sum(dim=1)
     resolution = torch.finfo(squares.dtype)
     least = resolution.eps * squares + resolution.tiny  # also keeps gradients of the root finite
@@ -47,7 +43,7 @@ def distance_weights(distances: Tensor) -> Tensor:
     """
     nearest, farthest = distances.aminmax(dim=1, keepdim=True)  # (n, 1)
     spread = farthest - nearest
-    tied = spread <= _TIE.get(distances.dtype, _TIE_DEFAULT) * farthest  # (n, 1)
+    tied = spread <= _TIE * farthest  # (n, 1)
     one = (distances <= nearest) | tied  # where eta is 1 by definition
     safe_distances = distances.masked_fill(one, 1.0)
     safe_spread = spread.masked_fill(tied, 1.0)

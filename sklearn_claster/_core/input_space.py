@@ -16,7 +16,7 @@ from .._data.on_disk import ArrayOnDisk
 from .._data.rows import Rows, RowsInMemory, RowsOnDisk
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.processes import current
-from .._utils.torch import exact_device, to_numpy
+from .._utils.torch import exact_device, to_numpy, to_tensor
 from .whitening import Scatter, times_upper_triangle, whitening_matrix
 
 _CPU = torch.device("cpu")
@@ -62,29 +62,26 @@ class InputSpace:
         whitening = whitening_matrix(scatter.covariance(), scatter.shrinkage())
         whitened_mean = to_numpy(shares @ means @ whitening)
         space = cls(centred.mean, to_numpy(whitening), whitened_mean)
-        whiten = space._whitener(device, np.float32)
+        whiten = space._whitener(device)
         return space, x.map(lambda values, _: whiten(values))
 
-    def on(self, device: torch.device, dtype: type = np.float32) -> Callable[[Any], Tensor]:
+    def on(self, device: torch.device) -> Callable[[Any], Tensor]:
         """What brings feature rows there, (n, f) -> (n, f), with constants on the device."""
-        whiten = self._whitener(device, dtype)
+        whiten = self._whitener(device)
 
         def to_unit_rows(X: NDArray[Any]) -> Tensor:
-            return whiten(torch.from_numpy(unit_rows(X, self.mean, dtype)).to(device))
+            return whiten(torch.from_numpy(unit_rows(X, self.mean)).to(device))
 
         return to_unit_rows
 
-    def __call__(self, X: NDArray[Any], dtype: type = np.float32) -> NDArray[Any]:
+    def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Unit rows of feature rows, (n, f) -> (n, f), on the CPU."""
-        return to_numpy(self.on(_CPU, dtype)(X))
+        return to_numpy(self.on(_CPU)(X))
 
-    def _whitener(self, device: torch.device, dtype: type) -> Callable[[Tensor], Tensor]:
+    def _whitener(self, device: torch.device) -> Callable[[Tensor], Tensor]:
         if self.whitening is None or self.whitened_mean is None:
             return lambda x: x
-        whitening, mean = (
-            torch.from_numpy(array.astype(dtype)).to(device)
-            for array in (self.whitening, self.whitened_mean)
-        )
+        whitening, mean = to_tensor(self.whitening, device), to_tensor(self.whitened_mean, device)
 
         def whiten(x: Tensor) -> Tensor:
             rows = times_upper_triangle(x, whitening).sub_(mean)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from .._data.unit_rows import unit_rows
-from .._utils.torch import autocast, device_or_fallback, to_numpy
-from .inference import TEST_RULES, Candidates, ScoringRule, make_candidates
+from .._utils.torch import autocast, device_or_fallback, to_numpy, to_tensor
+from .inference import TEST_RULES, ScoringRule, make_candidates
 from .input_space import InputSpace
 from .networks import CentroidSum, ClasterNet, NetVLAD
 
@@ -45,17 +45,7 @@ class ClasterModel:
         self.input_space = input_space
         self.embedding_mean = embedding_mean
         self.seen = seen
-        self._double_net: ClasterNet | None = None
-        self._to_inputs: dict[type, Callable[[NDArray[Any]], torch.Tensor]] = {}
         self._scorer: Scorer | None = None  # the last one
-
-    def net_in(self, dtype: type) -> ClasterNet:
-        """The network in float32, or its float64 copy, which is made once."""
-        if dtype is np.float32:
-            return self.net
-        if self._double_net is None:
-            self._double_net = copy.deepcopy(self.net).double()
-        return self._double_net
 
     def to(self, device: torch.device) -> ClasterModel:
         """A copy on another device."""
@@ -79,11 +69,13 @@ class ClasterModel:
         with autocast(self.device):
             return to_numpy(self.net.represent(self.points(X)))
 
-    def points(self, X: NDArray[Any], dtype: type = np.float32) -> torch.Tensor:
+    def points(self, X: NDArray[Any]) -> torch.Tensor:
         """The points psi of feature rows, (n, f) -> (n, p)."""
-        if dtype not in self._to_inputs:
-            self._to_inputs[dtype] = self.input_space.on(self.device, dtype)
-        return self.net_in(dtype).points(self._to_inputs[dtype](X))
+        return self.net.points(self._to_inputs(X))
+
+    @cached_property
+    def _to_inputs(self) -> Callable[[NDArray[Any]], torch.Tensor]:
+        return self.input_space.on(self.device)
 
     def scorer(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: ScoringRule
@@ -141,8 +133,7 @@ def _copied(array: NDArray[np.float32]) -> torch.Tensor:
 class Scorer:
     """Scores of feature rows for fixed candidates, (n, f) -> (n, C), as its call.
 
-    Candidates are projected and rectified once. On the CPU float64 rows are scored in
-    float64, all else in float32: double in, double out, as in scikit-learn.
+    Candidates are projected and rectified once. Scores are float32, whatever the rows are.
 
     Parameters
     ----------
@@ -167,20 +158,24 @@ class Scorer:
         self.vectors = vectors
         self.is_seen = is_seen
         self.rule = rule
-        self._prepared: dict[type, tuple[ClasterNet, Candidates]] = {}
+        device = model.device
+        with torch.inference_mode(), autocast(device):
+            self._candidates = make_candidates(
+                model.net,
+                to_tensor(unit_rows(vectors, model.embedding_mean), device),
+                torch.as_tensor(is_seen, device=device),
+                to_tensor(model.seen, device),
+                rule.n_neighbors,
+            )
 
     @torch.inference_mode()
-    def __call__(self, X: NDArray[Any]) -> NDArray[Any]:
+    def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Scores of feature rows, (n, f) -> (n, C)."""
-        double = X.dtype == np.float64 and self.model.device.type == "cpu"
-        dtype: type = np.float64 if double else np.float32
+        net, rule = self.model.net, self.rule
         with autocast(self.model.device):
-            if dtype not in self._prepared:
-                self._prepared[dtype] = self._prepare(dtype)
-            net, candidates = self._prepared[dtype]
-            points = self.model.points(X, dtype)
-            cosines = TEST_RULES[self.rule.inference](net, points, candidates, self.rule)
-            return to_numpy(cosines / self.rule.temperature)
+            points = self.model.points(X)
+            cosines = TEST_RULES[rule.inference](net, points, self._candidates, rule)
+            return to_numpy(cosines / rule.temperature)
 
     def serves(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: ScoringRule
@@ -191,15 +186,3 @@ class Scorer:
             and np.array_equal(vectors, self.vectors)
             and np.array_equal(is_seen, self.is_seen)
         )
-
-    def _prepare(self, dtype: type) -> tuple[ClasterNet, Candidates]:
-        net, device = self.model.net_in(dtype), self.model.device
-        vectors = unit_rows(self.vectors, self.model.embedding_mean, dtype)
-        candidates = make_candidates(
-            net,
-            torch.from_numpy(vectors).to(device),
-            torch.as_tensor(self.is_seen, device=device),
-            torch.tensor(self.model.seen.astype(dtype), device=device),
-            self.rule.n_neighbors,
-        )
-        return net, candidates
