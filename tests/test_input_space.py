@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.covariance import ledoit_wolf
 
 from sklearn_claster._core.input_space import InputSpace, class_means
-from sklearn_claster._core.whitening import Scatter, gram, times_upper_triangle, whitening_matrix
+from sklearn_claster._core.whitening import Scatter, whitening_matrix
 from sklearn_claster._data import rows as rows_module
 from sklearn_claster._data.rows import RowsInMemory
 from sklearn_claster._data.unit_rows import row_mean, unit_rows
@@ -95,17 +95,3 @@ def test_the_input_space_is_centred_whitened_and_of_unit_length():
 def test_the_scale_of_all_features_does_not_matter():
     x, y = scattered()
     assert_allclose(input_space(x * 1e20, y)(x * 1e20), input_space(x, y)(x), atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (30, 512), (7, 1100)])
-def test_sums_of_products_are_whole_and_symmetric(shape):
-    rows = torch.from_numpy(np.random.RandomState(0).normal(size=shape))
-    assert_allclose(gram(rows), rows.T @ rows, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 256), (3, 257), (5, 700), (2, 2100)])
-def test_rows_times_a_triangle_are_the_whole_product(shape):
-    random = np.random.RandomState(0)
-    rows = torch.from_numpy(random.normal(size=shape))
-    triangle = torch.from_numpy(np.triu(random.normal(size=(shape[1], shape[1]))))
-    assert_allclose(times_upper_triangle(rows, triangle), rows @ triangle, rtol=1e-12, atol=1e-12)

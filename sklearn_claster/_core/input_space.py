@@ -17,7 +17,7 @@ from .._data.rows import Rows, RowsInMemory, RowsOnDisk
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.processes import current
 from .._utils.torch import exact_device, to_numpy, to_tensor
-from .whitening import Scatter, times_upper_triangle, whitening_matrix
+from .whitening import Scatter, whitening_matrix
 
 _CPU = torch.device("cpu")
 
@@ -84,7 +84,7 @@ class InputSpace:
         whitening, mean = to_tensor(self.whitening, device), to_tensor(self.whitened_mean, device)
 
         def whiten(x: Tensor) -> Tensor:
-            rows = times_upper_triangle(x, whitening).sub_(mean)
+            rows = (x @ whitening).sub_(mean)
             return F.normalize(rows, dim=1, out=rows)
 
         return whiten

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -45,7 +44,7 @@ class Scatter:
             distances = torch.linalg.vector_norm(residuals, dim=1)
             fourth_powers += (distances**4).sum().to(means.device)
             resolution = torch.finfo(values.dtype).eps
-            sums += gram(residuals).to(means.device)  # adds in float64
+            sums += (residuals.T @ residuals).to(means.device)  # adds in float64
         return cls(sums, len(x), float(fourth_powers), resolution)
 
     def covariance(self) -> Tensor:
@@ -83,31 +82,6 @@ def whitening_matrix(covariance: Tensor, shrinkage: float) -> Tensor:
     root = torch.linalg.cholesky(shrunk)
     identity = _identity_like(covariance)
     return torch.linalg.solve_triangular(root, identity, upper=False).T.contiguous()
-
-
-def gram(rows: Tensor) -> Tensor:
-    """`rows.T @ rows`, (n, f) -> (f, f); what lies below the diagonal blocks is copied."""
-    products = rows.new_empty(rows.shape[1], rows.shape[1])
-    for here in _column_blocks(rows.shape[1]):
-        above = rows[:, : here.stop].T @ rows[:, here]
-        products[: here.stop, here] = above
-        products[here, : here.start] = above[: here.start].T
-    return products
-
-
-def times_upper_triangle(rows: Tensor, triangle: Tensor) -> Tensor:
-    """`rows @ triangle`, (n, f), (f, f) -> (n, f), without the zeros below its diagonal blocks."""
-    products = rows.new_empty(rows.shape)
-    for here in _column_blocks(len(triangle)):
-        torch.mm(rows[:, : here.stop], triangle[: here.stop, here], out=products[:, here])
-    return products
-
-
-def _column_blocks(n_columns: int) -> Iterator[slice]:
-    """Eight at most, none narrower than 256: narrow products are slow."""
-    width = max(256, -(-n_columns // 8))
-    for start in range(0, n_columns, width):
-        yield slice(start, min(start + width, n_columns))
 
 
 def _identity_like(matrix: Tensor) -> Tensor:
