@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from .containers import refuse_dates
 from .warning import warn
 
 
@@ -56,7 +57,7 @@ def device_or_fallback(device: str | torch.device) -> torch.device:
         return fallback
 
 
-def as_host_array(X: Any) -> Any:
+def as_host_array(X: Any, name: str = "X") -> Any:
     """A torch tensor (any device, any floating type) as a NumPy array; all else unchanged.
 
     Raises
@@ -64,24 +65,20 @@ def as_host_array(X: Any) -> Any:
     ValueError
         If entries of a masked array are masked: further on they would count as values.
     TypeError
-        If they are dates or durations, which would turn into numbers of nanoseconds.
+        If it holds dates or durations (see `refuse_dates`).
     """
     if isinstance(X, Tensor):
         X = X.detach().cpu().resolve_conj().resolve_neg()  # views that NumPy does not know
         # bfloat16 and those of 8 bits do not exist in NumPy
         known = {torch.float16, torch.float32, torch.float64}
         return (X.float() if X.is_floating_point() and X.dtype not in known else X).numpy()
+    refuse_dates(X, name)
     if not isinstance(X, np.ndarray):
         return X
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(
-            f"Expected complete data; got a masked array with {np.ma.count_masked(X)} masked "
-            "entries. Fill them (X.filled) or drop their rows."
-        )
-    if X.dtype.kind in "mM":
-        raise TypeError(
-            f"Expected numbers or labels; got an array of {X.dtype}. Convert dates and durations "
-            "first, for example with X.astype(str) for labels."
+            f"Expected complete data in {name}; got a masked array with "
+            f"{np.ma.count_masked(X)} masked entries. Fill them (X.filled) or drop their rows."
         )
     return np.array(X.tolist()) if X.dtype.kind == "T" else X  # text of variable width
 
