@@ -1,0 +1,87 @@
+"""Samples as they are given: one vector of numbers each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .containers import type_names
+from .labels import is_class_table
+from .torch import as_host_array
+
+_CELLS = re.compile("ndarray|array|list|tuple|tensor|series", re.IGNORECASE)  # types begin so
+
+
+def check_samples(X: Any, name: str = "X") -> Any:
+    """`X` on the host, after it was seen to be no stack, no column of arrays and no class table.
+
+    Parameters
+    ----------
+    X : array-like, frame, torch.Tensor or array on disk of shape (n_samples, n_features)
+        What a user passed as samples.
+    name : str, default="X"
+        What messages call it.
+
+    Returns
+    -------
+    array-like
+        The same; lists and tensors as NumPy arrays. Numbers are left to scikit-learn's checks.
+
+    Raises
+    ------
+    ValueError
+        If there are more than two dimensions, or arrays in cells.
+    TypeError
+        If it is a class table, strings, dates or durations.
+    """
+    is_pair = isinstance(X, tuple) and is_class_table(X)
+    is_mapping = isinstance(X, Mapping) and not hasattr(X, "shape")  # some sparse arrays are dicts
+    if hasattr(X, "vectors") or is_pair or is_mapping:
+        raise TypeError(
+            f"{name} is a class table ({type(X).__name__}); expected one vector per sample. The "
+            "order of arguments is fit(X, y, class_embeddings)."
+        )
+    if isinstance(X, (list, tuple)):
+        X = _stacked(X, name)
+    X = as_host_array(X, name)
+    shape = getattr(X, "shape", ())
+    if len(shape) > 2:
+        raise ValueError(
+            f"{name} has {len(shape)} dimensions, the shape {tuple(shape)}; expected one vector "
+            f"per sample, (n_samples, n_features). {_AVERAGE.format(name=name)}"
+        )
+    for column, kinds in type_names(X):
+        part = name if column is None else f"{name}[{column!r}]"
+        if len(shape) == 1 and any(kind.lower().startswith("str") for kind in kinds):
+            raise TypeError(
+                f"{part} holds strings; expected one vector of numbers per sample. The order of "
+                "arguments is fit(X, y, class_embeddings)."
+            )
+        if any(map(_CELLS.match, kinds)):
+            raise ValueError(
+                f"{part} holds an array in each cell; expected one vector per sample. Average "
+                f"arrays of frames over time first; stack vectors: np.stack(list(np.ravel({part})))"
+                "."
+            )
+    return X
+
+
+_AVERAGE = (
+    "Average over time (frames of videos) or place, for example {name}.mean(axis=1), so that each "
+    "sample is one vector."
+)
+
+
+def _stacked(X: Any, name: str) -> Any:
+    """A list as an array."""
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} is a list of unlike parts; expected one vector per sample, all of one length. "
+            "Where each part holds the frames of a video, average over them: "
+            f"np.stack([frames.mean(axis=0) for frames in {name}]). ({error})"
+        ) from error
