@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from numbers import Number, Real
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.utils import check_array
 
+from ._utils.labels import check_comparable, composed, is_missing, labels_like, preview, read_labels
+from ._utils.tables import parts_of
 from ._utils.torch import as_host_array
 from ._utils.warning import warn
 
+_UNLIKE_UNITS = 30.0  # times the median spread of the columns
 _OTHER_CLASSES = (
     "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "
     "set space='gzsl' or 'seen'. (Training rows, which learning_curve and return_train_score=True "
@@ -38,12 +41,14 @@ class ClassEmbeddings:
     The table is immutable, and it is deliberately no sequence (no length, no
     shape, no iteration): scikit-learn cuts whatever is as long as ``X`` into
     folds, and a class table has to travel through searches and pipelines whole.
+    ``len(table.labels)`` is the number of its classes.
 
     Parameters
     ----------
-    labels : array-like of shape (n_classes,)
-        The class labels, all of one kind (strings or numbers), each one once.
-    vectors : array-like of shape (n_classes, n_embedding_features)
+    labels : array-like of shape (n_classes,), or a whole table
+        The class labels, all of one kind (strings or numbers), each one once. Without
+        `vectors`, a table in any form of `from_table`: a mapping, a frame, a CSV file.
+    vectors : array-like of shape (n_classes, n_embedding_features), default=None
         One finite vector per label, in the order of `labels`.
     feature_names : sequence of str, default=None
         What the columns are called; by default the names of the columns if `vectors` is a
@@ -61,10 +66,10 @@ class ClassEmbeddings:
     Raises
     ------
     ValueError
-        If a label stands twice, if the numbers of labels and vectors, or of columns and
-        names differ, or if the vectors are empty, not two-dimensional or not finite.
+        If a label is missing or stands twice, if the numbers of labels and vectors, or of
+        columns and names differ, or if the vectors are empty, not two-dimensional or not finite.
     TypeError
-        If strings and numbers are mixed among the labels.
+        If strings and numbers are mixed among the labels, or the vectors are dates.
 
     Examples
     --------
@@ -77,20 +82,29 @@ class ClassEmbeddings:
     >>> table.vectors
     array([[1., 0.],
            [0., 1.]])
+    >>> "yoyo" in table, table["yoyo"]
+    (True, array([0., 1.]))
     """
 
     labels: NDArray[Any]
     vectors: NDArray[np.float64]
     feature_names: tuple[str, ...] | None
 
+    __iter__ = None  # or Python would go through it by table[0], table[1], ...
+
     def __init__(
-        self, labels: ArrayLike, vectors: ArrayLike, feature_names: Iterable[Any] | None = None
+        self,
+        labels: Any,
+        vectors: ArrayLike | None = None,
+        feature_names: Iterable[Any] | None = None,
     ) -> None:
-        names = _as_labels(labels)
-        if feature_names is None:
+        if vectors is None:
+            labels, vectors, named = _parts(labels, "the class table")
+            feature_names = named if feature_names is None else feature_names
+        elif feature_names is None:
             feature_names = getattr(vectors, "columns", None)
+        names, matrix = read_labels(labels, "the class table"), _as_matrix(vectors)
         columns = _as_feature_names(feature_names)
-        matrix = _as_matrix(vectors)
         if len(names) != len(matrix):
             raise ValueError(
                 f"A class table needs one vector per label: got {len(names)} labels and "
@@ -101,25 +115,29 @@ class ClassEmbeddings:
                 f"feature_names has to hold one name per column of the vectors: expected "
                 f"{matrix.shape[1]}, got {len(columns)}. Leave it out for columns without names."
             )
-        finite = np.isfinite(matrix).all(axis=1)
+        if names.dtype.kind == "f" and not np.isfinite(names).all():
+            raise ValueError("The labels in the class table have to be finite; got infinity.")
+        finite = np.isfinite(matrix)
         if not finite.all():
+            at = int(np.flatnonzero(~finite.all(axis=0))[0])
             raise ValueError(
-                f"The vectors of {preview(names[~finite])} hold NaN or infinity; a class table "
-                "holds finite numbers. Repair these vectors, or leave the classes out."
+                f"The vectors of {preview(names[~finite.all(axis=1)])} hold NaN or infinity, in "
+                f"{_column(at, columns)} for example; a class table holds finite numbers. Repair "
+                "these vectors, or leave the classes out."
             )
         order = np.argsort(names, kind="stable")
         names, matrix = names[order], matrix[order]
-        twice = np.unique(names[1:][names[1:] == names[:-1]])
-        if len(twice):
-            raise ValueError(
-                f"A class table holds each label once: {preview(twice)} stand(s) there more than "
-                "once. Average the vectors of such a class, or give the classes distinct names."
-            )
-        for array in (names, matrix):
+        _refuse_twice(names)
+        self._set(names, matrix, columns)
+
+    def _set(
+        self, labels: NDArray[Any], vectors: NDArray[np.float64], names: tuple[str, ...] | None
+    ) -> ClassEmbeddings:
+        for array in (labels, vectors):
             array.setflags(write=False)
-        object.__setattr__(self, "labels", names)
-        object.__setattr__(self, "vectors", matrix)
-        object.__setattr__(self, "feature_names", columns)
+        for name, value in (("labels", labels), ("vectors", vectors), ("feature_names", names)):
+            object.__setattr__(self, name, value)
+        return self
 
     def __repr__(self) -> str:
         return f"ClassEmbeddings({len(self.labels)} classes, {self.vectors.shape[1]} features)"
@@ -132,13 +150,26 @@ class ClassEmbeddings:
         # Whoever sends objects to other machines asks: joblib's dask backend sends large ones once.
         return object.__sizeof__(self) + self.labels.nbytes + self.vectors.nbytes
 
-    def select(self, labels: ArrayLike) -> ClassEmbeddings:
+    def __contains__(self, label: Any) -> bool:
+        return self._row(label) is not None
+
+    def __getitem__(self, label: Any) -> NDArray[np.float64]:
+        """The vector of one label, (n_embedding_features,)."""
+        row = self._row(label)
+        if row is None:
+            raise KeyError(
+                f"{label!r} is no label of the class table: {preview(self.labels)}. For several "
+                "labels use select."
+            )
+        return self.vectors[row]
+
+    def select(self, labels: ArrayLike | Set[Any]) -> ClassEmbeddings:
         """The part of the table that holds these labels.
 
         Parameters
         ----------
-        labels : array-like of shape (n_selected,)
-            Labels of the table, each one once.
+        labels : array-like of shape (n_selected,), or set
+            Labels of the table, each one once, at least one.
 
         Returns
         -------
@@ -148,7 +179,11 @@ class ClassEmbeddings:
         Raises
         ------
         ValueError
-            If a label has no vector in the table.
+            If there is no label, or one has no vector in the table.
+
+        See Also
+        --------
+        without : All others.
 
         Examples
         --------
@@ -157,18 +192,86 @@ class ClassEmbeddings:
         array([[1.],
                [3.]])
         """
-        wanted = _as_labels(labels)
-        check_comparable(wanted, self.labels, "labels", "the class table")
-        missing = np.setdiff1d(wanted, self.labels)
-        if len(missing):
-            raise ValueError(
-                f"{len(missing)} class(es) have no vector in the class table: {preview(missing)}. "
-                f"It holds {len(self.labels)} classes: {preview(self.labels)}. Add the missing "
-                "rows, or drop the samples of those classes. If a search has cut the table into "
-                "folds, pass it as ClassEmbeddings(labels, vectors)."
-            )
-        vectors = self.vectors[np.searchsorted(self.labels, wanted)]
-        return ClassEmbeddings(wanted, vectors, self.feature_names)
+        return self._part(self._rows(labels), "select")
+
+    def without(self, labels: ArrayLike | Set[Any]) -> ClassEmbeddings:
+        """The part of the table that does not hold these labels.
+
+        Parameters
+        ----------
+        labels : array-like of shape (n_left_out,), or set
+            Labels of the table, each one once.
+
+        Returns
+        -------
+        ClassEmbeddings
+            A table of the other classes.
+
+        Raises
+        ------
+        ValueError
+            If a label has no vector in the table, or no class is left.
+
+        See Also
+        --------
+        select : These labels alone.
+
+        Examples
+        --------
+        >>> from sklearn_claster import ClassEmbeddings
+        >>> ClassEmbeddings(["a", "b", "c"], [[1.0], [2.0], [3.0]]).without(["b"]).labels
+        array(['a', 'c'], dtype='<U1')
+        """
+        return self._part(np.delete(np.arange(len(self.labels)), self._rows(labels)), "without")
+
+    def scaled(self, seen_labels: ArrayLike | Set[Any]) -> ClassEmbeddings:
+        """The table with each column divided by its standard deviation over the seen classes.
+
+        For columns in different units, which would otherwise count by the size of their
+        numbers. A column in which the seen classes are alike stays as it is.
+
+        Parameters
+        ----------
+        seen_labels : array-like of shape (n_seen_classes,), or set
+            The labels of the classes to be trained on.
+
+        Returns
+        -------
+        ClassEmbeddings
+            All classes of the table, scaled alike.
+
+        Examples
+        --------
+        >>> from sklearn_claster import ClassEmbeddings
+        >>> table = ClassEmbeddings(["a", "b", "c"], [[0.0, 5e3], [2.0, 9e3], [4.0, 7e3]])
+        >>> table.scaled(["a", "b"]).vectors
+        array([[0. , 2.5],
+               [2. , 4.5],
+               [4. , 3.5]])
+        """
+        spread = _spread(self.select(seen_labels).vectors)
+        vectors = self.vectors / np.where(spread > 0.0, spread, 1.0)
+        return ClassEmbeddings(self.labels, vectors, self.feature_names)
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame.
+
+        Returns
+        -------
+        DataFrame
+            One row per class, with the labels as its index and the names of the columns.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("A frame needs pandas: pip install pandas.") from error
+        columns = None if self.feature_names is None else list(self.feature_names)
+        return pandas.DataFrame(self.vectors, index=self.labels, columns=columns)
 
     @classmethod
     def from_table(cls, table: Any, name: str = "class_embeddings") -> ClassEmbeddings:
@@ -176,11 +279,14 @@ class ClassEmbeddings:
 
         Parameters
         ----------
-        table : ClassEmbeddings, mapping, DataFrame, (labels, vectors) tuple or future
-            A mapping goes from label to vector; a DataFrame has one row per class
-            and the labels as its index. The names of its columns become `feature_names`, and so
-            does the index that Series in a mapping have in common. A future, as from ``scatter``
-            of a dask client, stands for the table that is its result.
+        table : ClassEmbeddings, mapping, Series, DataFrame, path, (labels, vectors) or future
+            A mapping, or a Series of vectors, goes from label to vector. A DataFrame of pandas
+            has one row per class and the labels as its index; one of polars has them in a
+            column named "label", or in its only column of strings. A path leads to a CSV file
+            (UTF-8) whose first line names the columns and whose first column holds the labels.
+            Names of columns become `feature_names`, and so does the index that Series in
+            a mapping have in common. A future, as from ``scatter`` of a dask client, stands for
+            the table that is its result.
         name : str, default="class_embeddings"
             What error messages call the table.
 
@@ -208,62 +314,79 @@ class ClassEmbeddings:
             table = table.result()
         if isinstance(table, cls):
             return table
-        if isinstance(table, Mapping):
-            if not table:
-                raise ValueError(f"{name} is empty: it needs one vector per class.")
-            vectors = [np.asarray(as_host_array(vector)) for vector in table.values()]
-            shapes = sorted({vector.shape for vector in vectors})
-            if len(shapes) > 1 or len(shapes[0]) != 1:
-                raise ValueError(
-                    f"The vectors in {name} are one-dimensional and of one common length; got the "
-                    f"shapes {shapes}."
-                )
-            parts: tuple[Any, ...] = list(table), np.array(vectors), _common_index(table, name)
-        elif hasattr(table, "iloc") and hasattr(table, "columns"):  # a pandas-like DataFrame
-            parts = np.asarray(table.index), table.to_numpy(), table.columns
-        elif isinstance(table, tuple) and len(table) == 2:
-            parts = *table, None
-        else:
-            raise _no_table(table, name)
+        labels, vectors, columns = _parts(table, name)
         try:
-            return cls(*parts)
+            return cls(labels, vectors, columns)
         except ValueError as error:
             raise ValueError(f"{name} is no class table. {error}") from None
 
+    @cached_property
+    def _positions(self) -> dict[Any, int]:
+        """The row of each label, by its value and by its composed spelling."""
+        rows = list(enumerate(self.labels.tolist()))
+        return {composed(label): i for i, label in rows} | {label: i for i, label in rows}
 
-def _no_table(table: Any, name: str) -> TypeError:
-    return TypeError(
-        f"{name} has to say which vector belongs to which class; got {type(table).__name__}. "
-        "Pass ClassEmbeddings(labels, vectors) (the form to prefer: scikit-learn's searches "
-        "never cut it into folds), a mapping from label to vector, a DataFrame indexed by "
-        "label, or the tuple (labels, vectors)."
-    )
+    def _row(self, label: Any) -> int | None:
+        try:
+            row = self._positions.get(label)
+        except TypeError:  # a list, which can be no key
+            return None
+        return self._positions.get(composed(label)) if row is None else row
+
+    def _rows(self, labels: ArrayLike | Set[Any]) -> NDArray[np.intp]:
+        """The rows of labels, ascending."""
+        wanted = read_labels(list(labels) if isinstance(labels, Set) else labels, "labels")
+        if not len(wanted):
+            return np.zeros(0, dtype=np.intp)
+        check_comparable(wanted, self.labels, "labels", "the class table")
+        rows = [self._row(label) for label in wanted.tolist()]
+        missing = wanted[[row is None for row in rows]]
+        if len(missing):
+            raise ValueError(
+                f"{len(missing)} class(es) have no vector in the class table: {preview(missing)}. "
+                f"It holds {len(self.labels)} classes: {preview(self.labels)}. Add the missing "
+                "rows, or drop the samples of those classes. If a search has cut the table into "
+                "folds, pass it as ClassEmbeddings(labels, vectors)."
+            )
+        found = np.sort(np.array(rows, dtype=np.intp))
+        _refuse_twice(self.labels[found])
+        return found
+
+    def _part(self, rows: NDArray[np.intp], method: str) -> ClassEmbeddings:
+        """Rows of a valid table, which are one."""
+        if not len(rows):
+            raise ValueError(
+                f"{method}(labels) has to leave at least one class of the table; labels leave none."
+            )
+        part = object.__new__(ClassEmbeddings)
+        return part._set(self.labels[rows], self.vectors[rows], self.feature_names)
 
 
-def preview(labels: NDArray[Any], n_shown: int = 5) -> str:
-    """The first few labels, for an error message."""
-    first = labels[:n_shown].tolist()
-    plain = [label.item() if isinstance(label, np.generic) else label for label in first]
-    shown = ", ".join(map(repr, plain))
-    return shown + (f", ... ({len(labels)} in all)" if len(labels) > n_shown else "")
-
-
-def check_comparable(
-    labels: NDArray[Any], others: NDArray[Any], name: str, other_name: str
-) -> None:
-    """Refuse to compare strings with numbers, which would never match."""
-    kinds = [_holds_strings(labels), _holds_strings(others)]
-    if kinds[0] != kinds[1]:
-        words = [
-            "strings" if kind else "numbers" if array.dtype.kind in "biuf" else "no strings"
-            for kind, array in zip(kinds, (labels, others), strict=True)
-        ]
+def _parts(table: Any, name: str) -> tuple[Any, Any, Any]:
+    """Labels, vectors and names of columns of a table in any form."""
+    if isinstance(table, ClassEmbeddings):
+        return table.labels, table.vectors, table.feature_names
+    parts = parts_of(table, name)
+    if parts is None:
         raise TypeError(
-            f"{name} are {words[0]} ({preview(labels, 3)}) but {other_name} is keyed by "
-            f"{words[1]} ({preview(others, 3)}). Use the same labels in both. (Some tools of "
-            "scikit-learn replace labels by numbers, for example cross_val_predict with a "
-            "probability method, or VotingClassifier; they cannot be used with class tables.)"
+            f"{name} has to say which vector belongs to which class; got {type(table).__name__}. "
+            "Pass ClassEmbeddings(labels, vectors) (the form to prefer: scikit-learn's searches "
+            "never cut it into folds), a mapping from label to vector, a DataFrame indexed by "
+            "label, or the tuple (labels, vectors). The order of arguments is "
+            "fit(X, y, class_embeddings)."
         )
+    return parts
+
+
+def keyed_like(
+    table: ClassEmbeddings, labels: NDArray[Any], name: str, other_name: str
+) -> ClassEmbeddings:
+    """The table with its labels in the type and the spelling of others (see `labels_like`)."""
+    check_comparable(labels, table.labels, f"The labels in {other_name}", name)
+    keys = labels_like(table.labels, labels, f"The labels in {name}", other_name)
+    if keys.dtype == table.labels.dtype and np.array_equal(keys, table.labels):
+        return table
+    return ClassEmbeddings(keys, table.vectors, table.feature_names)
 
 
 def check_same_features(table: ClassEmbeddings, fitted: ClassEmbeddings, name: str) -> None:
@@ -330,12 +453,58 @@ def warn_of_shared_vectors(table: ClassEmbeddings, seen: NDArray[Any], name: str
         )
 
 
+def warn_of_mixed_units(vectors: NDArray[np.float64], names: tuple[str, ...] | None) -> None:
+    """Warn if few columns of the seen classes' vectors (S, s) leave the others without weight."""
+    spread = _spread(vectors)
+    varying = spread[spread > 0.0]
+    if len(vectors) < 3 or len(varying) < 3:
+        return
+    large = np.flatnonzero(spread > _UNLIKE_UNITS * np.median(varying))
+    share = np.square(spread[large] / spread.max()).sum() / np.square(spread / spread.max()).sum()
+    if share > 0.95 and len(large) <= max(1, len(varying) // 8):
+        shown = ", ".join(_column(at, names) for at in large[:5])
+        warn(
+            f"In class_embeddings {share:.1%} of the variance of the seen classes' vectors lies in "
+            f"{len(large)} of {len(spread)} columns ({shown}); the others hardly count. If columns "
+            "have different units, bring them to one scale: table.scaled(seen_classes).",
+        )
+
+
+def _spread(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard deviation of each column, 0 where it is rounding alone, (n, s) -> (s,)."""
+    size = np.abs(vectors).max(axis=0)
+    spread: NDArray[np.float64] = (vectors / np.where(size > 0.0, size, 1.0)).std(axis=0)
+    return np.where(spread > 1e-12, spread, 0.0) * size
+
+
+def _column(at: int, names: tuple[str, ...] | None) -> str:
+    return f"column {at}" if names is None else f"column {at} ({names[at]!r})"
+
+
+def _refuse_twice(labels: NDArray[Any]) -> None:
+    """Raise if a label stands twice among sorted ones."""
+    twice = np.unique(labels[1:][labels[1:] == labels[:-1]])
+    if len(twice):
+        raise ValueError(
+            f"A class table holds each label once: {preview(twice)} stand(s) there more than once. "
+            "Average the vectors of such a class, or give the classes distinct names."
+        )
+
+
 def _as_matrix(vectors: Any) -> NDArray[np.float64]:
     """A matrix of numbers, not looked through for NaN yet."""
+    if isinstance(vectors, (list, tuple)):
+        vectors = np.asarray(vectors)
+    vectors = as_host_array(vectors, "the class table")
+    if hasattr(vectors, "iloc"):
+        vectors = vectors.to_numpy()
+    if str(getattr(vectors, "dtype", None)) == "object":  # NumPy knows None, and not pandas' NA
+        filled = [np.nan if is_missing(value) else value for value in np.ravel(vectors)]
+        vectors = np.array(filled, dtype=object).reshape(np.shape(vectors))
     try:
         with config_context(assume_finite=True):
             matrix: NDArray[np.float64] = check_array(
-                as_host_array(vectors), dtype=np.float64, copy=True, input_name="class embeddings"
+                vectors, dtype=np.float64, copy=True, input_name="class embeddings"
             )
     except ValueError as error:
         raise ValueError(
@@ -351,68 +520,3 @@ def _as_feature_names(names: Iterable[Any] | None) -> tuple[str, ...] | None:
     if not listed or not all(isinstance(name, str) for name in listed):
         return None
     return tuple(str(name) for name in listed)
-
-
-def _common_index(table: Mapping[Any, Any], name: str) -> Any:
-    """The index of the Series in a mapping; None without Series."""
-    series = {k: v.index for k, v in table.items() if hasattr(v, "iloc") and hasattr(v, "index")}
-    first = next(iter(series.values()), None)
-    odd = [label for label, index in series.items() if not index.equals(first)]
-    if odd:
-        raise ValueError(
-            f"The Series in {name} need one common index, in one order; that of {odd[0]!r} differs "
-            f"from that of {next(iter(series))!r}. Pass pandas.DataFrame(table).T, which brings "
-            "them into one order, or arrays to go by position."
-        )
-    return first
-
-
-def _holds_strings(labels: NDArray[Any]) -> bool:
-    return labels.dtype.kind in "UST" or (
-        labels.dtype.kind == "O" and any(isinstance(label, (str, bytes)) for label in labels)
-    )
-
-
-def _as_labels(labels: ArrayLike) -> NDArray[Any]:
-    """Labels as a fresh one-dimensional array that can be sorted."""
-    if isinstance(labels, (str, bytes, set, frozenset, Mapping)) or not hasattr(labels, "__iter__"):
-        raise TypeError(
-            "The labels of a class table have to come in an order, as a list or an array; got "
-            f"{type(labels).__name__}."
-        )
-    if not isinstance(labels, np.ndarray):  # NumPy would turn [1, "a"] into two strings
-        labels = list(labels)  # type: ignore[arg-type]
-        _check_label_types([label for label in labels if isinstance(label, (str, bytes, Number))])
-    elif labels.dtype.kind == "T":
-        labels = as_host_array(labels)
-    names = np.array(labels)
-    if names.ndim == 2 and names.shape[1] == 1:
-        names = names[:, 0]
-    if names.ndim != 1:
-        raise ValueError(
-            f"The labels of a class table are one-dimensional; got the shape {names.shape}."
-        )
-    if names.dtype.kind not in "biufU":
-        _check_label_types(names.tolist())
-    if names.dtype.kind == "O" and not _holds_strings(names):
-        names = np.array(names.tolist())
-    if names.dtype.kind == "f" and not np.isfinite(names).all():
-        raise ValueError("The labels of a class table have to be finite; got NaN or infinity.")
-    return names
-
-
-def _check_label_types(labels: list[Any]) -> None:
-    """Raise unless all labels are strings or all are numbers."""
-    strings = {isinstance(label, str) for label in labels}
-    for label in labels:
-        if not isinstance(label, (str, Real, np.bool_)):
-            raise TypeError(
-                "The labels of a class table are strings or numbers; got the "
-                f"{type(label).__name__} {label!r}. Convert them, for example with str(label), "
-                "or label.decode() for bytes."
-            )
-    if len(strings) > 1:
-        raise TypeError(
-            "The labels of a class table are all strings or all numbers; got both. "
-            "Convert them, for example with str(label)."
-        )

@@ -1,8 +1,9 @@
 import copy
-import datetime
 import pickle
 import re
 import sys
+import unicodedata
+import warnings
 from concurrent.futures import Future
 from dataclasses import FrozenInstanceError
 from types import MappingProxyType
@@ -11,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import clone, config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_claster import ClassEmbeddings
-from sklearn_claster._class_embeddings import check_comparable
+from sklearn_claster._class_embeddings import warn_of_mixed_units
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.model_selection import ZeroShotKFold
 from sklearn_claster.persistence import load_model, save_model
@@ -156,6 +157,7 @@ def test_one_class_with_one_feature_is_a_table():
 BARE = "which vector belongs to which class; got {}.*ClassEmbeddings"
 ORDER = "in an order, as a list or an array; got {}"
 MIXED = "all strings or all numbers; got both.*str\\(label\\)"
+MISSING = "Labels are missing in the class table: got {} at the position.s. {}, counted from 0"
 KIND = "strings or numbers; got the {}.*Convert them"
 TWO = [[1.0, 2.0], [3.0, 4.0]]
 
@@ -170,7 +172,7 @@ REFUSED = {
     "set": (lambda: {"a", "b"}, TypeError, BARE.format("set")),
     "string": (lambda: "archery", TypeError, BARE.format("str")),
     "number": (lambda: 3, TypeError, BARE.format("int")),
-    "series": (lambda: pd.Series({"a": [1.0]}), TypeError, BARE.format("Series")),
+    "series of numbers": (lambda: pd.Series({"a": 1.0}), ValueError, "got the shapes"),
     "tensor": (lambda: torch.eye(2), TypeError, BARE.format("Tensor")),
     "sparse matrix": (lambda: sparse.eye(2, format="csr"), TypeError, BARE.format("dia|cs")),
     "tuple of three": (lambda: (["a"], [[1.0]], None), TypeError, BARE.format("tuple")),
@@ -193,22 +195,22 @@ REFUSED = {
     "bytes": (lambda: {b"a": [1.0], b"b": [2.0]}, TypeError, KIND.format("bytes b'a'")),
     "bytes, array": (lambda: (np.array([b"a", b"b"]), TWO), TypeError, r"decode\(\) for bytes"),
     "bytes and strings": (lambda: {"a": [1.0], b"b": [2.0]}, TypeError, KIND.format("bytes")),
-    "None": (lambda: {None: [1.0], "b": [2.0]}, TypeError, KIND.format("NoneType")),
-    "None and a number": (lambda: ([None, 1], TWO), TypeError, KIND.format("NoneType")),
-    "NaN": (lambda: {np.nan: [1.0], 1.0: [2.0]}, ValueError, "labels.*finite; got NaN"),
+    "None": (lambda: {None: [1.0], "b": [2.0]}, ValueError, MISSING.format("None", 0)),
+    "None and a number": (lambda: ([1, None], TWO), ValueError, MISSING.format("None", 1)),
+    "NaN": (lambda: {np.nan: [1.0], 1.0: [2.0]}, ValueError, MISSING.format("nan", 0)),
     "NaN, object array": (
         lambda: (np.array([np.nan, 1], dtype=object), TWO),
         ValueError,
-        "labels.*finite; got NaN",
+        MISSING.format("nan", 0),
     ),
-    "infinity": (lambda: ([np.inf, 1.0], TWO), ValueError, "labels.*finite; got NaN or inf"),
+    "infinity": (lambda: ([np.inf, 1.0], TWO), ValueError, "labels.*finite; got infinity"),
     "complex": (lambda: ([1j, 2j], TWO), TypeError, KIND.format("complex")),
     "dates": (
         lambda: (np.array(["2020-01-01", "2021-01-01"], "datetime64[D]"), TWO),
         TypeError,
-        KIND.format("date"),
+        "labels in the class table; got dates or durations .datetime64",
     ),
-    "tuples": (lambda: {("a", 1): [1.0], ("b", 2): [2.0]}, ValueError, "one-dim.*shape \\(2, 2\\)"),
+    "tuples": (lambda: {("a", 1): [1.0], ("b", 2): [2.0]}, ValueError, "1d.*shape \\(2, 2\\)"),
     "two levels": (
         lambda: pd.DataFrame(TWO, index=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])),
         TypeError,
@@ -222,7 +224,7 @@ REFUSED = {
     "a number of labels": (lambda: (2, TWO), TypeError, ORDER.format("int")),
     # vectors
     "empty dict": (dict, ValueError, "class_embeddings is empty: it needs one vector per class"),
-    "empty frame": (pd.DataFrame, ValueError, "0 sample"),
+    "empty frame": (pd.DataFrame, ValueError, "class_embeddings is empty"),
     "empty pair": (lambda: ([], np.empty((0, 2))), ValueError, "0 sample"),
     "no features": (lambda: {"a": [], "b": []}, ValueError, "0 feature"),
     "vectors of None": (lambda: {"a": None, "b": None}, ValueError, "got the shapes"),
@@ -329,7 +331,6 @@ def test_strings_never_meet_numbers(y, wrong, words):
         (Y.astype(np.int8), {np.int64(key): row for key, row in NUMBERS.items()}),
         (Y.astype(float), NUMBERS),
         (Y, {float(key): row for key, row in NUMBERS.items()}),
-        (Y == 0, {True: [1.0, 0.0], False: [0.0, 1.0], 2: [1.0, 1.0], 3: [3.0, 1.0]}),
     ],
 )
 def test_labels_match_across_types_of_one_kind(y, right):
@@ -436,10 +437,10 @@ def test_the_callers_arrays_are_neither_kept_nor_changed(dtype):
 
 
 @pytest.mark.parametrize(
-    "name", ["__len__", "shape", "__array__", "__iter__", "__getitem__", "__dataframe__", "iloc"]
+    "name", ["__len__", "shape", "__array__", "__iter__", "__dataframe__", "iloc"]
 )
 def test_it_is_no_sequence(name):
-    assert not hasattr(table(), name)
+    assert getattr(table(), name, None) is None
 
 
 def test_it_has_no_length_and_no_iteration():
@@ -564,7 +565,324 @@ def test_text_of_variable_width_is_text():
     assert [test.tolist() for _, test in folds] == [[1, 4], [2, 5], [0, 3]]
 
 
-def test_labels_that_are_neither_strings_nor_numbers_are_called_neither():
-    dates = np.array([datetime.date(2020, 1, 1)], dtype=object)
-    with pytest.raises(TypeError, match=r"y are no strings \(datetime.* is keyed by strings"):
-        check_comparable(dates, np.array(["a"]), "y", "the table")
+# one label, some labels, all but some
+
+
+def test_a_label_gives_its_vector():
+    one = table()
+    assert_array_equal(one["archery"], [1.0, 0.0])
+    assert not one["archery"].flags.writeable
+    assert "yoyo" in one
+    assert "golf" not in one
+    assert 1 not in one
+    assert ["yoyo"] not in one
+    for wrong in ("golf", 0, ["yoyo"]):
+        with pytest.raises(KeyError, match=r"is no label of the class table.*use select"):
+            one[wrong]
+    numbers = ClassEmbeddings([2**53, 2**53 + 1], [[1.0], [2.0]])
+    assert numbers[np.uint64(2**53 + 1)] == 2.0
+    assert 2**53 + 2 not in numbers
+
+
+def test_without_is_what_select_leaves():
+    one = table()
+    assert_same(one.without(["archery"]), one.select(["bowling", "yoyo"]))
+    assert_same(one.without({"archery", "yoyo"}), one.select({"bowling"}))
+    assert_same(one.without([]), one)
+    with pytest.raises(ValueError, match=r"1 class.es. have no vector in the class table: 'golf'"):
+        one.without(["golf"])
+
+
+@pytest.mark.parametrize("part", [lambda one: one.select([]), lambda one: one.without(LABELS)])
+def test_a_part_holds_a_class(part):
+    with pytest.raises(ValueError, match=r"(select|without)\(labels\) has to leave at least one"):
+        part(table())
+
+
+def test_a_part_is_not_validated_again(monkeypatch):
+    one = table()
+
+    def fail(*arguments, **keywords):
+        pytest.fail("validated again")
+
+    monkeypatch.setattr("sklearn_claster._class_embeddings.check_array", fail)
+    part = one.select(["yoyo", "archery"])
+    assert_array_equal(part.vectors, [[1.0, 0.0], [0.0, 1.0]])
+    assert not part.vectors.flags.writeable
+
+
+def test_labels_match_in_either_spelling_of_unicode():
+    composed, decomposed = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
+    one = ClassEmbeddings([composed, "tea"], [[1.0], [2.0]])
+    assert one[decomposed] == one[composed] == 1.0
+    assert one.select([decomposed]).labels.tolist() == [composed]
+    y = np.where(Y == 0, decomposed, "tea")
+    model = ESZSL(space="seen").fit(X, y, ClassEmbeddings([composed, "tea"], np.eye(2)))
+    assert set(model.predict(X)) <= {decomposed, "tea"}
+    other = np.where(Y == 0, composed, "tea")
+    assert model.score(X, other) == model.score(X, y)
+    with pytest.raises(ValueError, match=r"1 class.es. seen in fit"):
+        model.set_params(space="gzsl").predict(X, {composed: [1.0, 0.0]})
+
+
+# types of labels
+
+BIG = 2**53 + np.arange(5)  # float64 does not hold them all
+
+
+@pytest.mark.parametrize("keys", [np.uint64, np.int64, object], ids=str)
+@pytest.mark.parametrize("labels", [np.int64, np.uint64], ids=str)
+def test_predictions_are_of_the_type_of_y(labels, keys):
+    vectors = np.array(list(NUMBERS.values()))
+    model = ESZSL(space="gzsl").fit(X, BIG.astype(labels)[Y], (BIG.astype(keys), vectors))
+    assert model.predict(X).dtype == labels
+    assert set(model.predict(X).tolist()) <= set(BIG.tolist())
+    assert_array_equal(model.unseen_classes_, BIG[3:])
+    for label, vector in zip(BIG.tolist(), vectors, strict=True):
+        assert_array_equal(model.class_embeddings_[label], vector)
+    model.fit(X, BIG.astype(labels)[Y], (BIG[:3], vectors[:3]))
+    found, known = model.candidates((BIG[3:].astype(keys), vectors[3:]))
+    assert found.dtype == labels
+    assert_array_equal(found, BIG)
+    assert_array_equal(known, vectors)
+
+
+def test_labels_that_the_type_of_y_cannot_hold_are_refused():
+    halves = {key + 0.5 * (key == 4): row for key, row in NUMBERS.items()}
+    with pytest.raises(TypeError, match=r"class_embeddings are of the type float64 .* y are int64"):
+        ESZSL().fit(X, Y, halves)
+    model = ESZSL(space="gzsl").fit(X, Y, NUMBERS)
+    with pytest.raises(TypeError, match=r"unseen_embeddings are of the type float64 .* y are int"):
+        model.predict(X, {9.5: [1.0, 2.0, 3.0]})
+
+
+# more forms
+
+
+class Numbered:
+    """The type of a column of polars."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def is_numeric(self):
+        return self.array.dtype.kind in "if"
+
+    def __str__(self):
+        return "Float64" if self.is_numeric() else "String"
+
+
+class Frame:
+    """What is used of a frame of polars, which has no index."""
+
+    def __init__(self, **columns):
+        self.data = {name: np.array(column) for name, column in columns.items()}
+        self.columns = list(columns)
+        self.schema = {name: Numbered(column) for name, column in self.data.items()}
+        self.dtypes = list(self.schema.values())
+
+    def get_column(self, name):
+        return self.data[name]
+
+    def __getitem__(self, names):
+        return (
+            Frame(**{n: self.data[n] for n in names})
+            if isinstance(names, list)
+            else self.data[names]
+        )
+
+    def to_numpy(self):
+        return np.column_stack(list(self.data.values()))
+
+
+def polars_frame(**columns):
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    return polars.DataFrame(columns)
+
+
+@pytest.mark.parametrize("frame", [Frame, polars_frame], ids=["stand-in", "polars"])
+def test_a_frame_without_an_index_has_a_column_of_labels(frame):
+    red, blue = VECTORS.T.tolist()
+    for form in (frame(name=LABELS, red=red, blue=blue), frame(red=red, blue=blue, label=LABELS)):
+        read = ClassEmbeddings(form)
+        assert_same(read, table())
+        assert read.feature_names == ("red", "blue")
+    numbers = frame(label=[2, 0, 1], red=red, blue=blue)
+    assert ClassEmbeddings.from_table(numbers).labels.tolist() == [0, 1, 2]
+    for wrong in (frame(red=red, blue=blue), frame(red=red, name=LABELS, other=LABELS)):
+        with pytest.raises(
+            ValueError, match=r"has to stand|have to stand in a column called 'label'"
+        ):
+            ClassEmbeddings.from_table(wrong)
+
+
+def test_a_series_of_vectors():
+    assert_same(ClassEmbeddings(pd.Series(list(VECTORS), index=LABELS)), table())
+    assert_same(
+        ClassEmbeddings.from_table(pd.Series(dict(zip(LABELS, VECTORS, strict=True)))), table()
+    )
+    twice = pd.Series(list(VECTORS), index=["a", "a", "b"])
+    with pytest.raises(ValueError, match="each label once: 'a'"):
+        ClassEmbeddings.from_table(twice)
+
+
+@pytest.mark.parametrize("form", [STRING_FORMS["frame"], STRING_FORMS["dict of lists"], table()])
+def test_the_constructor_takes_a_whole_table(form):
+    assert_same(ClassEmbeddings(form), table())
+
+
+def test_a_frame_there_and_back():
+    named = ClassEmbeddings(LABELS, VECTORS, ["red", "blue"])
+    frame = named.to_frame()
+    assert list(frame.columns) == ["red", "blue"]
+    assert list(frame.index) == SORTED
+    again = ClassEmbeddings(frame)
+    assert_same(again, named)
+    assert again.feature_names == named.feature_names
+    assert ClassEmbeddings(table().to_frame()).feature_names is None
+
+
+def test_frames_need_pandas(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        table().to_frame()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("labels", [LABELS, [3, -1, 0], ["001", "2", "3"], ["NA", "None", "é, ü"]])
+def test_a_csv_file(tmp_path, labels, encoding):
+    frame = pd.DataFrame(VECTORS, index=labels, columns=["red", "blue"])
+    for path in (tmp_path / "table.csv", tmp_path / "table.txt"):
+        frame.to_csv(path, encoding=encoding)
+        read = ClassEmbeddings(path)
+        assert_same(read, ClassEmbeddings(labels, VECTORS))
+        assert read.feature_names == ("red", "blue")
+    assert_same(ClassEmbeddings.from_table(str(tmp_path / "table.csv")), read)
+    frame.set_axis([0, 1], axis=1).to_csv(path, encoding=encoding)
+    assert ClassEmbeddings(path).feature_names is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "needs a first line with the names"),
+        ("label,x,y\n", "needs a first line with the names"),
+        ("a,0.5,1.5\nb,2.5,3.5\n", "first line with the names of the columns.*'a,0.5,1.5'"),
+        ("label,x,y\na,1\n", r"Line 2 of table.csv has to hold a label and 2 numbers.*\['1'\]"),
+        ("label,x,y\na,1,2\nb,1,two\n", "Line 3 of table.csv has to hold"),
+        (
+            "label,x\na,1\nb,\n",
+            "vectors of 'b' hold NaN or infinity, in column 0 .'x'. for example",
+        ),
+    ],
+)
+def test_another_file_is_refused(tmp_path, text, message):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        ClassEmbeddings(path)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv"):
+        ClassEmbeddings(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("dtype", ["Float64", object])
+def test_a_missing_number_is_named_by_class_and_column(dtype):
+    frame = pd.DataFrame(VECTORS, index=LABELS, columns=["red", "blue"]).astype(dtype)
+    frame.loc["archery", "blue"] = pd.NA
+    series = {label: frame.loc[label] for label in LABELS}
+    for form in (frame, series):
+        with pytest.raises(
+            ValueError, match=r"vectors of 'archery' hold NaN .*column 1 \('blue'\)"
+        ):
+            ClassEmbeddings.from_table(form)
+
+
+class Attributes(ClassEmbeddings):
+    """A table of somebody's own."""
+
+
+def test_a_table_of_a_subclass_is_a_table():
+    own = Attributes(LABELS, VECTORS)
+    assert ClassEmbeddings.from_table(own) is own
+    read = Attributes.from_table(table())
+    assert type(read) is Attributes
+    assert_same(read, table())
+    assert ESZSL().fit(X, Y, Attributes(range(5), np.eye(5))).class_embeddings_.labels.tolist() == [
+        *range(5)
+    ]
+
+
+# columns in different units
+
+
+def test_scaled_divides_by_the_spread_of_the_seen_classes():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(6, 4)) * [1.0, 1e-3, 1e6, 0.0] + [0.0, 5.0, 1e7, 0.1]
+    one = ClassEmbeddings(range(6), vectors, list("abcd"))
+    scaled = one.scaled({0, 1, 2, 3})
+    assert_allclose(scaled.select(range(4)).vectors.std(axis=0), [1, 1, 1, 0], atol=1e-9)
+    assert_allclose(scaled.vectors[:, :3], vectors[:, :3] / vectors[:4, :3].std(axis=0))
+    assert_array_equal(scaled.vectors[:, 3], vectors[:, 3])
+    assert scaled.feature_names == one.feature_names
+
+
+def in_grams(n_columns, column=1, seed=0, n_classes=8):
+    vectors = np.random.default_rng(seed).normal(size=(n_classes, n_columns))
+    vectors[:, column] *= 1000
+    return vectors
+
+
+@pytest.mark.parametrize("n_columns", [3, 7, 100])
+def test_a_column_in_other_units_is_warned_of(n_columns):
+    names = [f"f{i}" for i in range(n_columns)]
+    with pytest.warns(UserWarning, match=r"100.0% .* 1 of \d+ columns .column 1 .'f1'.*scaled\("):
+        warn_of_mixed_units(in_grams(n_columns), tuple(names))
+    with pytest.warns(UserWarning, match="column 1"):
+        ESZSL().fit(np.repeat(X, 2, axis=0), np.arange(24) % 6, (range(8), in_grams(n_columns)))
+
+
+def no_columns_stand_out(vectors):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_mixed_units(np.asarray(vectors, dtype=float), None)
+
+
+@pytest.mark.parametrize("n_columns", range(1, 8))
+def test_narrow_tables_are_not_warned_of(n_columns):
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        no_columns_stand_out(rng.normal(size=(rng.integers(2, 20), n_columns)))
+        no_columns_stand_out(rng.integers(0, 2, size=(10, n_columns)))
+        no_columns_stand_out(rng.integers(0, 101, size=(10, n_columns)))
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        np.eye(10),
+        np.eye(10)[:, :3],
+        np.c_[np.arange(10) * 1e6, np.ones((10, 5))],
+        np.c_[np.arange(10) * 1e6, np.arange(10)[::-1]],
+        ClassEmbeddings(range(8), in_grams(5)).scaled(range(8)).vectors,
+        np.diag(0.9 ** np.arange(100)) @ np.random.default_rng(0).normal(size=(100, 100)),
+        np.random.default_rng(0).normal(size=(50, 100)) / np.arange(1, 101),  # as after a PCA
+        np.full((5, 4), 1e300),
+    ],
+)
+def test_other_tables_are_not_warned_of(vectors):
+    no_columns_stand_out(vectors)
+
+
+@pytest.mark.parametrize("name", ["snu_b36ex", "ucf101_captions", "ucf101_minilm"])
+def test_real_tables_are_not_warned_of(claster_data, name):
+    data = np.load(claster_data / f"{name}.npz")
+    keys = {"attributes", "attributes_linear", "word2vec", "sentence_name", "sentence_description"}
+    keys |= {"lsa_description", "minilm_name", "minilm_description"}
+    tables = [data[key] for key in keys & set(data)]
+    assert tables
+    for vectors in tables:
+        no_columns_stand_out(vectors)
+        no_columns_stand_out(vectors[::2])

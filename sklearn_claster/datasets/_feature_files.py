@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils import Bunch
 
-from .._class_embeddings import ClassEmbeddings, preview
+from .._class_embeddings import ClassEmbeddings
+from .._utils.labels import preview
 from ._matlab import read_mat
 
 TESTS = ("test_seen", "test_unseen")

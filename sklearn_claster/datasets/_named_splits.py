@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from .._class_embeddings import preview
+from .._utils.labels import preview
 from .._utils.warning import warn
 from ._matlab import read_mat
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._class_embeddings import ClassEmbeddings, check_comparable, preview
+from .._class_embeddings import ClassEmbeddings
+from .._utils.labels import check_comparable, preview
 
 
 def combine_embeddings(*tables: Any, weights: Sequence[float] | None = None) -> ClassEmbeddings:
