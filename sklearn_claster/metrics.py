@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import hmean
 from sklearn.metrics import auc, recall_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from ._class_embeddings import check_comparable, preview
+from ._utils.labels import check_labels, is_among, labels_like, preview
 from ._utils.torch import as_host_array
 
 __all__ = [
+    "GZSLReport",
     "ausuc",
     "class_purity",
     "cluster_purity",
@@ -48,9 +49,9 @@ def cluster_purity(clusters: ArrayLike, y: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If the arguments are empty or differ in length.
+        If the arguments are empty or differ in length, or a label is missing.
     TypeError
-        If an argument is an array of objects that mixes strings with other values.
+        If an argument mixes strings with other values.
 
     See Also
     --------
@@ -96,9 +97,9 @@ def class_purity(clusters: ArrayLike, y: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If the arguments are empty or differ in length.
+        If the arguments are empty or differ in length, or a label is missing.
     TypeError
-        If an argument is an array of objects that mixes strings with other values.
+        If an argument mixes strings with other values.
 
     See Also
     --------
@@ -123,7 +124,7 @@ def mean_per_class_accuracy(
     y_true: ArrayLike,
     y_pred: ArrayLike,
     *,
-    labels: ArrayLike | None = None,
+    labels: ArrayLike | Set[Any] | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
     """The accuracy within each class, averaged over the classes.
@@ -137,7 +138,7 @@ def mean_per_class_accuracy(
         The true labels.
     y_pred : array-like of shape (n_samples,)
         The predicted labels. One that is not among `labels` is a wrong answer.
-    labels : array-like of shape (n_labels,), default=None
+    labels : array-like of shape (n_labels,) or set, default=None
         The classes to average over; rows of other classes are left out. A class
         without rows in `y_true` has no accuracy and is left out of the mean too.
         None stands for the classes in `y_true`.
@@ -154,10 +155,9 @@ def mean_per_class_accuracy(
     ------
     ValueError
         If no class in `labels` has a row in `y_true`, if the arguments are empty
-        or differ in length, or if they are no class labels, or strings in one of `y_true`
-        and `y_pred` and numbers in the other.
+        or differ in length, if they are no class labels, or a label is missing.
     TypeError
-        If `labels` are strings and `y_true` numbers, or the other way round.
+        If strings meet numbers, or numbers those whose type cannot hold them.
 
     See Also
     --------
@@ -176,25 +176,61 @@ def mean_per_class_accuracy(
     >>> mean_per_class_accuracy(y_true, y_pred, labels=["surfing", "yoyo"])
     0.375
     """
-    y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
+    y_true, y_pred = _check_pair(y_true, y_pred)
     if sample_weight is not None:
-        sample_weight = column_or_1d(as_host_array(sample_weight))
-    check_consistent_length(y_true, y_pred, sample_weight)
+        sample_weight = column_or_1d(as_host_array(sample_weight, "sample_weight"))
+    check_consistent_length(y_true, sample_weight)
     present = np.unique(y_true if sample_weight is None else y_true[sample_weight != 0])
     averaged = present if labels is None else present[is_among(present, labels, "labels")]
     if not len(averaged):
         raise ValueError(
             "mean_per_class_accuracy needs a row of at least one of the classes to average over; "
             f"the rows of weight above 0 are of the classes [{preview(present)}], and labels are "
-            f"{None if labels is None else np.ravel(labels).tolist()}. Leave labels=None to "
-            "average over all classes in y_true."
+            f"{labels!r}. Leave labels=None to average over all classes in y_true."
         )
     return float(
         recall_score(y_true, y_pred, labels=averaged, average="macro", sample_weight=sample_weight)
     )
 
 
-def gzsl_report(y_true: ArrayLike, y_pred: ArrayLike, seen_classes: ArrayLike) -> dict[str, float]:
+class GZSLReport(dict[str, float]):
+    """Accuracies by name, which print as a table: see `gzsl_report`.
+
+    Parameters
+    ----------
+    accuracies : dict from str to float
+        "seen", "unseen" and "harmonic_mean".
+    n_classes, n_samples : tuple of two int
+        How many classes and samples of seen and of unseen classes they are of.
+    """
+
+    def __init__(
+        self, accuracies: Mapping[str, float], n_classes: Sequence[int], n_samples: Sequence[int]
+    ) -> None:
+        super().__init__(accuracies)
+        self._counts = tuple(zip(n_classes, n_samples, strict=True))
+
+    def __str__(self) -> str:
+        lines = [f"{'':>13}  {'accuracy':>9} {'classes':>9} {'support':>9}", ""]
+        for side, (n_classes, n_samples) in zip(("seen", "unseen"), self._counts, strict=True):
+            lines.append(f"{side:>13}  {self[side]:>9.2f} {n_classes:>9} {n_samples:>9}")
+        totals = [sum(column) for column in zip(*self._counts, strict=True)]
+        mean = self["harmonic_mean"]
+        return "\n".join(
+            [*lines, "", f"{'harmonic mean':>13}  {mean:>9.2f} {totals[0]:>9} {totals[1]:>9}", ""]
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return GZSLReport, (dict(self), *zip(*self._counts, strict=True))
+
+
+def gzsl_report(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    seen_classes: ArrayLike | Set[Any] | None = None,
+    *,
+    unseen_classes: ArrayLike | Set[Any] | None = None,
+) -> GZSLReport:
     """How well seen and unseen classes are told when both are candidates.
 
     Parameters
@@ -203,23 +239,25 @@ def gzsl_report(y_true: ArrayLike, y_pred: ArrayLike, seen_classes: ArrayLike) -
         The true labels, of seen and unseen classes.
     y_pred : array-like of shape (n_samples,)
         The predicted labels, out of seen and unseen classes together.
-    seen_classes : array-like of shape (n_seen_classes,)
+    seen_classes : array-like of shape (n_seen_classes,) or set, default=None
         The classes that were trained on; every other class is unseen.
+    unseen_classes : array-like of shape (n_unseen_classes,) or set, default=None
+        In place of `seen_classes`: the classes that were not; every other class is seen.
 
     Returns
     -------
-    dict
-        "seen" and "unseen", the mean per-class accuracies on the rows of each
+    GZSLReport
+        A dictionary: "seen" and "unseen", the mean per-class accuracies on the rows of each
         kind, and their "harmonic_mean" [1]_: 0 if either is 0. If `y_true` holds
-        no row of one kind, that accuracy and the harmonic mean are NaN.
+        no row of one kind, that accuracy and the harmonic mean are NaN. Its ``str`` is a table.
 
     Raises
     ------
     ValueError
-        If the arguments are empty or differ in length, or are no class labels, or strings in
-        one of `y_true` and `y_pred` and numbers in the other.
+        If the arguments are empty or differ in length, are no class labels, a label is missing,
+        or not one of `seen_classes` and `unseen_classes` is given.
     TypeError
-        If `seen_classes` are strings and `y_true` numbers, or the other way round.
+        If strings meet numbers, or numbers those whose type cannot hold them.
 
     See Also
     --------
@@ -240,20 +278,40 @@ def gzsl_report(y_true: ArrayLike, y_pred: ArrayLike, seen_classes: ArrayLike) -
     >>> report = gzsl_report(y_true, y_pred, seen_classes=["archery"])
     >>> report["seen"], report["unseen"], round(report["harmonic_mean"], 3)
     (1.0, 0.5, 0.667)
+    >>> print(report)
+                    accuracy   classes   support
+    <BLANKLINE>
+             seen       1.00         1         2
+           unseen       0.50         1         2
+    <BLANKLINE>
+    harmonic mean       0.67         2         4
+    <BLANKLINE>
     """
-    y_true, y_pred = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
-    check_consistent_length(y_true, y_pred)
-    classes = np.unique(y_true)
-    is_seen = is_among(classes, seen_classes, "seen_classes")
+    if (seen_classes is None) == (unseen_classes is None):
+        raise ValueError(
+            "gzsl_report needs the classes that were trained on or those that were not; got "
+            f"{'neither' if seen_classes is None else 'both'}. Pass seen_classes, for example "
+            "model.classes_, or unseen_classes."
+        )
+    y_true, y_pred = _check_pair(y_true, y_pred)
+    classes, codes = np.unique(y_true, return_inverse=True)
+    if unseen_classes is None:
+        is_seen = is_among(classes, seen_classes, "seen_classes")
+    else:
+        is_seen = ~is_among(classes, unseen_classes, "unseen_classes")
     seen, unseen = (
         mean_per_class_accuracy(y_true, y_pred, labels=side) if len(side) else float("nan")
         for side in (classes[is_seen], classes[~is_seen])
     )
-    return {"seen": seen, "unseen": unseen, "harmonic_mean": float(hmean([seen, unseen]))}
+    return GZSLReport(
+        {"seen": seen, "unseen": unseen, "harmonic_mean": float(hmean([seen, unseen]))},
+        [int(side.sum()) for side in (is_seen, ~is_seen)],
+        [int(side[codes].sum()) for side in (is_seen, ~is_seen)],
+    )
 
 
 def seen_unseen_curve(
-    y_true: ArrayLike, scores: ArrayLike, labels: ArrayLike, seen_classes: ArrayLike
+    y_true: ArrayLike, scores: ArrayLike, labels: ArrayLike, seen_classes: ArrayLike | Set[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Accuracy on seen and on unseen classes for every constant taken from the seen scores.
 
@@ -271,7 +329,7 @@ def seen_unseen_curve(
     labels : array-like of shape (n_labels,)
         The candidates, one per column of `scores`, of both sides. A candidate without
         rows in `y_true` competes, but has no accuracy and is left out of the mean.
-    seen_classes : array-like of shape (n_seen_classes,)
+    seen_classes : array-like of shape (n_seen_classes,) or set
         The classes that were trained on; every other class is unseen.
 
     Returns
@@ -316,9 +374,9 @@ def seen_unseen_curve(
     [1.  1.  0.5 0.5 0. ] [0.  0.5 0.5 1.  1. ] [-inf -1.   0.5  1.   2. ]
     """
     y_true, labels = check_labels(y_true, "y_true"), check_labels(labels, "labels")
-    check_comparable(labels, y_true, "labels", "y_true")
+    labels = labels_like(labels, y_true, "labels", "y_true")
     matrix: NDArray[np.float64] = check_array(
-        as_host_array(scores), dtype=np.float64, input_name="scores"
+        as_host_array(scores, "scores"), dtype=np.float64, input_name="scores"
     )
     check_consistent_length(y_true, matrix)
     if matrix.shape[1] != len(labels) or len(np.unique(labels)) != len(labels):
@@ -359,7 +417,7 @@ def seen_unseen_curve(
 
 
 def ausuc(
-    y_true: ArrayLike, scores: ArrayLike, labels: ArrayLike, seen_classes: ArrayLike
+    y_true: ArrayLike, scores: ArrayLike, labels: ArrayLike, seen_classes: ArrayLike | Set[Any]
 ) -> float:
     """The area under the seen-unseen curve.
 
@@ -408,35 +466,11 @@ def ausuc(
     return float(auc(unseen, seen)) if len(seen) > 1 else 0.0
 
 
-def check_labels(labels: ArrayLike, name: str) -> NDArray[Any]:
-    """Class labels as a one-dimensional array of numbers or of strings, not both."""
-    array = column_or_1d(as_host_array(labels))
-    if not len(array):
-        raise ValueError(f"{name} has to hold at least one class label; it is empty.")
-    assert_all_finite(array, input_name=name)
-    if array.dtype.kind == "O":
-        kinds = {isinstance(label, str) for label in array}
-        if len(kinds) > 1:
-            raise TypeError(
-                f"{name} has to hold strings only or numbers only; it mixes strings with other "
-                "values. Drop the rows without a label, or convert the labels with str(label)."
-            )
-        array = np.array(array.tolist())
-    if (kind := type_of_target(array, input_name=name)) not in ("binary", "multiclass"):
-        raise ValueError(
-            f"{name} has to hold class labels (strings or whole numbers), one per row; got "
-            f"{kind!r} values. Convert them, for example with {name}.astype(str)."
-        )
-    return array
-
-
-def is_among(classes: NDArray[Any], labels: ArrayLike, name: str) -> NDArray[np.bool_]:
-    """Which classes are among labels of the same kind, (n,), (m,) -> (n,)."""
-    if not np.size(labels):
-        return np.zeros(len(classes), dtype=bool)
-    labels = check_labels(labels, name)
-    check_comparable(labels, classes, name, "y_true")
-    return np.isin(classes, labels)
+def _check_pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """True and predicted labels, one each per sample and of one type."""
+    true, predicted = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
+    check_consistent_length(true, predicted)
+    return true, labels_like(predicted, true, "y_pred", "y_true")
 
 
 def _count(clusters: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:

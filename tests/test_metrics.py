@@ -1,7 +1,10 @@
+import pickle
+import unicodedata
 import warnings
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import paper_twin
 import pytest
 from sklearn.metrics import balanced_accuracy_score
@@ -150,9 +153,9 @@ def test_no_warning_for_many_classes_of_few_rows():
         (([], []), {}, ValueError, "y_true has to hold at least one"),
         ((["a", "b"], ["a"]), {}, ValueError, "inconsistent numbers of samples"),
         (([0.5, 1.0], [1.0, 1.0]), {}, ValueError, "y_true has to hold class labels.*continuous"),
-        (([1, 2], ["1", "2"]), {}, ValueError, "Mix of label input types"),
+        (([1, 2], ["1", "2"]), {}, TypeError, "y_pred are strings .* y_true is keyed by numbers"),
         (([1, 2], [1, 2]), {"labels": ["1"]}, TypeError, "labels are strings"),
-        ((np.array(["a", None]), ["a", "a"]), {}, TypeError, "Drop the rows without a label"),
+        ((np.array(["a", None]), ["a", "a"]), {}, ValueError, "missing in y_true.* 1, counted"),
     ],
 )
 def test_mean_per_class_accuracy_says_what_is_wrong(arguments, options, error, match):
@@ -378,3 +381,83 @@ def test_weights_may_be_a_column():
 def test_text_of_variable_width():
     y = np.array(["a", "a", "bird"], np.dtypes.StringDType())
     assert mean_per_class_accuracy(y, ["a", "bird", "bird"]) == 0.75
+
+
+# forms of the arguments
+
+
+def test_sets_of_classes_are_taken():
+    y_true, y_pred = ["a", "a", "b", "c"], ["a", "b", "b", "c"]
+    expected = gzsl_report(y_true, y_pred, ["a", "b"])
+    for seen in ({"a", "b"}, frozenset("ab"), dict.fromkeys("ab").keys(), np.array(["b", "a"])):
+        assert gzsl_report(y_true, y_pred, seen) == expected
+    assert mean_per_class_accuracy(y_true, y_pred, labels={"a"}) == 0.5
+    assert ausuc(["s", "u"], np.eye(2), ["s", "u"], {"s"}) == 1.0
+    with pytest.raises(TypeError, match=r"labels in y_pred have to come in an order.*got set"):
+        gzsl_report(y_true, set(y_pred), ["a"])
+    with pytest.raises(TypeError, match=r"labels in labels have to come in an order.*got set"):
+        ausuc(["s", "u"], np.eye(2), {"s", "u"}, ["s"])
+
+
+def test_the_unseen_classes_serve_as_well():
+    y_true, y_pred = draw(0, 5), draw(1, 5)
+    expected = gzsl_report(y_true, y_pred, [0, 3])
+    assert gzsl_report(y_true, y_pred, unseen_classes={1, 2, 4}) == expected
+    assert np.isnan(gzsl_report(y_true, y_pred, unseen_classes=[])["unseen"])
+    with pytest.raises(ValueError, match=r"got neither\. Pass seen_classes, for example model\.cl"):
+        gzsl_report(y_true, y_pred)
+    with pytest.raises(ValueError, match="got both"):
+        gzsl_report(y_true, y_pred, [0, 3], unseen_classes=[1, 2, 4])
+    with pytest.raises(TypeError, match="unseen_classes are strings"):
+        gzsl_report(y_true, y_pred, unseen_classes=["1"])
+
+
+def test_a_report_prints_as_a_table():
+    report = gzsl_report(["a", "a", "b", "c"], ["a", "b", "b", "b"], {"a"})
+    lines = str(report).split("\n")
+    assert lines[0].split() == ["accuracy", "classes", "support"]
+    assert lines[2].split() == ["seen", "0.50", "1", "2"]
+    assert lines[3].split() == ["unseen", "0.50", "2", "2"]
+    assert lines[5].split() == ["harmonic", "mean", "0.50", "3", "4"]
+    assert len({len(line) for line in lines if line.strip()}) == 1
+    assert "nan" in str(gzsl_report(["a"], ["a"], ["a"]))
+
+
+def test_a_report_stays_a_mapping():
+    report = gzsl_report(["a", "b"], ["a", "a"], ["a"])
+    assert dict(report) == report == {"seen": 1.0, "unseen": 0.0, "harmonic_mean": 0.0}
+    assert f"{report!r}" == "{'seen': 1.0, 'unseen': 0.0, 'harmonic_mean': 0.0}"
+    again = pickle.loads(pickle.dumps(report))
+    assert (again, str(again)) == (report, str(report))
+
+
+BIG = 2**53 + np.arange(3)  # float64 does not hold them all
+
+
+def test_integers_of_two_types_are_told_apart():
+    other = BIG.astype(np.uint64)
+    assert mean_per_class_accuracy(BIG, other) == 1.0
+    assert mean_per_class_accuracy(BIG, other[[1, 1, 2]]) == pytest.approx(2 / 3)
+    assert mean_per_class_accuracy(BIG, BIG[[1, 1, 2]], labels=other[:1]) == 0.0
+    assert gzsl_report(BIG, other, other[:1])["seen"] == 1.0
+    assert ausuc(BIG[:2], np.eye(2), other[:2], other[:1]) == 1.0
+    with pytest.raises(TypeError, match=r"y_pred are of the type int64 .* y_true are float64"):
+        mean_per_class_accuracy(BIG.astype(float), BIG)
+
+
+def test_spellings_of_unicode_are_one_class():
+    one, other = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
+    assert mean_per_class_accuracy([one, "tea"], [other, "tea"]) == 1.0
+    assert gzsl_report([one, "tea"], [one, "tea"], {other}) == gzsl_report(
+        [one, "tea"], [one, "tea"], {one}
+    )
+
+
+@pytest.mark.parametrize("lost", [None, np.nan, pd.NA], ids=str)
+def test_missing_labels_are_named(lost):
+    y = pd.Series(["a", "b", lost], dtype=object)
+    for metric in (mean_per_class_accuracy, class_purity, lambda *both: gzsl_report(*both, ["a"])):
+        with pytest.raises(ValueError, match=r"missing in \w+: got .* 2, counted from 0"):
+            metric(y, ["a", "b", "b"])
+        with pytest.raises(ValueError, match=r"missing in \w+: got .* 2, counted from 0"):
+            metric(["a", "b", "b"], y)
