@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")  # of fastText's own .bin models
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # before UTF-8, as some editors write it
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_ARCHIVES = {
+    b"PK\x03\x04": "zip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"7z\xbc\xaf": "7z",
+    b"Rar!": "rar",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 _LONGEST_LINE = 1 << 20  # bytes; no text file of word vectors comes near
+
+_CURE = " If the file should be right, download it again, or say its form."
 
 Vectors = dict[str, NDArray[np.float32]]
 
@@ -69,6 +81,11 @@ def read_word_vectors(path: str | Path, words: Iterable[str], *, form: str = "au
     try:
         with _open(path) as file:
             head = file.read(_LONGEST_LINE)
+        archive = next((kind for magic, kind in _ARCHIVES.items() if head.startswith(magic)), None)
+        if archive or head[257:262] == b"ustar":
+            raise ValueError(f"it is a {archive or 'tar'} archive. Unpack it and take a file in it")
+        if head.startswith(_UTF_16):
+            raise ValueError("it is text in UTF-16. Save it as UTF-8")
         if head.startswith(_FASTTEXT_MAGIC):
             raise ValueError("it is a model of fastText (.bin). Take the .vec file instead")
         sizes = _sizes(head.split(b"\n", 1)[0])
@@ -84,15 +101,18 @@ def read_word_vectors(path: str | Path, words: Iterable[str], *, form: str = "au
             return _collect(records, wanted)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
-            f"Expected word vectors of word2vec, fastText (.vec) or GloVe in {path.name}; {error}. "
-            "If the file should be right, download it again, or say its form."
+            f"Expected word vectors of word2vec, fastText (.vec) or GloVe in {path.name}; {error}."
+            + _CURE * (". " not in str(error))
         ) from error
 
 
 def _open(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         compressed = file.read(2) == _GZIP_MAGIC
-    return cast(BinaryIO, gzip.open(path, "rb")) if compressed else path.open("rb")
+    opened = cast(BinaryIO, gzip.open(path, "rb") if compressed else path.open("rb"))  # noqa: SIM115
+    if opened.read(3) != _BYTE_ORDER_MARK:
+        opened.seek(0)
+    return opened
 
 
 def _sizes(line: bytes) -> tuple[int, int] | None:
