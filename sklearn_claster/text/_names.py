@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 # Over the shapes of letters: U upper case, l any other letter, d digit, - all else.
 _WORD = re.compile(
@@ -14,6 +18,9 @@ _WORD = re.compile(
     r"|U?l+"  # Show, show
     r"|d+"
 )
+_NUMBER = re.compile(  # before a name: 001. 1) A012_
+    r"\W*(?P<letter>[^\W\d_]?)(?P<digits>\d+)(?P<end>[.):\]]*)[\s_-]*(?<!\d)(?=[^\W\d_])"
+)
 
 
 def split_class_name(name: str) -> str:
@@ -22,6 +29,11 @@ def split_class_name(name: str) -> str:
     Words end at underscores, hyphens and other signs, before a capital
     (CamelCase), and after an acronym. Digits are a word of their own unless they
     touch capitals, as in "MP3" or "3D".
+
+    A number that counts the classes is left out: one at the beginning, perhaps behind a single
+    letter, that ends in a full stop, a bracket or a colon ("1. archery", "001.Archery"), or that
+    begins with a zero and ends in a space or another sign ("001_archery", "A012 drop"). All
+    other numbers belong to the name ("30 m dash", "3.5 mm jack").
 
     Parameters
     ----------
@@ -49,12 +61,45 @@ def split_class_name(name: str) -> str:
     ('ride bike', 'clean and jerk')
     >>> split_class_name("TVShow"), split_class_name("3DPrinting"), split_class_name("Take2")
     ('tv show', '3d printing', 'take 2')
+    >>> split_class_name("001.Black_footed_Albatross"), split_class_name("30 m dash")
+    ('black footed albatross', '30 m dash')
     """
+    return _split(name)
+
+
+def split_class_names(names: Sequence[str]) -> list[str]:
+    """`split_class_name` of names that belong together.
+
+    Where a number with zeros in front of it counts classes, those without count them too: after
+    "001_archery" so does "100_yoyo".
+    """
+    widths: dict[str, int] = {}  # of the numbers behind each letter
+    for match in (_NUMBER.match(name) for name in names if isinstance(name, str)):
+        if match and _counts(match):
+            width = len(match["digits"])
+            widths[match["letter"]] = min(width, widths.get(match["letter"], width))
+    return [_split(name, widths) for name in names]
+
+
+def _counts(match: re.Match[str]) -> bool:
+    return match["digits"].startswith("0") and len(match["digits"]) > 1
+
+
+def _split(name: str, widths: Mapping[str, int] = MappingProxyType({})) -> str:
+    """The words of a name; numbers behind a letter that are as wide as `widths` says are none."""
     if not isinstance(name, str):
         raise TypeError(
             f"A class name to be split is a string; got {type(name).__name__} {name!r}. Pass a "
             "mapping from label to text for labels that are no names."
         )
+    number = _NUMBER.match(name)
+    if number and (
+        number["end"]
+        or _counts(number)
+        or len(number["digits"]) >= widths.get(number["letter"], np.inf)
+    ):
+        name = name[number.end() :]
+    name = unicodedata.normalize("NFC", name)
     words = [name[match.start() : match.end()] for match in _WORD.finditer(_shapes(name))]
     if not words:
         raise ValueError(
@@ -71,14 +116,20 @@ def _shapes(name: str) -> str:
         inside = 0 < i < len(name) - 1 and name[i - 1].isalpha() and name[i + 1].isalpha()
         if letter.isdecimal():
             kinds.append("d")
-        elif letter.isalpha():
+        elif letter.isalpha() or unicodedata.category(letter).startswith("M"):  # accents, vowels
             kinds.append("U" if letter.isupper() else "l")
         else:
             kinds.append("l" if letter in "'\N{RIGHT SINGLE QUOTATION MARK}" and inside else "-")
     return "".join(kinds)
 
 
-def as_texts(classes: Iterable[Any] | Mapping[Any, Any]) -> dict[Any, list[str]]:
+def says_more(classes: Any) -> bool:
+    """Whether it is a mapping from label to text; a Series is, if it has an index of its own."""
+    own_index = type(getattr(classes, "index", None)).__name__ != "RangeIndex"
+    return isinstance(classes, Mapping) or (hasattr(classes, "iloc") and own_index)
+
+
+def as_texts(classes: Any) -> dict[Any, list[str]]:
     """The texts of each class: its name, or what a mapping says about it.
 
     Raises
@@ -88,13 +139,16 @@ def as_texts(classes: Iterable[Any] | Mapping[Any, Any]) -> dict[Any, list[str]]
     ValueError
         If there are none, a name stands twice, or a text is empty.
     """
-    if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
+    is_frame = hasattr(classes, "columns")
+    if isinstance(classes, (str, bytes)) or not hasattr(classes, "__iter__") or is_frame:
         raise TypeError(
             "Expected class names as a list or an array, or a mapping from label to text; got "
             f"{type(classes).__name__}."
         )
-    pairs = list(classes.items() if isinstance(classes, Mapping) else ((c, c) for c in classes))
-    texts = {label: [text] if isinstance(text, str) else text for label, text in pairs}
+    pairs = list(classes.items() if says_more(classes) else ((c, c) for c in classes))
+    texts: dict[Any, Any] = {
+        label: [text] if isinstance(text, str) else text for label, text in pairs
+    }
     if not texts:
         raise ValueError("Expected at least one class; got none.")
     if len(texts) < len(pairs):

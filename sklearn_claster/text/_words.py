@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._class_embeddings import ClassEmbeddings
 from .._utils.warning import warn
-from ._names import as_texts, split_class_name
+from ._names import as_texts, split_class_names
 from ._word_files import read_word_vectors
 
 
@@ -27,26 +28,27 @@ def embed_words(
     ----------
     classes : iterable of str, or mapping from label to str or list of str
         The class names, which are the labels as well; or what each label means,
-        as a name, a description or several of them.
+        as a name, a description or several of them. A pandas Series with an index of its own is
+        a mapping too.
     vectors : path, mapping from word to vector, or gensim's KeyedVectors
         Where the word vectors are: a file (see :func:`read_word_vectors`, which
         keeps of it the words that are needed), or anything with ``word in vectors``
-        and ``vectors[word]``.
+        and ``vectors[word]``. Of a model of gensim, its ``wv``.
     stop_words : iterable of str, default=()
         Words to leave out, such as "and" and "with".
 
     Returns
     -------
     ClassEmbeddings
-        One vector a class: the mean over its words, each occurrence counted.
+        One vector per class: the mean over its words, each occurrence counted.
 
     Raises
     ------
     ValueError
         If no word of a class is known, or word vectors differ in length.
     TypeError
-        If the classes are no names and no mapping to texts, or `stop_words` is one
-        string.
+        If the classes are no names and no mapping to texts, `stop_words` is one
+        string, or `vectors` is a whole model instead of its word vectors.
 
     Warns
     -----
@@ -61,7 +63,7 @@ def embed_words(
     Notes
     -----
     Words are looked up in lower case first, then with a capital, then in capitals,
-    since some models keep case ("Kayaking", "TV").
+    since some models keep case ("Kayaking", "TV"); letters with accents in both forms of Unicode.
 
     Examples
     --------
@@ -77,14 +79,12 @@ def embed_words(
     if isinstance(stop_words, str):
         raise TypeError(f"stop_words is a list of words; got the string {stop_words!r}.")
     left_out = {word.lower() for word in stop_words}
+    _check_vectors(vectors)
+    texts = as_texts(classes)
+    split = iter(split_class_names([line for lines in texts.values() for line in lines]))
     words = {
-        label: [
-            word
-            for line in lines
-            for word in split_class_name(line).split()
-            if word not in left_out
-        ]
-        for label, lines in as_texts(classes).items()
+        label: [word for _ in lines for word in next(split).split() if word not in left_out]
+        for label, lines in texts.items()
     }
     wanted = {spelling for known in words.values() for word in known for spelling in _cases(word)}
     if isinstance(vectors, (str, Path)):
@@ -105,7 +105,23 @@ def embed_words(
 
 def _cases(word: str) -> tuple[str, ...]:
     """The spellings of a lower-case word, in the order of preference."""
-    return (word, word.capitalize(), word.upper())
+    composed = (word, word.capitalize(), word.upper())
+    decomposed = (unicodedata.normalize("NFD", spelling) for spelling in composed)
+    return composed if word.isascii() else (*composed, *decomposed)
+
+
+def _check_vectors(vectors: Any) -> None:
+    if isinstance(vectors, (str, Path)) or all(
+        hasattr(vectors, name) for name in ("__contains__", "__getitem__")
+    ):
+        return
+    cure = "Pass a file, a mapping from word to vector, or gensim's KeyedVectors."
+    if hasattr(vectors, "wv"):
+        cure = "Its word vectors are in its attribute wv: pass model.wv."
+    raise TypeError(
+        f"vectors has to answer to (word in vectors) and vectors[word]; got the "
+        f"{type(vectors).__name__}. {cure}"
+    )
 
 
 def _look_up(word: str, vectors: Any) -> NDArray[np.float64] | None:
