@@ -1,11 +1,17 @@
 """Class vectors from text: names, files of word vectors, sentence models, combinations."""
 
+import bz2
 import gzip
+import lzma
 import struct
 import subprocess
 import sys
+import tarfile
+import unicodedata
+import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -19,6 +25,7 @@ from sklearn_claster.text import (
     read_word_vectors,
     split_class_name,
 )
+from sklearn_claster.text._names import split_class_names
 
 WORDS = {
     "bike": [0.5, -1.0, 2.0],
@@ -49,7 +56,28 @@ WORDS = {
         ("100mSprint", "100 m sprint"),
         ("Clean-and-Jerk", "clean and jerk"),
         ("  killer+whale ", "killer whale"),
-        ("001.Black_footed_Albatross", "001 black footed albatross"),
+        ("001.Black_footed_Albatross", "black footed albatross"),
+        ("A012 drop", "drop"),
+        ("001_Archery", "archery"),
+        ("1. archery", "archery"),
+        ("12) TaiChi", "tai chi"),
+        ("[01] yo-yo", "yo yo"),
+        ("c0: safe driving", "safe driving"),
+        ("A001. brush teeth", "brush teeth"),
+        ("30 m dash", "30 m dash"),
+        ("50_salads", "50 salads"),
+        ("3.5mm jack", "3 5 mm jack"),
+        ("9.11 memorial", "9 11 memorial"),
+        ("05-06 season", "05 06 season"),
+        ("0-60 sprint", "0 60 sprint"),
+        ("A320 plane", "a320 plane"),
+        ("A4 paper", "a4 paper"),
+        ("Basketball 3x3", "basketball 3 x 3"),
+        ("3x3 basketball", "3 x 3 basketball"),
+        ("007", "007"),
+        ("A012", "a012"),
+        ("Cafe\N{COMBINING ACUTE ACCENT}_au_lait", "café au lait"),
+        ("हिन्दी_भाषा", "हिन्दी भाषा"),
         ("Brewer's_Blackbird", "brewer's blackbird"),
         ("'quoted'", "quoted"),
         ("ÉcoleNormale", "école normale"),
@@ -70,6 +98,22 @@ def test_names_survive_splitting():
             assert words.replace(" ", "") == name.replace("_", "").lower()
             if dataset == "ucf101":  # in CamelCase a capital is a word
                 assert len(words.split()) == sum(letter.isupper() for letter in name)
+
+
+def test_numbers_that_count_do_so_throughout():
+    names = ["001_archery", "050_swim", "100_yoyo", "30 m dash"]
+    assert split_class_names(names) == ["archery", "swim", "yoyo", "30 m dash"]
+    assert split_class_names(["A012 drop", "A112 fall", "B52 plane"]) == [
+        "drop",
+        "fall",
+        "b52 plane",
+    ]
+    assert split_class_names(["A320 plane", "A330 plane"]) == ["a320 plane", "a330 plane"]
+    words = {"archery": [1.0], "yoyo": [2.0], "100": [9.0]}
+    assert embed_words(["001_archery", "100_yoyo"], words).vectors.tolist() == [[1.0], [2.0]]
+    model = Lengths()
+    embed_sentences(["A012 drop", "A112 fall"], model)
+    assert model.texts == ["drop", "fall"]
 
 
 def test_split_class_name_refuses():
@@ -172,6 +216,42 @@ def test_other_files_are_refused(tmp_path, content, form, message):
         read_word_vectors(path, wanted, form=form)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("form", sorted(FILES))
+def test_a_byte_order_mark_is_no_letter(tmp_path, form, compressed):
+    content = b"\xef\xbb\xbf" + FILES[form]
+    path = tmp_path / "vectors"
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    assert set(read_word_vectors(path, WORDS)) >= {"bike", "ride", "TV"}
+
+
+def archive(kind, path):
+    path.with_name("vectors.txt").write_bytes(as_text())
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as file:
+            file.write(path.with_name("vectors.txt"), "vectors.txt")
+    elif kind == "tar":
+        with tarfile.open(path, "w") as file:
+            file.add(path.with_name("vectors.txt"), "vectors.txt")
+    else:
+        path.write_bytes({"bzip2": bz2, "xz": lzma}[kind].compress(as_text()))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "bzip2", "xz"])
+def test_an_archive_is_to_be_unpacked(tmp_path, kind):
+    archive(kind, tmp_path / "glove")
+    with pytest.raises(ValueError, match=rf"it is a {kind} archive\. Unpack it and take") as error:
+        read_word_vectors(tmp_path / "glove", ["ride"])
+    assert "download" not in str(error.value)
+
+
+def test_text_in_utf_16_is_named(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("ride 1 2\n", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"it is text in UTF-16\. Save it as UTF-8"):
+        read_word_vectors(path, ["ride"])
+
+
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"at .*none\.txt; there is none"):
         read_word_vectors(tmp_path / "none.txt", ["ride"])
@@ -201,6 +281,50 @@ def test_words_of_descriptions_and_numbered_labels():
     assert_allclose(table.vectors[0], expected)
     without = embed_words({3: "Ride a horse"}, WORDS | {"a": [0, 0, 9]}, stop_words=["A"])
     assert_allclose(without.vectors[0], np.mean([WORDS["ride"], WORDS["horse"]], axis=0))
+
+
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize("name", [COMPOSED, DECOMPOSED, COMPOSED.upper(), DECOMPOSED.title()])
+@pytest.mark.parametrize("word", [COMPOSED, DECOMPOSED, COMPOSED.title()])
+def test_words_are_found_in_either_form_of_unicode(tmp_path, name, word):
+    assert embed_words([name], {word: [1.0, 2.0]}).vectors.tolist() == [[1.0, 2.0]]
+    path = tmp_path / "vectors.txt"
+    path.write_text(f"{word} 1 2\n", encoding="utf-8")
+    assert embed_words([name], path).vectors.tolist() == [[1.0, 2.0]]
+
+
+def test_a_series_is_a_mapping():
+    series = pd.Series({"run": "ride", "swim": "bike"})
+    assert embed_words(series, WORDS).labels.tolist() == ["run", "swim"]
+    model = Lengths()
+    assert embed_sentences(series, model).labels.tolist() == ["run", "swim"]
+    assert model.texts == ["ride", "bike"]
+    assert embed_words(series.set_axis([7, 3]), WORDS).labels.tolist() == [3, 7]
+    names = embed_words(pd.Series(["ride", "bike"]), WORDS)  # with no index of its own
+    assert names.labels.tolist() == ["bike", "ride"]
+    for wrong, error, message in [
+        (series.set_axis(["a", "a"]), ValueError, "each class name once"),
+        (series.mask(series == "bike"), TypeError, "got nan for 'swim'"),
+        (series.to_frame(), TypeError, "got DataFrame"),
+    ]:
+        with pytest.raises(error, match=message):
+            embed_words(wrong, WORDS)
+
+
+class Model:
+    """A model of gensim: its words are in `wv`."""
+
+    wv = WORDS
+
+
+def test_a_model_is_told_to_hand_over_its_word_vectors():
+    with pytest.raises(TypeError, match=r"the Model\. Its word vectors are in .* pass model\.wv"):
+        embed_words(["ride"], Model())
+    assert_array_equal(embed_words(["ride"], Model().wv)["ride"], WORDS["ride"])
+    with pytest.raises(TypeError, match=r"got the int\. Pass a file, a mapping"):
+        embed_words(["ride"], 3)
 
 
 def test_lower_case_goes_first():
@@ -255,20 +379,45 @@ class Lengths:
         return self.convert([[float(len(text)), text.count(" ")] for text in texts])
 
 
+def unit(vectors):
+    return np.array(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
 @pytest.mark.parametrize("convert", [list, np.array, torch.tensor])
 def test_sentences_of_names(convert):
     model = Lengths(convert)
     table = embed_sentences(["RideBike", "YoYo"], model, template="a video of {}.")
     assert model.texts == ["a video of ride bike.", "a video of yo yo."]
-    assert_array_equal(table.vectors, [[21, 4], [17, 4]])
+    assert_allclose(table.vectors, unit([[21, 4], [17, 4]]))
     assert_array_equal(table.labels, ["RideBike", "YoYo"])
+
+
+def test_several_templates_make_an_ensemble():
+    model = Lengths()
+    table = embed_sentences({"b": "BMX", "a": ["One", "Three"]}, model, template=["a {}", "{}!"])
+    assert model.texts == ["a BMX", "BMX!", "a One", "One!", "a Three", "Three!"]
+    parts = unit([[5, 1], [4, 0], [5, 1], [4, 0], [7, 1], [6, 0]])
+    assert_allclose(table["b"], parts[:2].mean(axis=0))
+    assert_allclose(table["a"], parts[2:].mean(axis=0))
+    with pytest.raises(ValueError, match=r'template has to hold "{}" once.*got \'a video\''):
+        embed_sentences(["a"], model, template=["a {}", "a video"])
+    with pytest.raises(ValueError, match=r'template has to hold "{}" once.*got \[\]'):
+        embed_sentences(["a"], model, template=[])
+
+
+def test_a_sentence_without_length_counts_as_it_is():
+    table = embed_sentences(
+        {"a": ["x", "y"]}, Lengths(lambda x: np.array([[0.0, 0.0], [3.0, 4.0]]))
+    )
+    assert_allclose(table["a"], [0.3, 0.4])
 
 
 def test_descriptions_are_taken_as_they_are_and_averaged():
     model = Lengths()
     table = embed_sentences({"b": "To ride {a} BMX.", "a": ["One", "Three"]}, model)
     assert model.texts == ["To ride {a} BMX.", "One", "Three"]
-    assert_array_equal(table.vectors, [[4, 0], [16, 3]])
+    assert_allclose(table["b"], unit([[16, 3]])[0])
+    assert_allclose(table["a"], unit([[3, 0], [5, 0]]).mean(axis=0))
 
 
 def test_sentences_refuse():

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .._class_embeddings import ClassEmbeddings
 from .._utils.torch import as_host_array
-from ._names import as_texts, split_class_name
+from ._names import as_texts, says_more, split_class_names
 
 
 def embed_sentences(
     classes: Iterable[str] | Mapping[Any, str | list[str]],
     model: Any,
     *,
-    template: str = "{}",
+    template: str | Sequence[str] = "{}",
 ) -> ClassEmbeddings:
     """Class vectors from a sentence model, of class names or descriptions.
 
@@ -25,19 +25,20 @@ def embed_sentences(
     classes : iterable of str, or mapping from label to str or list of str
         The class names, which are the labels as well and are split into words
         (see :func:`split_class_name`); or descriptions, which are taken as they
-        are. Several descriptions of a class are averaged.
+        are. A pandas Series with an index of its own is a mapping too.
     model : object with a method ``encode``, or str
         ``encode`` takes a list of strings and returns one vector each, as the
         models of sentence-transformers do. A string is the name or the folder of
         such a model, which is loaded (and downloaded where it is not there yet):
         ``pip install 'sklearn_claster[text]'``.
-    template : str, default="{}"
-        The sentence to put each text into: "a video of a person doing {}".
+    template : str or sequence of str, default="{}"
+        The sentence to put each text into: "a video of a person doing {}". Several make an
+        ensemble, as the 80 of CLIP do: each text goes into each of them.
 
     Returns
     -------
     ClassEmbeddings
-        One vector a class.
+        One vector per class: the mean over all its sentences, each brought to unit length.
 
     Raises
     ------
@@ -46,8 +47,8 @@ def embed_sentences(
     TypeError
         If the model has no method `encode`, or the classes are no texts.
     ValueError
-        If the template has no place for the text, or the model does not return one
-        finite vector a text.
+        If a template has no place for the text, or the model does not return one
+        finite vector per sentence.
 
     See Also
     --------
@@ -59,22 +60,27 @@ def embed_sentences(
     >>> from sklearn_claster.text import embed_sentences
     >>> class LetterCounts:
     ...     def encode(self, texts):
-    ...         return [[text.count("e"), text.count("i")] for text in texts]
-    >>> embed_sentences(["RideBike", "ApplyEyeMakeup"], LetterCounts()).vectors
-    array([[3., 0.],
-           [2., 2.]])
+    ...         return [[text.count("i"), text.count("d")] for text in texts]
+    >>> embed_sentences(["RideBike", "Diving"], LetterCounts()).vectors.round(2)
+    array([[0.89, 0.45],
+           [0.89, 0.45]])
     """
-    if not isinstance(template, str) or template.count("{}") != 1:
+    templates = [template] if isinstance(template, str) else list(template)
+    wrong = [one for one in templates if not isinstance(one, str) or one.count("{}") != 1]
+    if wrong or not templates:
         raise ValueError(
-            f'template has to hold "{{}}" once, where the text goes; got {template!r}.'
+            'template has to hold "{}" once, where the text goes, and so has each of several; got '
+            f"{wrong[0] if wrong else template!r}."
         )
     texts = as_texts(classes)
-    if not isinstance(classes, Mapping):
-        texts = {
-            label: [split_class_name(line) for line in lines] for label, lines in texts.items()
-        }
-    lines = [template.replace("{}", line) for group in texts.values() for line in group]
-    vectors = np.asarray(as_host_array(_load(model).encode(lines)), dtype=np.float64)
+    if not says_more(classes):
+        names = split_class_names([line for lines in texts.values() for line in lines])
+        texts = {label: [name] for label, name in zip(texts, names, strict=True)}
+    groups = [
+        [one.replace("{}", x) for x in lines for one in templates] for lines in texts.values()
+    ]
+    lines = [line for group in groups for line in group]
+    vectors = np.array(as_host_array(_load(model).encode(lines)), dtype=np.float64)
     if vectors.ndim != 2 or len(vectors) != len(lines) or not np.isfinite(vectors).all():
         raise ValueError(
             f"The model has to return one finite vector for each of the {len(lines)} texts; got "
@@ -82,7 +88,9 @@ def embed_sentences(
             + (", with NaN or infinity" if not np.isfinite(vectors).all() else "")
             + ". Pass a model of sentence-transformers, or one that behaves like it."
         )
-    ends = np.cumsum([len(group) for group in texts.values()])[:-1]
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors /= np.where(lengths > 0.0, lengths, 1.0)
+    ends = np.cumsum([len(group) for group in groups])[:-1]
     means = [part.mean(axis=0) for part in np.split(vectors, ends)]
     return ClassEmbeddings(list(texts), np.array(means))
 
