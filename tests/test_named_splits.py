@@ -1,5 +1,7 @@
 """TruZe, the splits of Xu et al., and names in many spellings."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -60,6 +62,16 @@ def test_truze_refuses_other_classes():
         load_truze_split("hmdb51", [*names, "dancing"])
     with pytest.raises(ValueError, match=r"exists for 'ucf101' or 'hmdb51'; got 'UCF-101'"):
         load_truze_split("UCF-101")
+
+
+def test_names_match_in_either_form_of_unicode():
+    forms = [unicodedata.normalize(form, "Straßencafé") for form in ("NFC", "NFD")]
+    for one in forms:
+        for other in forms:
+            assert match_class_names([one], [other]).tolist() == [other]
+    with pytest.raises(ValueError, match="both are"):
+        match_class_names(forms, forms[:1])
+    assert match_class_names(["हिन्दी"], ["हिन्दी"]).tolist() == ["हिन्दी"]
 
 
 def test_match_class_names():

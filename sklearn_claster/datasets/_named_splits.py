@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.resources import files
@@ -284,7 +285,8 @@ def _read_xu(path: Path, place: int) -> tuple[NDArray[np.intp], NDArray[np.intp]
 
 def _key(name: str) -> str:
     """What is left of a name whatever its spelling."""
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    letters = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return "".join(x for x in letters if x.isalnum() or unicodedata.category(x).startswith("M"))
 
 
 def _either(names: Iterable[str]) -> str:
