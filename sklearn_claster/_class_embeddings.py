@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,16 +18,6 @@ from ._utils.torch import as_host_array
 from ._utils.warning import warn
 
 _UNLIKE_UNITS = 30.0  # times the median spread of the columns
-_OTHER_CLASSES = (
-    "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "
-    "set space='gzsl' or 'seen'. (Training rows, which learning_curve and return_train_score=True "
-    "score too, are always of seen classes.)"
-)
-_NO_TABLE = (
-    "Unseen classes need class_embeddings, which fit did not get: pass fit(X, y, "
-    "class_embeddings=table), to a search as well, or params={'class_embeddings': table} to "
-    "cross_val_score."
-)
 
 
 class IndistinctClasses(ValueError):
@@ -266,10 +256,8 @@ class ClassEmbeddings:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("A frame needs pandas: pip install pandas.") from error
+        import pandas
+
         columns = None if self.feature_names is None else list(self.feature_names)
         return pandas.DataFrame(self.vectors, index=self.labels, columns=columns)
 
@@ -404,35 +392,6 @@ def check_same_features(table: ClassEmbeddings, fitted: ClassEmbeddings, name: s
         f"The columns of {name} have to be those of the class_embeddings given to fit, "
         f"{preview(np.array(expected))}; got {preview(np.array(got))}, which have {difference}. "
         "Pass table[list(model.class_embeddings_.feature_names)]."
-    )
-
-
-def refuse_table_as_weights(sample_weight: Any) -> None:
-    """Raise if a class table was given where the weights of samples belong."""
-    is_table = isinstance(sample_weight, (ClassEmbeddings, Mapping))
-    if is_table or hasattr(sample_weight, "columns"):
-        raise TypeError(
-            f"sample_weight is a {type(sample_weight).__name__}; expected one weight a sample. "
-            "If it is a class table, name it: score(X, y, unseen_embeddings=table)."
-        )
-
-
-def warn_of_labels_that_cannot_be_named(
-    y: NDArray[Any], labels: NDArray[Any], space: str | None
-) -> None:
-    """Warn if labels of `y` are no candidates; `space` is None where there is no class table."""
-    known = np.isin(y, labels)
-    if known.all():
-        return
-    share, wrong = f"Only {np.mean(known):.0%}", "the other samples"
-    if not known.any():
-        share, wrong = "None", "all samples"
-    what, cure = f"a candidate of space={space!r}", _OTHER_CLASSES
-    if space is None:
-        what, cure = "a class that fit has seen", _NO_TABLE
-    warn(
-        f"{share} of the labels in y is {what} ({preview(labels, 3)}); {wrong} count as wrong. "
-        f"{cure}",
     )
 
 

@@ -742,12 +742,6 @@ def test_a_frame_there_and_back():
     assert ClassEmbeddings(table().to_frame()).feature_names is None
 
 
-def test_frames_need_pandas(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match="pip install pandas"):
-        table().to_frame()
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("labels", [LABELS, [3, -1, 0], ["001", "2", "3"], ["NA", "None", "é, ü"]])
 def test_a_csv_file(tmp_path, labels, encoding):

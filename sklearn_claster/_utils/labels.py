@@ -13,7 +13,18 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 from .torch import as_host_array
+from .warning import warn
 
+_OTHER_CLASSES = (
+    "To hold out whole classes in a cross-validation use cv=ZeroShotKFold(); to score seen classes "
+    "set space='gzsl' or 'seen'. (Training rows, which learning_curve and return_train_score=True "
+    "score too, are always of seen classes.)"
+)
+_NO_TABLE = (
+    "Unseen classes need class_embeddings, which fit did not get: pass fit(X, y, "
+    "class_embeddings=table), to a search as well, or params={'class_embeddings': table} to "
+    "cross_val_score."
+)
 _WIDER = {"i": (np.int64,), "u": (np.uint64, np.int64), "f": (np.float64,)}
 
 
@@ -177,6 +188,34 @@ def is_among(classes: NDArray[Any], labels: Any, name: str) -> NDArray[np.bool_]
     if not np.size(listed):
         return np.zeros(len(classes), dtype=bool)
     return np.isin(classes, labels_like(check_labels(listed, name), classes, name, "y_true"))
+
+
+def refuse_table_as_weights(sample_weight: Any) -> None:
+    """Raise if a class table was given where the weights of samples belong."""
+    if is_class_table(sample_weight):
+        raise TypeError(
+            f"sample_weight is a {type(sample_weight).__name__}; expected one weight per sample. "
+            "If it is a class table, name it: score(X, y, unseen_embeddings=table)."
+        )
+
+
+def warn_of_labels_that_cannot_be_named(
+    y: NDArray[Any], labels: NDArray[Any], space: str | None
+) -> None:
+    """Warn if labels of `y` are no candidates; `space` is None where there is no class table."""
+    known = np.isin(y, labels)
+    if known.all():
+        return
+    share, wrong = f"Only {np.mean(known):.0%}", "the other samples"
+    if not known.any():
+        share, wrong = "None", "all samples"
+    what, cure = f"a candidate of space={space!r}", _OTHER_CLASSES
+    if space is None:
+        what, cure = "a class that fit has seen", _NO_TABLE
+    warn(
+        f"{share} of the labels in y is {what} ({preview(labels, 3)}); {wrong} count as wrong. "
+        f"{cure}",
+    )
 
 
 def composed(label: Any) -> Any:
