@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils import Bunch, check_array, check_consistent_length, column_or_1d, gen_batches
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._candidates import (
@@ -24,10 +23,6 @@ from ._candidates import (
 )
 from ._class_embeddings import (
     ClassEmbeddings,
-    check_comparable,
-    preview,
-    refuse_table_as_weights,
-    warn_of_labels_that_cannot_be_named,
     warn_of_shared_vectors,
 )
 from ._data.on_disk import ArrayOnDisk, in_memory, on_disk, read_whole
@@ -35,7 +30,15 @@ from ._gate.detectors import check_bias_detector, description_of, mode_of
 from ._gate.fitting import fit_gate_of
 from ._gate.gate import MODES, Gate, OpenGate, explain
 from ._gate.rules import OutlierRule
+from ._utils.labels import (
+    check_labels,
+    labels_like,
+    preview,
+    refuse_table_as_weights,
+    warn_of_labels_that_cannot_be_named,
+)
 from ._utils.parameters import check_choice
+from ._utils.samples import check_samples
 from ._utils.state import WholeState
 from ._utils.torch import as_host_array
 
@@ -254,8 +257,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         refuse_table_as_weights(sample_weight)
         with self._question() as model:
             table, is_seen = model._candidates(unseen_embeddings)
-            truth: NDArray[Any] = column_or_1d(as_host_array(y))
-            check_comparable(truth, table.labels, "The labels in y", "the model")
+            truth = labels_like(check_labels(y, "y"), table.labels, "The labels in y", "the model")
             if sample_weight is not None:  # scikit-learn checks it from 1.8 on
                 weight = as_host_array(sample_weight)
                 sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
@@ -454,16 +456,15 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
 
     def _validate_samples(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
         read = on_disk if self._reads_in_parts else read_whole
-        X, y = read(as_host_array(X)), as_host_array(y)
+        X = read(check_samples(X))
         if isinstance(X, ArrayOnDisk):
             validate_data(self, X, skip_check_array=True)
             for rows in gen_batches(len(X), _ROWS_AT_ONCE):
                 check_array(X[rows], dtype=FLOATS, estimator=self, input_name="X")
-            y = column_or_1d(y, warn=True)
-            check_consistent_length(X, y)
         else:
-            X, y = validate_data(self, X, y, dtype=FLOATS)
-        check_classification_targets(y)
+            X = validate_data(self, X, dtype=FLOATS)
+        y = check_labels(y, "y", column_warning=True)
+        check_consistent_length(X, y)
         classes = np.unique(y)
         if len(classes) < 2:
             raise ValueError(
@@ -525,7 +526,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
 
     def _row_blocks(self, X: Any, n_rows: int = _ROWS_AT_ONCE) -> Iterator[NDArray[Any]]:
         check_is_fitted(self)
-        X = on_disk(as_host_array(X))
+        X = on_disk(check_samples(X))
         if not isinstance(X, ArrayOnDisk):
             X = validate_data(self, X, dtype=FLOATS, reset=False)
             yield from (X[rows] for rows in gen_batches(len(X), n_rows))

@@ -14,8 +14,7 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import FLOATS, BaseZeroShotClassifier, check_groups
@@ -23,9 +22,10 @@ from ._data.on_disk import read_whole
 from ._gate.fitting import can_hold_out, fit_gate
 from ._gate.gate import Gate
 from ._gate.rules import RULES, Learned, Rule, usable_rule
+from ._utils.labels import check_labels
 from ._utils.parameters import check_choice, check_number
+from ._utils.samples import check_samples
 from ._utils.state import WholeState
-from ._utils.torch import as_host_array
 from .baselines import ESZSL
 
 
@@ -192,12 +192,11 @@ class BiasDetector(
 
     def _fit(self, X: Any, y: Any, class_embeddings: Any, groups: Any) -> None:
         self._check_parameters()
-        rows = validate_data(self, read_whole(as_host_array(X)), dtype=FLOATS, ensure_min_samples=2)
+        rows = validate_data(self, read_whole(check_samples(X)), dtype=FLOATS, ensure_min_samples=2)
         classes, codes, n_classes = None, np.zeros(len(rows), dtype=np.intp), 1
         if y is not None:
-            y = column_or_1d(as_host_array(y), warn=True)
+            y = check_labels(y, "y", column_warning=True)
             check_consistent_length(rows, y)
-            check_classification_targets(y)
             classes, codes = np.unique(y, return_inverse=True)
             n_classes = len(classes)
         groups = check_groups(groups, codes)
@@ -256,7 +255,7 @@ class BiasDetector(
         """
         check_is_fitted(self)
         with self._question() as model:
-            rows = validate_data(model, read_whole(as_host_array(X)), dtype=FLOATS, reset=False)
+            rows = validate_data(model, read_whole(check_samples(X)), dtype=FLOATS, reset=False)
             scores = is_seen = None
             if model._gate.rule.reads_unseen:
                 scores = model.estimator_._raw_scores(rows)

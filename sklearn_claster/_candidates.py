@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from ._class_embeddings import (
     ClassEmbeddings,
     IndistinctClasses,
-    check_comparable,
     check_same_features,
-    preview,
+    keyed_like,
+    warn_of_mixed_units,
     warn_of_shared_vectors,
 )
+from ._utils.labels import preview
 from ._utils.warning import warn
 
 NO_UNSEEN_CLASS = (
@@ -38,8 +39,9 @@ def table_of_fit(class_embeddings: Any, classes: NDArray[Any], space: str) -> Cl
     if class_embeddings is None:
         return ClassEmbeddings(classes, np.eye(len(classes)))
     table = ClassEmbeddings.from_table(class_embeddings)
-    check_comparable(classes, table.labels, "The labels in y", "class_embeddings")
-    distinct = np.unique(table.select(classes).vectors, axis=0)
+    table = keyed_like(table, classes, "class_embeddings", "y")
+    seen = table.select(classes)
+    distinct = np.unique(seen.vectors, axis=0)
     if len(distinct) == 1:
         raise IndistinctClasses(
             f"All {len(classes)} seen classes have the same vector in class_embeddings; at least "
@@ -47,6 +49,7 @@ def table_of_fit(class_embeddings: Any, classes: NDArray[Any], space: str) -> Cl
         )
     if table.vectors.shape[1] == 1:
         warn_of_one_feature("class_embeddings")
+    warn_of_mixed_units(seen.vectors, seen.feature_names)
     if len(distinct) < len(classes):
         warn(
             f"Only {len(distinct)} of the {len(classes)} seen classes' vectors in "
@@ -70,7 +73,7 @@ def table_of_unseen(
         If its columns are not those of the fitted table, or it holds one of the seen `classes`.
     """
     table = ClassEmbeddings.from_table(unseen_embeddings, "unseen_embeddings")
-    check_comparable(table.labels, classes, "The labels in unseen_embeddings", "y")
+    table = keyed_like(table, classes, "unseen_embeddings", "y")
     check_same_features(table, fitted, "unseen_embeddings")
     width = fitted.vectors.shape[1]
     if table.vectors.shape[1] != width:

@@ -59,7 +59,11 @@ BAD_DATA = {
         "X contains NaN",
     ),
     "1-D X": (lambda m: fit(m, X[:, 0]), ValueError, "Expected 2D array, got 1D.*Reshape"),
-    "3-D X": (lambda m: fit(m, X[None]), ValueError, "array with dim 3"),
+    "3-D X": (
+        lambda m: fit(m, X[None]),
+        ValueError,
+        "X has 3 dimensions.*one vector per sample.*Average over time",
+    ),
     "X a number": (lambda m: fit(m, 3.0), ValueError, "Expected 2D array, got scalar"),
     "X None": (lambda m: fit(m, None), ValueError, "Expected 2D array, got scalar"),
     "no samples": (lambda m: fit(m, X[:0], Y[:0]), ValueError, "0 sample.*minimum of 1"),
@@ -72,23 +76,27 @@ BAD_DATA = {
     "y None": (lambda m: fit(m, y=None), ValueError, "requires y to be passed, but.*y is None"),
     "y shorter": (lambda m: fit(m, y=Y[:-1]), ValueError, r"inconsistent.*\[50, 49\]"),
     "y 2-D": (lambda m: fit(m, y=np.c_[Y, Y]), ValueError, r"1d array.*shape \(50, 2\)"),
-    "y continuous": (lambda m: fit(m, y=X[:, 0]), ValueError, "label type: continuous.*classifier"),
-    "y NaN": (lambda m: fit(m, y=changed(np.nan, 0, CODES * 1.0)), ValueError, "y contains NaN"),
+    "y continuous": (
+        lambda m: fit(m, y=X[:, 0]),
+        ValueError,
+        "label type.*got 'continuous' values",
+    ),
+    "y NaN": (lambda m: fit(m, y=changed(np.nan, 0, CODES * 1.0)), ValueError, "missing in y.*nan"),
     "y inf": (lambda m: fit(m, y=changed(np.inf, 0, CODES * 1.0)), ValueError, "y contains inf"),
     "None in y": (
-        lambda m: fit(m, y=changed(None, 0, Y.astype(object))),
+        lambda m: fit(m, y=changed(None, 3, Y.astype(object))),
         ValueError,
-        "Unknown label type",
+        "Labels are missing in y: got None at the position.s. 3, counted from 0",
     ),
     "strings and numbers in y": (
         lambda m: fit(m, y=changed(3, 0, Y.astype(object))),
-        ValueError,
-        "Unknown label type",
+        TypeError,
+        "labels in y are all strings or all numbers; got both",
     ),
     "bytes in y": (
         lambda m: fit(m, y=Y.astype("S")),
-        (TypeError, FutureWarning),  # a warning below scikit-learn 1.7
-        "bytes is (not supported|deprecated).*Convert",
+        TypeError,
+        "labels in y are strings or numbers; got the bytes.*label.decode",
     ),
     "one class": (
         lambda m: fit(m, X[:10], Y[:10]),
@@ -400,7 +408,11 @@ BAD_QUESTIONS = {
     "fewer features": (lambda m: m.predict(X[:, 1:]), ValueError, "5 features, but .* 6 features"),
     "more features": (lambda m: m.predict(np.c_[X, X]), ValueError, "12 features, but .* 6 feat"),
     "1-D X": (lambda m: m.predict(X[0]), ValueError, "Expected 2D array, got 1D.*Reshape"),
-    "3-D X": (lambda m: m.predict(X[None]), ValueError, "array with dim 3"),
+    "3-D X": (
+        lambda m: m.predict(X[None]),
+        ValueError,
+        "X has 3 dimensions.*one vector per sample.*Average over time",
+    ),
     "no samples": (lambda m: m.predict(X[:0]), ValueError, "0 sample.*minimum of 1"),
     "sparse X": (lambda m: m.predict(sparse.csr_array(X)), TypeError, "Sparse.*dense.*toarray"),
     "X None": (lambda m: m.predict(None), ValueError, "Expected 2D array, got scalar"),
@@ -427,7 +439,7 @@ BAD_QUESTIONS = {
     "unseen keyed by numbers": (
         lambda m: m.predict(X, {1: VECTORS[0]}),
         TypeError,
-        "labels in unseen_embeddings are numbers .1. but y .*strings.*Use the same",
+        "labels in y are strings .* but unseen_embeddings is keyed by numbers .1.*Use the same",
     ),
     "unseen a bare array": (
         lambda m: m.predict(X, VECTORS[5:]),

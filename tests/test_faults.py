@@ -144,9 +144,21 @@ BAD = {
     # data
     "X masked": (lambda: fit(masked(X)), ValueError, "got a masked array with 5 masked.*Fill"),
     "X masked in predict": (lambda: fitted().predict(masked(X)), ValueError, "masked array with 5"),
-    "X of dates": (lambda: fit(AS_X), TypeError, r"got an array of datetime64\[D\]. Convert"),
-    "X of durations": (lambda: fit(AS_X - DATES[1]), TypeError, "got an array of timedelta64"),
-    "X of dates in predict": (lambda: fitted().predict(AS_X), TypeError, "got an array of datetim"),
+    "X of dates": (
+        lambda: fit(AS_X),
+        TypeError,
+        r"in X; got dates or durations \(datetime64.*Convert",
+    ),
+    "X of durations": (
+        lambda: fit(AS_X - DATES[1]),
+        TypeError,
+        "got dates or durations .timedelta64",
+    ),
+    "X of dates in predict": (
+        lambda: fitted().predict(AS_X),
+        TypeError,
+        "got dates or durations .datetime",
+    ),
     "X with None": (lambda: fit(with_none(X)), ValueError, "X contains NaN"),
     "X with pandas' NA": (
         lambda: fit(FRAME.astype("Float64").mask(FRAME > 1)),
@@ -170,7 +182,7 @@ BAD = {
         NotImplementedError,
         "no data",
     ),
-    "X a table": (lambda: fit(TABLE), TypeError, "not 'ClassEmbeddings'"),
+    "X a table": (lambda: fit(TABLE), TypeError, "X is a class table .*order of arguments is fit"),
     "X a path": (lambda: fit("features.npy"), ValueError, "could not convert string"),
     "X a path in predict": (lambda: fitted().predict("x.npy"), ValueError, "could not convert"),
     "X words in predict": (
@@ -178,7 +190,7 @@ BAD = {
         ValueError,
         "could not convert",
     ),
-    "X and y swapped": (lambda: fit(Y, X), ValueError, "could not convert string"),
+    "X and y swapped": (lambda: fit(Y, X), TypeError, "X holds strings.*order of arguments"),
     "X a COO matrix": (lambda: fit(sparse.coo_array(X)), TypeError, "Sparse.*dense.*toarray"),
     "float64 beyond float64": (lambda: fit(X * 1e308 * 1e308), ValueError, "contains infinity"),
     # labels
@@ -187,32 +199,32 @@ BAD = {
     "y a tensor of NaN": (
         lambda: fit(y=torch.full((len(X),), torch.nan)),
         ValueError,
-        "y contains NaN",
+        r"missing in y.*position.s. 0, 1, .*50 in all",
     ),
     "y a category with NaN": (
         lambda: fit(y=pd.Categorical([None, *Y[1:]])),
         ValueError,
-        "contains NaN",
+        "missing in y.*position.s. 0, counted",
     ),
     "y integers with NA": (
         lambda: fit(y=pd.Series([1, None] * (len(X) // 2), dtype="Int64")),
         ValueError,
-        "y contains NaN",
+        "missing in y.*position.s. 1, 3, 5",
     ),
     "y one-hot": (lambda: fit(y=np.eye(5)[np.arange(len(X)) % 5]), ValueError, "1d array.*5"),
     "y of pairs": (lambda: fit(y=[(1, 2)] * len(X)), ValueError, "should be a 1d array"),
-    "y a dict": (lambda: fit(y=dict(enumerate(Y))), ValueError, "1d array.*shape"),
-    "y a set": (lambda: fit(y=set(Y)), ValueError, "1d array.*shape"),
-    "y a generator": (lambda: fit(y=(label for label in Y)), ValueError, "1d array.*shape"),
-    "y a word": (lambda: fit(y="archery"), ValueError, "1d array.*shape"),
-    "y the table": (lambda: fit(y=TABLE), ValueError, "1d array.*shape"),
-    "y and table swapped": (lambda: fit(y=TABLE, table=Y), ValueError, "1d array.*shape"),
+    "y a dict": (lambda: fit(y=dict(enumerate(Y))), TypeError, "y looks like a class table"),
+    "y a set": (lambda: fit(y=set(Y)), TypeError, "y have to come in an order.*got set"),
+    "y a generator": (lambda: fit(y=(label for label in Y)), TypeError, "got generator"),
+    "y a word": (lambda: fit(y="archery"), TypeError, "y have to come in an order.*got str"),
+    "y the table": (lambda: fit(y=TABLE), TypeError, "y looks like a class table.*order of arg"),
+    "y and table swapped": (lambda: fit(y=TABLE, table=Y), TypeError, "looks like a class table"),
     # tables
     "table a word": (lambda: fit(table="word2vec"), TypeError, "got str. Pass ClassEmbeddings"),
     "table a Series": (
-        lambda: fit(table=pd.Series(list(VECTORS), index=LABELS)),
-        TypeError,
-        "got Series. Pass ClassEmbeddings",
+        lambda: fit(table=pd.Series(VECTORS[:, 0], index=LABELS)),
+        ValueError,
+        r"one-dimensional.*got the shapes \[\(\)\]",
     ),
     "table a set": (lambda: fit(table=set(LABELS)), TypeError, "got set. Pass ClassEmbeddings"),
     "table a triple": (lambda: fit(table=(LABELS, VECTORS, 1)), TypeError, "got tuple"),
@@ -222,7 +234,7 @@ BAD = {
         TypeError,
         "keyed by numbers",
     ),
-    "table's pair swapped": (lambda: fit(table=(VECTORS, LABELS)), ValueError, "one-dimensional"),
+    "table's pair swapped": (lambda: fit(table=(VECTORS, LABELS)), ValueError, "labels.*1d array"),
     "table's labels in a column": (
         lambda: fit(table=pd.DataFrame(VECTORS).assign(label=LABELS)),
         ValueError,
@@ -259,11 +271,11 @@ BAD = {
     "table complex": (lambda: fit(table=(LABELS, VECTORS * 1j)), ValueError, "Complex"),
     "table masked": (lambda: fit(table=(LABELS, masked(VECTORS))), ValueError, "4 masked"),
     "table of infinity": (lambda: fit(table=(LABELS, VECTORS / 0.0)), ValueError, "infinity|NaN"),
-    "labels that are None": (lambda: ClassEmbeddings([None, "a"], np.eye(2)), TypeError, "None"),
+    "labels that are None": (lambda: ClassEmbeddings([None, "a"], np.eye(2)), ValueError, "None"),
     "labels that are pairs": (
         lambda: ClassEmbeddings([("a", 1), ("b", 2)], np.eye(2)),
         (TypeError, ValueError),
-        "one-dimensional|tuple",
+        "1d array|tuple",
     ),
     "labels that are dates": (
         lambda: ClassEmbeddings([datetime.date(2020, 1, 1)], np.eye(1)),
@@ -271,7 +283,11 @@ BAD = {
         r"got the date .* Convert them, for example with str",
     ),
     "labels that are complex": (lambda: ClassEmbeddings([1j], np.eye(1)), TypeError, "complex"),
-    "labels with NaN": (lambda: ClassEmbeddings([1.0, np.nan], np.eye(2)), ValueError, "finite"),
+    "labels with NaN": (
+        lambda: ClassEmbeddings([1.0, np.nan], np.eye(2)),
+        ValueError,
+        "got nan at .* 1,",
+    ),
     "labels True and 1": (lambda: ClassEmbeddings([True, 1], np.eye(2)), ValueError, "once: 1"),
     "labels apart by a NUL": (
         lambda: ClassEmbeddings(["a", "a\0"], np.eye(2)),
@@ -303,12 +319,12 @@ BAD = {
     "scored without y": (
         lambda: fitted().score(X, None),
         ValueError,
-        "y should be a 1d array, got an array of shape",
+        "requires y to be passed",
     ),
     "scored on one-hot y": (
         lambda: fitted("ESZSL", space="seen").score(X, np.eye(5)[np.arange(len(X)) % 5]),
         ValueError,
-        "y should be a 1d array, got an array of shape",
+        r"labels in y should be a 1d array.*got the shape \(50, 5\)",
     ),
     "scored with NaN weights": (
         lambda: fitted("ESZSL").score(DATA.data, DATA.target, np.full(80, np.nan)),

@@ -174,8 +174,9 @@ def test_boolean_labels(make):
     model = make().fit(X, y)
     assert model.predict(X).dtype == bool
     assert model.score(X, y) > 0.8
-    table = {False: VECTORS[0], True: VECTORS[3], 2: VECTORS[6], 3: VECTORS[7]}
-    assert set(make().fit(X, y, table).predict(X)) <= {2, 3}
+    assert make(space="seen").fit(X, y, {0: VECTORS[0], 1: VECTORS[3]}).predict(X).dtype == bool
+    with pytest.raises(TypeError, match=r"class_embeddings are of the type int64 .* y are bool"):
+        make().fit(X, y, {False: VECTORS[0], True: VECTORS[3], 2: VECTORS[6], 3: VECTORS[7]})
 
 
 @both

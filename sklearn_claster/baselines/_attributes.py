@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import log_expit, softmax
 from sklearn.linear_model import LogisticRegression
 
-from .._class_embeddings import IndistinctClasses, preview
+from .._class_embeddings import IndistinctClasses
 from .._data.unit_rows import row_mean
+from .._utils.labels import preview
 from .._utils.parameters import check_number
 from ._centred import CentredClassifier, Matrix, softmax_regression
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length
 
+from .._utils.labels import check_labels
 from .._utils.responses import cluster_labels
-from ..metrics import check_labels
 from ._plotting import fitting_ticks, panels, short
 
 

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_array, check_consistent_length
 
+from .._utils.labels import check_labels, is_among
 from .._utils.responses import unwrap
-from ..metrics import check_labels, is_among
 from ._plotting import SEEN_COLOR, UNSEEN_COLOR, one_axes
 
 _TAIL = 0.005  # share of the scores at either end that may fall into the outer bins

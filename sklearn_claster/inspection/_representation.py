@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 
-from ..metrics import check_labels
+from .._utils.labels import check_labels
 from ._plotting import MARKERS, PALETTE, one_axes, short
 
 _MAX_PERPLEXITY = 30.0

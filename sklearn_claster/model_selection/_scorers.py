@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._utils.labels import check_labels
 from .._utils.responses import candidate_scores, cluster_labels
 from .._utils.warning import warn
 from ..metrics import (
     ausuc,
-    check_labels,
     class_purity,
     cluster_purity,
     gzsl_report,

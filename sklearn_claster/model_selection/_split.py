@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length, check_random_state
 
+from .._utils.labels import check_labels
 from .._utils.parameters import is_number
 from .._utils.warning import warn
-from ..metrics import check_labels
 from ._groups import TELL_APART, GroupedClasses, group_codes
 
 TrainTest = tuple[NDArray[np.intp], NDArray[np.intp]]

@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseZeroShotClassifier
-from .._class_embeddings import preview
+from .._utils.labels import preview
 from ._files import PACKAGES, import_skops
 
 
