@@ -16,7 +16,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from .._utils.labels import check_labels
 from .._utils.parameters import is_number
 from .._utils.warning import warn
-from ._groups import TELL_APART, GroupedClasses, group_codes
+from ._groups import TELL_APART, GroupChoice, group_codes
 
 TrainTest = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -106,8 +106,8 @@ class _ClassSplitter(BaseCrossValidator):
         if groups is None:
             return self._folds(codes, held_out, rng)
         together = group_codes(groups)
-        table = GroupedClasses.of(together, codes, classes)
-        return self._grouped_folds(codes, together, table, held_out, rng)
+        choose = GroupChoice(together, codes, classes)
+        return self._grouped_folds(codes, together, choose, held_out, rng)
 
     @abstractmethod
     def _held_out(self, n_classes: int, rng: np.random.RandomState) -> list[NDArray[np.intp]]:
@@ -145,16 +145,16 @@ class _ClassSplitter(BaseCrossValidator):
         self,
         codes: NDArray[np.intp],
         groups: NDArray[np.intp],
-        table: GroupedClasses,
+        choose: GroupChoice,
         held_out: list[NDArray[np.intp]],
         rng: np.random.RandomState,
     ) -> Iterator[TrainTest]:
         warned = False
         for classes in held_out:
-            unseen = np.isin(np.arange(len(table.total)), classes)
-            n_groups = table.n_groups
+            unseen = np.isin(np.arange(codes.max() + 1), classes)
+            n_groups = groups.max() + 1
             order = rng.permutation(n_groups) if self.shuffle else np.arange(n_groups)[::-1]
-            tested = table.tested(unseen, self.seen_fraction, order)
+            tested = choose(unseen, self.seen_fraction, order)
             is_train = ~tested[groups] & ~unseen[codes]
             is_test = tested[groups] & (unseen[codes] | (self.seen_fraction > 0))
             if self.seen_fraction > 0 and unseen[codes[is_test]].all():
