@@ -259,7 +259,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
             table, is_seen = model._candidates(unseen_embeddings)
             truth = labels_like(check_labels(y, "y"), table.labels, "The labels in y", "the model")
             if sample_weight is not None:  # scikit-learn checks it from 1.8 on
-                weight = as_host_array(sample_weight)
+                weight = as_host_array(sample_weight, "sample_weight")
                 sample_weight = check_array(weight, ensure_2d=False, input_name="sample_weight")
             space = model.space if model._has_table else None
             warn_of_labels_that_cannot_be_named(truth, table.labels, space)
