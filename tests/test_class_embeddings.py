@@ -777,6 +777,14 @@ def test_another_file_is_refused(tmp_path, text, message):
         ClassEmbeddings(path)
 
 
+@pytest.mark.parametrize("content", [b"PK\x03\x04\xff\xfe", "label,x\na,1\n".encode("utf-16")])
+def test_what_is_no_utf_8_is_named(tmp_path, content):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"table\.csv is no text in UTF-8 .* save it as UTF-8"):
+        ClassEmbeddings(path)
+
+
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         ClassEmbeddings(tmp_path / "none.csv")
@@ -836,6 +844,13 @@ def test_a_column_in_other_units_is_warned_of(n_columns):
         warn_of_mixed_units(in_grams(n_columns), tuple(names))
     with pytest.warns(UserWarning, match="column 1"):
         ESZSL().fit(np.repeat(X, 2, axis=0), np.arange(24) % 6, (range(8), in_grams(n_columns)))
+
+
+def test_two_columns_in_other_units_are_warned_of():
+    vectors = in_grams(16)
+    vectors[:, 5] *= 300
+    with pytest.warns(UserWarning, match=r"2 of 16 columns \(column 1, column 5\)"):
+        warn_of_mixed_units(vectors, None)
 
 
 def no_columns_stand_out(vectors):

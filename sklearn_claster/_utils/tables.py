@@ -86,16 +86,22 @@ def _label_column(table: Any, name: str) -> Any:
 
 def _read_csv(path: Path) -> Parts:
     """Lines of a label and its numbers, below a line that names the columns."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        lines = [(reader.line_num, line) for line in reader if line]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            lines = [(reader.line_num, line) for line in reader if line]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path.name} is no text in UTF-8 ({error}). Unpack it, or save it as UTF-8."
+        ) from error
     head = lines[0][1] if lines else []
     names = head[1:]
     numbered = names == [str(i) for i in range(len(names))]  # as pandas calls columns without names
     if len(lines) < 2 or not names or (not numbered and all(map(_is_number, names))):
         raise ValueError(
             f"{path.name} needs a first line with the names of the columns, then one line per "
-            f"class, a label and its numbers; it begins with {','.join(head)[:60]!r}."
+            "class, a label and its numbers, separated by commas; it begins with "
+            f"{','.join(head)[:60]!r}."
         )
     for number, (_, *values) in lines[1:]:
         if len(values) != len(names) or not all(not x.strip() or _is_number(x) for x in values):
