@@ -1,4 +1,5 @@
 import copy
+import datetime
 import pickle
 import re
 import sys
@@ -669,7 +670,7 @@ class Numbered:
         return self.array.dtype.kind in "if"
 
     def __str__(self):
-        return "Float64" if self.is_numeric() else "String"
+        return {"f": "Float64", "i": "Int64", "O": "Date"}.get(self.array.dtype.kind, "String")
 
 
 class Frame:
@@ -714,6 +715,13 @@ def test_a_frame_without_an_index_has_a_column_of_labels(frame):
             ValueError, match=r"has to stand|have to stand in a column called 'label'"
         ):
             ClassEmbeddings.from_table(wrong)
+
+
+@pytest.mark.parametrize("frame", [Frame, polars_frame], ids=["stand-in", "polars"])
+def test_dates_of_a_frame_without_an_index_are_refused(frame):
+    dated = frame(label=LABELS, when=[datetime.date(2020, 1, day) for day in (1, 2, 3)])
+    with pytest.raises(TypeError, match=r"dates or durations \(\w+\) in column 'when'"):
+        ClassEmbeddings.from_table(dated)
 
 
 def test_a_series_of_vectors():

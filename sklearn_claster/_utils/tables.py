@@ -40,7 +40,7 @@ def parts_of(table: Any, name: str) -> Parts | None:
     if hasattr(table, "columns") and hasattr(table, "get_column"):  # of polars, without an index
         at = _label_column(table, name)
         others = [column for column in table.columns if column != at]
-        return table[at], table[others].to_numpy(), others
+        return table[at], as_host_array(table[others], name).to_numpy(), others
     return None
 
 
