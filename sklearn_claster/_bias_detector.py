@@ -206,7 +206,7 @@ class BiasDetector(
             experts = clone(ESZSL() if self.estimator is None else self.estimator)
             experts.set_params(space="gzsl", bias_detector=None)
             experts.fit(X, y, class_embeddings)
-            if class_embeddings is not None and can_hold_out(codes):
+            if class_embeddings is not None and can_hold_out(codes, groups):
                 table = experts._seen_table()
         has_unseen = table is not None and len(experts.unseen_classes_) > 0
         self.method_ = usable_rule(self.method, has_unseen, n_classes > 1)

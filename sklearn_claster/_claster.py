@@ -322,8 +322,9 @@ default="combined"
 
     @with_callbacks
     def _fit(self, X: Any, y: Any, class_embeddings: Any, groups: Any) -> None:
-        rows, codes, groups = self._check_fit(X, y, class_embeddings, groups)
-        check_given_centroids(self, rows.shape[1])
+        with current.get().together():
+            rows, codes, groups = self._check_fit(X, y, class_embeddings, groups)
+            check_given_centroids(self, rows.shape[1])
         embeddings = self._seen_table().vectors
         with autocast(resolve_device(self.device)), for_training():
             seed = self._shared_seed(codes)

@@ -139,7 +139,8 @@ def work(rank, size, folder):
             "bias_detector": IsolationForest(n_estimators=rank + 1),
         }
         for name, value in different.items():
-            found[name] = refusal(make("default").set_params(**{name: value}), X, y, table)
+            changed = make("default").set_params(space="gzsl", **{name: value})
+            found[name] = refusal(changed, X, y, table)
         found["together"] = ""
         try:
             with current.get().together():

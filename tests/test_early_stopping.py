@@ -133,3 +133,20 @@ def test_given_centroids_may_be_of_any_type_of_number(dtype):
     given = fitted().cluster_centers_.astype(np.float16)
     given = given.astype(dtype)
     assert identical(fitted(centroids=given), fitted(centroids=given.astype(np.float32)))
+
+
+def test_early_stopping_keeps_groups_apart(monkeypatch):
+    trained = []
+    learn = learning.learn
+    monkeypatch.setattr(
+        learning, "learn", lambda p, X, *args: trained.append(X) or learn(p, X, *args)
+    )
+    groups = np.arange(len(Y)) % 9  # each in many classes
+    with pytest.raises(ValueError, match="groups tie them together"):
+        make(early_stopping=True).fit(X, Y, TABLE, groups=groups)
+    across = np.arange(len(Y))
+    across[[np.flatnonzero(label == Y)[0] for label in np.unique(Y)]] = -1  # one in every class
+    make(early_stopping=True).fit(X, Y, TABLE, groups=across)
+    plain = len(trained[-1])
+    make(early_stopping=True).fit(X, Y, TABLE)
+    assert plain == len(trained[-1]) - len(np.unique(Y)) + 2  # of two held-out classes none counts

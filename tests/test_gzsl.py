@@ -534,3 +534,44 @@ def test_frames_bring_no_foreign_warning(detector):
     assert_array_equal(zsl.predict(new), eszsl(detector).fit(X, Y, TABLE).predict(NEW_X))
     assert_array_equal(zsl.bias_detector_.predict(new), 2 * zsl.explain_gate(new).is_seen - 1)
     BiasDetector(detector).fit(frame, Y, TABLE).predict(new)
+
+
+# groups: clips of one video lie on one side of every fold
+
+
+@both_hosts
+def test_folds_of_a_gate_keep_groups_apart(make, monkeypatch):
+    groups, folds = np.arange(len(Y)) // 3, []
+    split = fitting._split
+
+    def recorded(codes, groups):
+        folds.extend(split(codes, groups))
+        return split(codes, groups)
+
+    monkeypatch.setattr(fitting, "_split", recorded)
+    order = np.argsort(Y, kind="stable")
+    make("energy").fit(X[order], Y[order], TABLE, groups=groups)
+    assert folds
+    for train, test in folds:
+        assert not np.intersect1d(groups[train], groups[test]).size
+
+
+def test_near_copies_of_training_rows_do_not_make_a_gate_overconfident():
+    rng = np.random.default_rng(0)
+    copies, y = np.repeat(X, 4, axis=0), np.repeat(Y, 4)
+    copies = copies + 0.01 * copies.std() * rng.normal(size=copies.shape)
+    groups, held = np.repeat(np.arange(len(Y)), 4), np.isin(NEW_Y, DATA.seen_classes)
+    called_seen = [
+        eszsl(BiasDetector("knn", n_neighbors=1)).fit(copies, y, TABLE, groups=given)
+        .explain_gate(NEW_X[held]).is_seen.mean()
+        for given in (None, groups)
+    ]  # fmt: skip
+    assert called_seen[1] > called_seen[0]
+
+
+def test_groups_that_cannot_be_kept_apart_leave_the_threshold_to_a_quantile():
+    with pytest.warns(UserWarning, match="groups that can be kept apart"):
+        zsl = eszsl(BiasDetector()).fit(X, Y, TABLE, groups=np.zeros(len(Y)))
+    assert zsl.bias_detector_.contamination_ == 0.05
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        eszsl(BiasDetector()).fit(X, Y, TABLE, groups=np.zeros(3))

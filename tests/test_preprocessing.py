@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from small_problem import TABLE, X, Y, small
 
 import sklearn_claster._data.unit_rows as preprocessing
 from sklearn_claster._data.unit_rows import row_mean, unit_rows
+from sklearn_claster.baselines import ESZSL
 
 
 def rows_of(n, f, seed=0):
@@ -91,3 +93,13 @@ def test_the_input_stays_as_it_is(order):
     assert_array_equal(rows, before)
     assert_array_equal(mean, mean_before)
     assert not np.shares_memory(out, rows)
+
+
+BROKEN = "Nearly all rows of X point in one direction"
+
+
+@pytest.mark.parametrize("make", [ESZSL, small, lambda: small(whiten=False)])
+def test_a_row_that_moves_the_mean_away_is_noticed(make):
+    make().fit(X, Y, TABLE)  # warnings are errors
+    with pytest.warns(UserWarning, match=BROKEN):
+        make().fit(np.r_[X, 1e6 * X[:1]], np.r_[Y, Y[:1]], TABLE)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .._data.on_disk import ArrayOnDisk
 from .._data.rows import Rows, RowsInMemory, RowsOnDisk
-from .._data.unit_rows import row_mean, unit_rows
+from .._data.unit_rows import row_mean, unit_rows, warn_of_one_direction
 from .._utils.processes import current
 from .._utils.torch import exact_device, to_numpy, to_tensor
 from .whitening import Scatter, whitening_matrix
@@ -54,11 +54,12 @@ class InputSpace:
             x = RowsOnDisk(X, to_unit_rows)
         else:
             x = RowsInMemory(to_unit_rows(X))
+        codes = torch.as_tensor(np.zeros(len(X), np.intp) if y is None else y, device=device)
+        means, shares = class_means(x, codes, int(codes.max()) + 1)
+        warn_of_one_direction(to_numpy(shares @ means))
         if y is None:
             return centred, x
-        y = torch.as_tensor(y, device=device)
-        means, shares = class_means(x, y, int(y.max()) + 1)
-        scatter = Scatter.of(x, y, means)
+        scatter = Scatter.of(x, codes, means)
         whitening = whitening_matrix(scatter.covariance(), scatter.shrinkage())
         whitened_mean = to_numpy(shares @ means @ whitening)
         space = cls(centred.mean, to_numpy(whitening), whitened_mean)

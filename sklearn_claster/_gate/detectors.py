@@ -7,9 +7,9 @@ from typing import Any
 
 from sklearn.base import clone, is_outlier_detector
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
 from .._utils.processes import current
+from .._utils.responses import last_step
 from .._utils.torch import draw_seed
 from .rules import RULES, OutlierRule, Rule, Stacking, usable_rule
 
@@ -44,7 +44,7 @@ def check_bias_detector(detector: Any) -> None:
     """Raise unless it is None, one of the names, or an outlier detector that can be fitted."""
     if detector is None or (isinstance(detector, str) and detector in NAMES):
         return
-    if isinstance(_last_step(detector), FrozenEstimator):
+    if isinstance(last_step(detector), FrozenEstimator):
         raise ValueError(
             f"bias_detector={detector!r} cannot be fitted, and a gate fits its detector on the "
             "seen rows, centred and of unit length. Pass the outlier detector without "
@@ -75,20 +75,13 @@ def mode_of(detector: Any, gate: str) -> str:
 
 def contamination_of(detector: Any) -> float | str:
     """The level set by hand, or "auto"; "own" where a foreign detector decides for itself."""
-    contamination = getattr(_last_step(detector), "contamination", "auto")
+    contamination = getattr(last_step(detector), "contamination", "auto")
     automatic = isinstance(contamination, str)
     if hasattr(detector, "_make_rule"):
         return contamination
     if isinstance(detector, str) or (automatic and hasattr(detector, "decision_function")):
         return "auto"
     return "own"
-
-
-def _last_step(detector: Any) -> Any:
-    """The detector itself, or what stands at the end of a pipeline."""
-    while isinstance(detector, Pipeline):
-        detector = detector.steps[-1][1]
-    return detector
 
 
 def description_of(detector: Any) -> str:

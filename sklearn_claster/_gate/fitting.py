@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from .._class_embeddings import ClassEmbeddings, IndistinctClasses
 from .._data.unit_rows import row_mean
 from .._utils.warning import warn
-from ..model_selection._split import ZeroShotKFold
+from ..model_selection._split import TrainTest, ZeroShotKFold
 from .detectors import contamination_of, rule_maker
 from .gate import Gate, look
 from .rules import Evidence, Rule
@@ -33,10 +33,21 @@ SHARPNESSES = np.logspace(-2.0, 3.0, 41)
 LEVELS = np.linspace(0.0, 1.0, 201)  # of the seen scores, among which the best is chosen
 
 
-def can_hold_out(codes: NDArray[np.intp]) -> bool:
-    """Whether whole classes, and rows of others, can be held out in every fold."""
-    counts = np.bincount(codes)
-    return len(counts) >= MIN_CLASSES and int((counts > 1).sum()) > -(-len(counts) // N_CLASS_FOLDS)
+def can_hold_out(codes: NDArray[np.intp], groups: NDArray[Any] | None) -> bool:
+    """Whether whole classes, and samples of others, can be held out in every fold."""
+    if codes.max() + 1 < MIN_CLASSES:
+        return False
+    try:
+        return bool(_split(codes, groups))
+    except ValueError:  # classes of one sample or group, or groups that cannot be kept apart
+        return False
+
+
+def _split(codes: NDArray[np.intp], groups: NDArray[Any] | None) -> list[TrainTest]:
+    splitter = ZeroShotKFold(N_CLASS_FOLDS, seen_fraction=SEEN_SHARE, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of samples in neither part
+        return list(splitter.split(codes, codes, groups))
 
 
 @dataclass(frozen=True)
@@ -121,17 +132,16 @@ def hold_out_classes(
     """
     labels = table.labels[codes]
     folds = []
-    splitter = ZeroShotKFold(N_CLASS_FOLDS, seen_fraction=SEEN_SHARE, random_state=0)
-    for train, test in splitter.split(X, labels, groups):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the whole fit has said it already
-            model = clone(experts)
-            if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
-                model.set_callbacks()
-            try:
+    for train, test in _split(codes, groups):
+        model = clone(experts)
+        if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
+            model.set_callbacks()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the whole fit has said it already
                 model.fit(X[train], labels[train], table)
-            except IndistinctClasses:  # never in two folds: together they train on all classes
-                continue
+        except IndistinctClasses:  # never in two folds: together they train on all classes
+            continue
         mean = row_mean(X[train])
         columns = np.isin(table.labels, model.classes_)
         trained, tested = (
@@ -153,7 +163,7 @@ def fit_gate_of(
     random_state: Any,
 ) -> Gate:
     """The gate of a classifier, from its parameter `bias_detector`; as `fit_gate`."""
-    enough = can_hold_out(codes)
+    enough = can_hold_out(codes, groups)
     if not enough:
         instead = (
             "the raw scores decide"
@@ -163,8 +173,9 @@ def fit_gate_of(
         )
         warn(
             "The gate's threshold cannot be chosen on held-out classes, which takes "
-            f"{MIN_CLASSES} seen classes, most of them with two samples; got {codes.max() + 1} "
-            f"classes and {len(codes)} samples. Instead {instead}."
+            f"{MIN_CLASSES} seen classes, most of them with two samples (or groups that can be "
+            f"kept apart); got {codes.max() + 1} classes and {len(codes)} samples. Instead "
+            f"{instead}."
         )
     return fit_gate(
         experts,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from .._base import BaseZeroShotClassifier
-from .._data.unit_rows import row_mean, unit_rows
+from .._data.unit_rows import row_mean, unit_rows, warn_of_one_direction
 
 Matrix = NDArray[np.float64]
 
@@ -38,7 +38,9 @@ class CentredClassifier(BaseZeroShotClassifier):
     def _centre(self, X: NDArray[Any], embeddings: NDArray[np.float64]) -> tuple[Matrix, Matrix]:
         """Learn both centres -> samples x (n, f) and class embeddings a (S, s)."""
         self.feature_mean_, self.embedding_mean_ = row_mean(X), row_mean(embeddings)
-        return self._visual(X), self._semantic(embeddings)
+        x = self._visual(X)
+        warn_of_one_direction(x.mean(axis=0))
+        return x, self._semantic(embeddings)
 
     def _visual(self, X: NDArray[Any]) -> Matrix:
         return unit_rows(X, self.feature_mean_, np.float64)
