@@ -16,7 +16,7 @@ from .._data.on_disk import ArrayOnDisk
 from .._data.rows import Rows, RowsInMemory, RowsOnDisk
 from .._data.unit_rows import row_mean, unit_rows, warn_of_one_direction
 from .._utils.processes import current
-from .._utils.torch import exact_device, to_numpy, to_tensor
+from .._utils.torch import exact_device, to_device, to_numpy, to_tensor
 from .whitening import Scatter, whitening_matrix
 
 _CPU = torch.device("cpu")
@@ -71,7 +71,7 @@ class InputSpace:
         whiten = self._whitener(device)
 
         def to_unit_rows(X: NDArray[Any]) -> Tensor:
-            return whiten(torch.from_numpy(unit_rows(X, self.mean)).to(device))
+            return whiten(to_device(torch.from_numpy(unit_rows(X, self.mean)), device))
 
         return to_unit_rows
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .._utils.torch import to_device
 from .equations import pairwise_distances
 
 _MOST_ITERATIONS = 300
@@ -22,20 +23,20 @@ def kmeans_plusplus(points: Tensor, n_clusters: int, generator: torch.Generator)
     2 + log K candidates the one that helps most is taken, as in scikit-learn.
     """
     n_trials = 2 + int(math.log(n_clusters))
-    first = torch.randint(len(points), (1,), generator=generator)
-    chosen = [first.to(points.device)]
-    nearest = pairwise_distances(points, points[chosen[0]])[:, 0] ** 2  # (n,)
-    for _ in range(1, n_clusters):
+    first = int(torch.randint(len(points), (1,), generator=generator))
+    draws = torch.rand(n_clusters - 1, n_trials, generator=generator, dtype=torch.float32)
+    chosen = [points[first : first + 1]]
+    nearest = pairwise_distances(points, chosen[0])[:, 0] ** 2  # (n,)
+    for draw in to_device(draws.to(points.dtype), points.device):
         total = nearest.cumsum(dim=0)
-        draws = torch.rand(n_trials, generator=generator, dtype=torch.float32)
-        draws = draws.to(points.device, points.dtype)
-        candidates = torch.searchsorted(total, draws * total[-1]).clamp(max=len(points) - 1)
-        distances = pairwise_distances(points, points[candidates]) ** 2  # (n, trials)
+        drawn = torch.searchsorted(total, draw * total[-1]).clamp(max=len(points) - 1)
+        candidates = points.index_select(0, drawn)  # (trials, p)
+        distances = pairwise_distances(points, candidates) ** 2  # (n, trials)
         distances = torch.minimum(distances, nearest[:, None])
         best = distances.sum(dim=0).argmin(dim=0, keepdim=True)
         nearest = distances.index_select(1, best)[:, 0]
         chosen.append(candidates.index_select(0, best))
-    return points[torch.cat(chosen)]
+    return torch.cat(chosen)
 
 
 def kmeans(points: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
@@ -44,17 +45,18 @@ def kmeans(points: Tensor, centroids: Tensor) -> tuple[Tensor, int]:
     A centroid that loses all its points moves to the point that is farthest from its own. The
     number of passes over the points comes second.
     """
+    squares = 0.5 * (points**2).sum(dim=1)
     number = 0
     while number < _MOST_ITERATIONS:
         number += 1
         before = centroids
-        assigned = (0.5 * (before**2).sum(dim=1) - points @ before.T).argmin(dim=1)  # (n,)
+        nearest, assigned = (0.5 * (before**2).sum(dim=1) - points @ before.T).min(dim=1)  # (n,)
         members = F.one_hot(assigned, len(before)).to(points.dtype)  # (n, K)
         counts = members.sum(dim=0)
         centroids = (members.T @ points) / counts.clamp(min=1.0)[:, None]
-        if empty := torch.nonzero(counts == 0.0)[:, 0].tolist():
-            distances = pairwise_distances(points, before).amin(dim=1)
-            centroids[empty] = points[distances.topk(len(empty)).indices]
-        if (centroids - before).norm() <= _STILL * before.norm():
+        empty = counts == 0.0
+        farthest = (squares + nearest).topk(len(before)).indices[empty.cumsum(dim=0) - 1]
+        centroids = torch.where(empty[:, None], points[farthest], centroids)
+        if (centroids - before).norm() <= _STILL * before.norm():  # all that waits for the device
             break
     return centroids, number

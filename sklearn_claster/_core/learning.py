@@ -18,7 +18,7 @@ from sklearn.utils import gen_batches
 from .._data.on_disk import ArrayOnDisk, rows_where
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.processes import current
-from .._utils.torch import resolve_device, seeded_generator, to_numpy, to_tensor
+from .._utils.torch import resolve_device, seeded_generator, to_tensor
 from .._utils.warning import warn
 from .centroids import Reinforcement, is_given, is_refined, make_aggregation
 from .inference import ScoringRule
@@ -85,7 +85,8 @@ def learn(
     device = resolve_device(parameters.device)
     labels = torch.as_tensor(y, device=device)  # (n,)
     embedding_mean = row_mean(embeddings)
-    a = to_tensor(unit_rows(embeddings, embedding_mean), device)  # (S, s)
+    seen = unit_rows(embeddings, embedding_mean)
+    a = to_tensor(seen, device)  # (S, s)
     input_space, x = InputSpace.fit(X, labels if parameters.whiten else None, device)  # (n, f)
     net = ClasterNet(
         X.shape[1],
@@ -134,8 +135,8 @@ def learn(
 
     history: History = {}
 
-    def model() -> ClasterModel:  # a new one each time: it may keep copies of the weights
-        return ClasterModel(net, input_space, embedding_mean, to_numpy(a))
+    def model() -> ClasterModel:  # a new one each time: it keeps candidates of these weights
+        return ClasterModel(net, input_space, embedding_mean, seen)
 
     def record_epoch(record: EpochRecord) -> bool:
         _check_finite("the loss", record.loss, parameters)

@@ -74,7 +74,7 @@ def fit_projector(
     with torch.no_grad():
         norms = (net.projector(embeddings) ** 2).sum(dim=1)  # (S,)
         mean_square = (class_weights * norms).sum()
-        net.projection_scale.copy_(mean_square.sqrt() if mean_square > 0.0 else mean_square + 1.0)
+        net.projection_scale.copy_(torch.where(mean_square > 0.0, mean_square.sqrt(), 1.0))
 
 
 def fit_shortcut(
@@ -173,7 +173,7 @@ def train_classifier(
 ) -> None:
     """Eqs. 2-5: train V through the semantic softmax; after the warm-up, rewards move centroids.
 
-    Nothing is read back from the device but once an epoch.
+    Nothing is read back from the device but what an epoch has shown, at its end.
     """
     adam = optimization.adam(
         net.classifier, optimization.weight_decay, free=net.aggregation.parameters()
@@ -203,31 +203,38 @@ def train_classifier(
             step += 1
             if step == n_steps:
                 break
-        is_hit = torch.cat(hits)
-        accuracy = float(is_hit.sum()) / len(is_hit)
+        moved = _relative_movement(start, centroids, y.device)
+        counts = _cluster_counts(net, points)
+        found = torch.stack([torch.cat(losses).mean(), torch.cat(hits).sum(), moved])
+        loss, n_hits, movement = found.tolist()
+        accuracy = n_hits / sum(map(len, hits))
         record = EpochRecord(
-            loss=float(torch.cat(losses).mean()),
+            loss=loss,
             seen_accuracy=accuracy,
             reward=2.0 * accuracy - 1.0,
-            centroid_movement=_relative_movement(start, centroids),
-            cluster_counts=_cluster_counts(net, points),
+            centroid_movement=movement,
+            cluster_counts=counts.tolist(),
         )
         if on_epoch(record):
             break
 
 
-def _relative_movement(start: Tensor | None, now: Tensor | None) -> float:
+@torch.no_grad()
+def _relative_movement(start: Tensor | None, now: Tensor | None, device: torch.device) -> Tensor:
     if start is None or now is None:
-        return 0.0
-    size = float(start.norm())
-    return float((now.detach() - start).norm()) / size if size > 0.0 else 0.0
+        return torch.zeros((), device=device)
+    size = start.norm()
+    return torch.where(size > 0.0, (now.detach() - start).norm() / size, 0.0)
 
 
 @torch.no_grad()
-def _cluster_counts(net: ClasterNet, points: Rows) -> list[int]:
-    if isinstance(net.aggregation, NoClusters):
-        return []
-    counts = torch.zeros(len(net.aggregation.centroids), dtype=torch.int64)
+def _cluster_counts(net: ClasterNet, points: Rows) -> Tensor:
+    """How many points every cluster has, (K,), on the device."""
+    aggregation = net.aggregation
+    if isinstance(aggregation, NoClusters):
+        return torch.zeros(0)
+    counts = aggregation.centroids.new_zeros(len(aggregation.centroids), dtype=torch.int64)
     for psi, _ in points.blocks():
-        counts += torch.bincount(net.aggregation.assign(psi), minlength=len(counts)).cpu()
-    return counts.tolist()
+        assigned = aggregation.assign(psi)
+        counts.index_add_(0, assigned, torch.ones_like(assigned))
+    return counts

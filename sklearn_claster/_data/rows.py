@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._utils.torch import batch_sizes, seeded_generator, shuffled_batches
+from .._utils.torch import batch_sizes, seeded_generator, shuffled_batches, to_device
 from .on_disk import ArrayOnDisk
 
 _BLOCK = 8192  # rows that a function is applied to at once
@@ -154,7 +154,7 @@ class RowsOnDisk:
     @torch.no_grad()
     def _values(self, rows: NDArray[np.generic], positions: Tensor) -> tuple[Tensor, Tensor]:
         values = self.to_values(rows)
-        positions = positions.to(values.device)
+        positions = to_device(positions, values.device)
         for function in self.functions:
             values = function(values, positions)
         return values, positions

@@ -88,6 +88,14 @@ def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:
     return torch.tensor(np.asarray(array, dtype=np.float32), device=device)
 
 
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on the device, for which nobody waits where that is safe.
+
+    CUDA stages what is not pinned itself, before it returns; MPS reads it later.
+    """
+    return tensor.to(device, non_blocking=device.type != "mps")
+
+
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
     """A tensor as a NumPy array."""
     return tensor.detach().cpu().numpy()
@@ -156,7 +164,7 @@ def shuffled_batches(
     n_samples: int, batch_size: int, generator: torch.Generator, device: torch.device
 ) -> Iterator[Tensor]:
     """Random row indices of one epoch, in `batch_sizes`; the order is drawn on the CPU."""
-    order = torch.randperm(n_samples, generator=generator).to(device)
+    order = to_device(torch.randperm(n_samples, generator=generator), device)
     yield from order.split(batch_sizes(n_samples, batch_size))
 
 

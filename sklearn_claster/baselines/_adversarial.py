@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from .._core.adam import Adam
 from .._core.networks import MLP
+from .._utils.torch import to_device
 
 BETAS = (0.5, 0.9)  # of Adam: adversarial losses move, a long memory does not help
 
@@ -107,22 +108,27 @@ class Adversary:
         of_generator = Adam(generator, self.learning_rate, 0.0, betas=BETAS)
         of_critic = Adam(critic, self.learning_rate, 0.0, betas=BETAS)
         for _ in range(self.n_steps):
-            for _ in range(self.n_critic_steps):
-                rows, noise, mix = self._draw(len(x), n_noise, x.device)
-                a = embeddings[y[rows]]
+            *of_critics, (rows, noise, _) = self._draw(len(x), n_noise, x.device)
+            for critic_rows, critic_noise, mix in of_critics:
+                a = embeddings[y[critic_rows]]
                 with torch.no_grad():
-                    fake = generate(generator, noise, a)
-                loss = critic_loss(critic, x[rows], fake, a, mix, self.penalty_weight)
+                    fake = generate(generator, critic_noise, a)
+                loss = critic_loss(critic, x[critic_rows], fake, a, mix, self.penalty_weight)
                 of_critic.descend(loss)
-            rows, noise, _ = self._draw(len(x), n_noise, x.device)
             a = embeddings[y[rows]]
             fake = generate(generator, noise, a)
             loss = generator_loss(critic, fake, a, y[rows], classifier, self.classification_weight)
             of_generator.descend(loss)
 
-    def _draw(self, n: int, n_noise: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows of a batch, noise (b, z) and mixtures (b, 1)."""
-        rows = torch.randint(n, (self.batch_size,), generator=self.draws)
-        noise = torch.randn(self.batch_size, n_noise, generator=self.draws, dtype=torch.float32)
-        mix = torch.rand(self.batch_size, 1, generator=self.draws, dtype=torch.float32)
-        return rows.to(device), noise.to(device), mix.to(device)
+    def _draw(self, n: int, n_noise: int, device: torch.device) -> list[tuple[Tensor, ...]]:
+        """Rows (b,), noise (b, z) and mixtures (b, 1) of every batch of a step, in two copies."""
+        rows, numbers = [], []
+        for _ in range(self.n_critic_steps + 1):
+            rows.append(torch.randint(n, (self.batch_size,), generator=self.draws))
+            noise = torch.randn(self.batch_size, n_noise, generator=self.draws, dtype=torch.float32)
+            mix = torch.rand(self.batch_size, 1, generator=self.draws, dtype=torch.float32)
+            numbers.append(torch.cat([noise, mix], dim=1))
+        there = to_device(torch.stack(numbers), device)
+        return list(
+            zip(to_device(torch.stack(rows), device), there[..., :-1], there[..., -1:], strict=True)
+        )
