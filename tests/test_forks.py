@@ -46,7 +46,7 @@ def test_a_process_that_is_forked_after_a_fit_answers_and_learns(tmp_path):
     done = subprocess.run(
         [sys.executable, "script.py"],
         cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "2"},
+        env=os.environ | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
         timeout=200,

@@ -12,6 +12,7 @@ from .._utils.warning import warn
 
 _ROWS_AT_ONCE = 4096
 _ONE_DIRECTION = 0.95  # real data stay below 0.4, and below 0.95 with a column of heavy tails
+_TINY = 1e-200  # a sum of squares far from vanishing
 _NUMBERS_AT_ONCE = 2**17  # their float64 copy fits in a core's cache
 
 
@@ -42,8 +43,11 @@ def unit_rows(
     n_rows = max(1, _NUMBERS_AT_ONCE // max(1, rows.shape[1]))
     for chunk in gen_batches(len(rows), n_rows):
         centred = rows[chunk] - mean
-        largest = np.abs(centred).max(axis=1, keepdims=True, initial=0.0)
-        centred /= np.where(largest > 0.0, largest, 1.0)  # else squares may overflow or vanish
-        lengths = np.sqrt(np.einsum("ij,ij->i", centred, centred))[:, None]
-        np.divide(centred, np.maximum(lengths, 1.0), out=out[chunk], casting="same_kind")
+        squares = np.einsum("ij,ij->i", centred, centred)
+        if squares.min() < _TINY or squares.max() > 1.0 / _TINY:  # some vanish or overflow
+            largest = np.abs(centred).max(axis=1, keepdims=True)
+            centred /= np.where(largest > 0.0, largest, 1.0)
+            squares = np.einsum("ij,ij->i", centred, centred)
+        lengths = np.sqrt(np.where(squares > 0.0, squares, 1.0))[:, None]
+        np.divide(centred, lengths, out=out[chunk], casting="same_kind")
     return out
