@@ -72,6 +72,6 @@ def whitened(baseline):
             super()._fit_seen(self._whiten(X), y, embeddings)
 
         def _score_rows(self, X, candidates):
-            return super()._score_rows(self._whiten(X, X.dtype.type), candidates)
+            return super()._score_rows(self._whiten(X), candidates)
 
     return Whitened

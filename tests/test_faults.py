@@ -352,17 +352,17 @@ BAD = {
     "a gate added after fit": (
         lambda: fitted(bias_detector="stacking").predict(X),
         ValueError,
-        "bias_detector='stacking' .* was not fitted.*Fit again",
+        "was not fitted for bias_detector='stacking'.*fit again",
     ),
     "stacking in the place of a detector": (
         lambda: fitted("gated", bias_detector="stacking").predict(X),
         ValueError,
-        "bias_detector='stacking' .* was not fitted.*Fit again",
+        "was not fitted for bias_detector='stacking'.*fit again",
     ),
     "another way to gate after fit": (
         lambda: fitted("gated", gate="soft").predict(X),
         ValueError,
-        "with gate='soft' was not fitted.*Fit again",
+        "was not fitted for gate='soft'.*fit again",
     ),
     "a wrong gate after fit": (
         lambda: fitted("gated", bias_detector=LogisticRegression()).predict(X),

@@ -196,10 +196,10 @@ def test_as_many_rows_of_every_class_as_memory_may_take(monkeypatch):
     y = np.repeat([0, 1, 2], [1, 199, 800])
     monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", 100 * F * 4)
     monkeypatch.setattr(on_disk_module, "_ROWS_AT_ONCE", 64)
-    rows, codes = in_memory(ArrayOnDisk(X), y)
+    rows, codes, groups = in_memory(ArrayOnDisk(X), y, np.arange(len(y)))
+    np.testing.assert_array_equal(groups, rows[:, 0] / F)
     assert np.bincount(codes).tolist() == [1, 19, 80]
     np.testing.assert_array_equal(y[(rows[:, 0] / F).astype(int)], codes)
     assert len(np.unique(rows[:, 0])) == 100
-    whole, same = in_memory(X, y)
-    assert whole is X
-    assert same is y
+    whole, same, none = in_memory(X, y)
+    assert whole is X and same is y and none is None

@@ -14,9 +14,14 @@ from sklearn.base import BaseEstimator
 # Raised whenever saved attributes change in a way that older code, or newer, would misread.
 STATE_FORMAT = 1
 _KEY = "_state_format"
-NUMPY_DEFAULTS: Any = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_{method}_request was told
 _METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score")
+
+
+def _floats_never_raise() -> np.errstate:
+    """NumPy's settings of the caller, but what raises there warns, and what vanishes is zero."""
+    settings: Any = {k: "warn" if v == "raise" else v for k, v in np.geterr().items()}
+    return np.errstate(**{**settings, "under": "ignore"})
 
 
 class WholeState(BaseEstimator):
@@ -31,7 +36,7 @@ class WholeState(BaseEstimator):
         """
         twin = object.__new__(type(self))
         twin.__dict__ = dict(vars(self))
-        with np.errstate(**NUMPY_DEFAULTS):
+        with _floats_never_raise():
             yield twin
         self.__dict__ = twin.__dict__
 
@@ -44,7 +49,7 @@ class WholeState(BaseEstimator):
         """
         view = object.__new__(type(self))
         view.__dict__ = self.__dict__  # a fit puts another one in its place
-        with np.errstate(**NUMPY_DEFAULTS):
+        with _floats_never_raise():
             yield view
 
     def __getstate__(self) -> dict[str, Any]:
