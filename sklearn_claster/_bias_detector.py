@@ -131,8 +131,7 @@ class BiasDetector(
     >>> from sklearn_claster.datasets import make_zero_shot_classification
     >>> problem = make_zero_shot_classification(random_state=0)
     >>> seen = np.isin(problem.target, problem.seen_classes)
-    >>> detector = BiasDetector("relative_mahalanobis")
-    >>> detector = detector.fit(
+    >>> detector = BiasDetector().fit(
     ...     problem.data[seen], problem.target[seen], problem.class_embeddings
     ... )
     >>> bool(np.mean(detector.predict(problem.data[~seen]) == -1) > 0.8)
