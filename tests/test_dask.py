@@ -225,6 +225,7 @@ def in_blocks(fitted, rows, method="predict"):
     """As docs/beyond_one_machine.md has it."""
     model = dask.delayed(fitted)
     labels = fitted.candidates()[0]
+    scores = np.float32 if fitted.bias_detector is None else np.float64
     if method == "predict":
         return da.map_blocks(ClasterZSL.predict, model, rows, drop_axis=1, meta=labels[:0])
     return da.map_blocks(
@@ -232,7 +233,7 @@ def in_blocks(fitted, rows, method="predict"):
         model,
         rows,
         chunks=(rows.chunks[0], (len(labels),)),
-        meta=np.empty((0, 0), np.float32),
+        meta=np.empty((0, 0), scores),
     )
 
 
