@@ -17,6 +17,7 @@ import sim_device
 import torch
 
 from sklearn_claster import BiasDetector, ClasterZSL
+from sklearn_claster._core import learning
 from sklearn_claster._core.kmeans import kmeans, kmeans_plusplus
 from sklearn_claster._data import on_disk as on_disk_module
 from sklearn_claster._data import rows as rows_module
@@ -52,6 +53,13 @@ def device(request):
         patch.setattr(border, "_is_available", lambda device: device.type in there)
         patch.setattr(border, "_best_available", lambda: sim_device.NAME)
         yield request.param
+
+
+@pytest.fixture(autouse=SIMULATED)
+def shortened(monkeypatch):
+    """Fewer steps for a' and phi: every call is looked at there, which takes its time."""
+    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 20)
+    monkeypatch.setattr(learning, "ESTIMATOR_EPOCHS", 3)
 
 
 @pytest.fixture
@@ -299,7 +307,8 @@ def test_a_batch_from_disk_is_queued(problem, device, monkeypatch, tmp_path):
             ClasterZSL(device=device, batch_size=batch_size, **SMALL).fit(stored, y, table)
         logs.append(log)
     (entry,) = logs[1] - logs[0]
-    n_batches = [12 * -(-len(X) // size) for size in (64, 32)]  # of ten epochs of phi, two of V
+    n_epochs = learning.ESTIMATOR_EPOCHS + 2  # of phi, and of V
+    n_batches = [n_epochs * -(-len(X) // size) for size in (64, 32)]
     assert entry[0] == "queued"
     assert logs[1][entry] - logs[0][entry] == 2 * (n_batches[1] - n_batches[0])
 
