@@ -1,6 +1,7 @@
 """The tests with the oldest and the newest versions that the package states; tests of the tests.
 
 ``nox -l`` lists the sessions; ``nox -s "tests(scikit_learn='1.6')"`` runs one.
+``mutation`` runs when it is named.
 """
 
 import shutil
@@ -48,16 +49,17 @@ def oldest(session):
     session.run("pytest", "-n", "2", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 @nox.parametrize("module", list(NEAREST_TESTS))
 def mutation(session, module):
     """Small changes of a module's code, one by one, that its nearest tests have to notice.
 
-    At the end stand the changes that went unnoticed; ``mutmut show NAME`` in the session's ``tmp``
-    prints one.
+    At the end stand those that went unnoticed; ``mutmut show NAME`` in the session's folder ``tmp``
+    prints one. Names after ``--`` are tried alone.
     """
     session.install("-c", "constraints.txt", "-e", ".[test]", "mutmut>=3.8,<4")
     place = Path(session.create_tmp())  # mutmut reads its settings from where it works
+    shutil.rmtree(place / "mutants", ignore_errors=True)  # it would believe an earlier run
     for name in ["sklearn_claster", "tests"]:
         shutil.copytree(name, place / name, dirs_exist_ok=True)
     shutil.copy("pyproject.toml", place)
@@ -66,5 +68,7 @@ def mutation(session, module):
     (place / "setup.cfg").write_text(Path("setup.cfg").read_text() + settings)
     session.chdir(place)
     env = {"OMP_NUM_THREADS": "1"}  # what a mutant's process inherits of threads does not run
-    session.run("nice", "mutmut", "run", "--max-children", "1", env=env, external=True)
+    session.run(
+        "nice", "mutmut", "run", "--max-children", "1", *session.posargs, env=env, external=True
+    )
     session.run("mutmut", "results")
