@@ -1,10 +1,10 @@
-"""The Mahalanobis distances of the gate against the textbook's formulas, and what they cost."""
+"""The gate's rules; its Mahalanobis distances against the textbook's formulas, and their cost."""
 
 import tracemalloc
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.covariance import LedoitWolf
 from sklearn.covariance import ledoit_wolf_shrinkage as reference_shrinkage
 
@@ -13,8 +13,11 @@ from sklearn_claster._data.unit_rows import unit_rows
 from sklearn_claster._gate.rules import (
     Evidence,
     Mahalanobis,
+    OutlierRule,
+    Stacking,
     ledoit_wolf_shrinkage,
     solve_shrunk,
+    usable_rule,
 )
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -143,3 +146,34 @@ def test_many_features_of_few_samples_take_little_memory():
     assert peak < 20 * n * f * 8 < f * f * 8  # no covariance of all features
     kept = sum(value.size for value in vars(rule).values() if isinstance(value, np.ndarray))
     assert kept < 7 * f
+
+
+# the other rules
+
+
+def test_stacking_is_the_best_seen_score_minus_the_best_unseen_one():
+    seen, unseen = np.array([[1.0, 5.0], [2.0, 0.0]]), np.array([[3.0, 2.0, 1.0], [0.0, 7.0, 1.0]])
+    found = Stacking().columns(Evidence(np.zeros((2, 1)), seen, unseen))
+    assert_array_equal(found, [[2.0], [-5.0]])
+
+
+def test_an_outlier_detector_decides_by_its_function_or_else_by_its_answers():
+    class Answers:
+        def predict(self, x):
+            return np.where(x[:, 0] > 0.0, 1, -1)
+
+    class Function(Answers):
+        def decision_function(self, x):
+            return x[:, 0]
+
+    x = np.array([[2.0], [-3.0]])
+    assert_array_equal(OutlierRule(Answers()).columns(Evidence(x)), [[1.0], [-1.0]])
+    assert_array_equal(OutlierRule(Function()).columns(Evidence(x)), x)
+
+
+def test_a_rule_that_needs_more_than_there_is_gives_way():
+    assert usable_rule("max_softmax", has_unseen=False) == "max_softmax"
+    assert usable_rule("max_softmax", has_unseen=True, has_classes=False) == "mahalanobis"
+    assert usable_rule("knn", has_unseen=False, has_classes=False) == "knn"
+    assert usable_rule("learned", has_unseen=True) == "learned"
+    assert usable_rule("learned", has_unseen=False) == "relative_mahalanobis"

@@ -25,8 +25,16 @@ from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
 from sklearn_claster._core import learning
 from sklearn_claster._gate import fitting
 from sklearn_claster._gate.fitting import N_CLASS_FOLDS, Judged
-from sklearn_claster._gate.gate import gated_scores, look, soft_log_proba
-from sklearn_claster._gate.rules import RULES
+from sklearn_claster._gate.gate import (
+    Gate,
+    best_allowed,
+    explain,
+    gated_scores,
+    hard_log_proba,
+    look,
+    soft_log_proba,
+)
+from sklearn_claster._gate.rules import RULES, Stacking
 from sklearn_claster.baselines import DAP, ESZSL, IAP, SAE, ConSE
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.metrics import gzsl_report
@@ -108,6 +116,21 @@ def test_a_hard_gate_lets_one_expert_decide(make):
         allowed = [i for i in range(len(scores)) if SEEN_COLUMNS[i] == (side == 1)]
         expected.append(TABLE.labels[max(allowed, key=lambda i, row=scores: row[i])])
     assert zsl.predict(NEW_X).tolist() == expected
+    is_allowed = (zsl.bias_detector_.predict(NEW_X) == 1)[:, None] == SEEN_COLUMNS
+    assert_array_equal(zsl.predict_proba(NEW_X) > 0.0, is_allowed)
+
+
+def test_a_gate_decides_with_its_own_constants():
+    rng = np.random.default_rng(0)
+    scores, is_seen = rng.normal(size=(50, 5)), np.array([1, 0, 1, 0, 0], dtype=bool)
+    gate = Gate(
+        Stacking(), "soft", np.zeros(2), np.float64, threshold=0.2, scale=0.7, sharpness=1.8
+    )
+    rows = rng.normal(size=(50, 2))
+    margins = scores[:, is_seen].max(axis=1) - scores[:, ~is_seen].max(axis=1) - 0.2
+    assert_allclose(gate.margins(rows, scores, is_seen), margins)
+    expected = soft_log_proba(scores, is_seen, margins, 0.7, 1.8)
+    assert_allclose(gate.scores(rows, scores, is_seen), expected)
 
 
 def test_soft_gate_as_a_loop():
@@ -131,9 +154,15 @@ def test_soft_gate_as_a_loop():
 
 def test_a_row_on_the_threshold_is_seen():
     scores, is_seen = np.array([[5.0, 1.0, 2.0]]), np.array([False, True, True])
+    labels, mean = np.array(["unseen", "worse", "better"]), np.zeros(1)
     for margin, best in ((0.0, 2), (1e-300, 2), (-1e-300, 0)):
-        gated = gated_scores(scores, is_seen, np.array([margin]))
-        assert gated.argmax() == best
+        margins = np.array([margin])
+        assert gated_scores(scores, is_seen, margins).argmax() == best
+        assert best_allowed(scores, is_seen, margins) == best
+        assert hard_log_proba(scores, is_seen, margins).argmax() == best
+    gate = Gate(Stacking(), "hard", mean, np.float64, threshold=-3.0)
+    said = explain(gate, [(np.ones((1, 1)), scores)], labels, is_seen)
+    assert (said.score, said.is_seen, said.seen_class) == (-3.0, True, "better")
 
 
 @pytest.mark.parametrize("mode", [None, (0.7, 1.8)])

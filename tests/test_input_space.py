@@ -62,7 +62,7 @@ def test_whitening_does_not_see_where_the_classes_are():
 
 
 def test_whitening_in_blocks_is_whitening_at_once(monkeypatch):
-    x, y = scattered()
+    x, y = scattered(30, 40)  # shrunk by what the blocks' fourth powers add up to
     whole = whitening_of(x, y)
     monkeypatch.setattr(rows_module, "_BLOCK", 7)
     assert_allclose(whitening_of(x, y), whole, rtol=1e-10)
@@ -73,6 +73,23 @@ def test_whitening_in_blocks_is_whitening_at_once(monkeypatch):
 )
 def test_classes_without_scatter_are_left_alone(x):
     assert_array_equal(whitening_of(x, np.arange(3)), np.eye(x.shape[1]))
+
+
+def test_rounding_is_no_scatter():
+    x, y = np.full((7, 2), 0.1), np.zeros(7, dtype=int)
+    assert np.ptp(x - x.sum(axis=0) / 7) == 0.0 < abs(x - x.sum(axis=0) / 7).max()
+    assert_array_equal(whitening_of(x, y), np.eye(2))
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_scale_of_the_scatter_does_not_matter(scale):
+    x, y = scattered()
+    assert_allclose(whitening_of(scale * x, y), whitening_of(x, y), rtol=1e-6)
+
+
+def test_what_scatters_nearly_alike_is_not_shrunk_beyond_the_identity():
+    x = np.vstack([np.diag([1.0, 1.0, 1.1]), -np.diag([1.0, 1.0, 1.1])])
+    assert_array_equal(whitening_of(x, np.zeros(6, dtype=int)), np.eye(3))
 
 
 def test_a_direction_without_scatter_is_not_blown_up():

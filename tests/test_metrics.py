@@ -152,6 +152,7 @@ def test_no_warning_for_many_classes_of_few_rows():
         ((["a"], ["a"]), {"sample_weight": [0.0]}, ValueError, "weight above 0"),
         (([], []), {}, ValueError, "y_true has to hold at least one"),
         ((["a", "b"], ["a"]), {}, ValueError, "inconsistent numbers of samples"),
+        ((["a"], ["a"]), {"sample_weight": [1, 2]}, ValueError, "inconsistent numbers of samples"),
         (([0.5, 1.0], [1.0, 1.0]), {}, ValueError, "y_true has to hold class labels.*continuous"),
         (([1, 2], ["1", "2"]), {}, TypeError, "y_pred are strings .* y_true is keyed by numbers"),
         (([1, 2], [1, 2]), {"labels": ["1"]}, TypeError, "labels are strings"),
@@ -334,6 +335,15 @@ def test_candidates_without_rows_are_left_out_and_classes_without_candidates_mis
     assert ausuc(["s", "u", "z"], scores, ["s", "t", "u"], ["s", "t"]) == 0.5
 
 
+def test_accuracies_stay_below_one_whatever_rounding_adds():
+    share = 1.0 / (3 * 3)  # of 3 samples in each of 3 classes
+    assert sum([share] * 9) > 1.0
+    codes = np.repeat(np.arange(6), 3)
+    scores = np.eye(6)[codes] * (1.0 + np.arange(18)[:, None])  # every sample has its own constant
+    seen, unseen, _ = seen_unseen_curve(codes, scores, np.arange(6), np.arange(3))
+    assert seen[0] == unseen[-1] == 1.0
+
+
 @pytest.mark.parametrize(("y_true", "missing"), [("ss", 1), ("uu", 0)])
 def test_a_missing_side_of_the_curve_is_nan(y_true, missing):
     curve = seen_unseen_curve(list(y_true), np.eye(2), ["s", "u"], ["s"])
@@ -413,12 +423,12 @@ def test_the_unseen_classes_serve_as_well():
 
 
 def test_a_report_prints_as_a_table():
-    report = gzsl_report(["a", "a", "b", "c"], ["a", "b", "b", "b"], {"a"})
+    report = gzsl_report(["a"] * 4 + ["b", "c"], ["a", "b"] * 2 + ["b", "b"], {"a"})
     lines = str(report).split("\n")
     assert lines[0].split() == ["accuracy", "classes", "support"]
-    assert lines[2].split() == ["seen", "0.50", "1", "2"]
+    assert lines[2].split() == ["seen", "0.50", "1", "4"]
     assert lines[3].split() == ["unseen", "0.50", "2", "2"]
-    assert lines[5].split() == ["harmonic", "mean", "0.50", "3", "4"]
+    assert lines[5].split() == ["harmonic", "mean", "0.50", "3", "6"]
     assert len({len(line) for line in lines if line.strip()}) == 1
     assert "nan" in str(gzsl_report(["a"], ["a"], ["a"]))
 

@@ -195,8 +195,8 @@ def soft_log_proba(
     scores: NDArray[Any],
     is_seen: NDArray[np.bool_],
     margins: NDArray[np.float64],
-    scale: float = 1.0,
-    sharpness: float = 1.0,
+    scale: float,
+    sharpness: float,
 ) -> NDArray[np.float64]:
     """Both experts' log-probabilities, smoothed and weighted by the gate, (n, C).
 

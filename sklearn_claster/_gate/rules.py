@@ -28,11 +28,6 @@ class Evidence:
     seen: NDArray[Any] | None = None  # (n, S), scores of the seen classes
     unseen: NDArray[Any] | None = None  # (n, U), scores of the unseen ones
 
-    def take(self, rows: NDArray[Any]) -> Evidence:
-        """The same of some rows."""
-        seen, unseen = (None if s is None else s[rows] for s in (self.seen, self.unseen))
-        return Evidence(self.x[rows], seen, unseen)
-
 
 class Rule(ABC):
     """A rule of evidence. The base of them all learns nothing."""
