@@ -118,6 +118,15 @@ def is_binary(source, embedding):
     return all(set(np.unique(part)) <= {0, 1} or set(np.unique(part)) <= {-1, 1} for part in parts)
 
 
+def is_one_space(source, embedding):
+    """Whether class vectors are as wide as the features, as methods for one space need."""
+    if source in BUILT_IN:
+        return False
+    arrays = read_arrays(source)
+    widths = [arrays[name].shape[1] for name in embedding.split("+")]
+    return sum(widths) == arrays["X"].shape[1]
+
+
 def splits_of(source):
     """Numbered class splits, then the ones that have a name."""
     if source in BUILT_IN:

@@ -12,6 +12,7 @@ from sklearn_claster._core.input_space import InputSpace
 BUDGET = 9
 CLASTER = "ClasterZSL"
 BINARY_ONLY = ("DAP", "IAP")  # need class vectors of two values
+ONE_SPACE = ("CosineZSL", "RLA", "GDA", "IdentityRidge")  # need them as wide as the features
 RANKING = {"learning_rate": [0.1, 1.0, 10.0], "max_epochs": [5, 20]}
 GRIDS = {
     CLASTER: {"visual_weight": [0.8, 0.95, 1.0], "hidden_layer_sizes": ["auto", []]},
@@ -29,6 +30,10 @@ GRIDS = {
         {"n_steps": [300], "classification_weight": [1.0]},
         {"n_steps": [500], "classification_weight": [0.1]},
     ],
+    "CosineZSL": {"temperature": ["auto"]},
+    "RLA": {"learnt_share": [0.25, 0.5, 0.75, 1.0]},
+    "GDA": {"gaussian_weight": ["auto"]},  # both choose on held-out classes by themselves
+    "IdentityRidge": {"lam": ["auto"]},
 }
 BASELINES = [name for name in GRIDS if name != CLASTER]
 # What these baselines gain from the first step of ClasterZSL alone.
@@ -49,9 +54,9 @@ def build(name, parameters, random_state=None):
     return estimator.set_params(**parameters)
 
 
-def is_applicable(name, binary):
-    """Whether a method can use class vectors that are, or are not, binary."""
-    return binary or name not in BINARY_ONLY
+def is_applicable(name, binary, one_space):
+    """Whether a method can use class vectors that are binary, and as wide as X, or are not."""
+    return (binary or name not in BINARY_ONLY) and (one_space or name not in ONE_SPACE)
 
 
 def class_of(name):

@@ -33,7 +33,8 @@ are somewhat too narrow.
 * "whitened": the baseline on features that are whitened within classes, the first step of
   ClasterZSL. It says how much of the difference is due to this step, which any method may take. It
   does not count as a baseline where one is selected.
-* A cell without a figure: the method needs binary class vectors (DAP, IAP), or rows are missing.
+* A cell without a figure: the method needs binary class vectors (DAP, IAP), or class vectors in
+  the space of the features (CosineZSL, RLA, GDA, IdentityRidge), or rows are missing.
 * Features of ucf101_captions are made from machine-made captions, not from pixels. No figure here
   compares with a published one for UCF101; the column "published" is there for a run on a user's
   own features. Its figures are on features of pixels and come from leaderboards that cite the

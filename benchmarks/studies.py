@@ -15,10 +15,11 @@ from data import (
     TRUZE,
     fingerprint,
     is_binary,
+    is_one_space,
     names_of_embeddings,
     splits_of,
 )
-from methods import BASELINES, CLASTER, METHODS, build, combinations, is_applicable
+from methods import BASELINES, CLASTER, METHODS, ONE_SPACE, build, combinations, is_applicable
 from rows import key
 
 DEFAULT, TUNED = CLASTER, f"{CLASTER}, tuned"
@@ -61,6 +62,11 @@ class Case:
     embedding: str
     binary: bool  # whether its class vectors hold two values only
     splits: tuple
+    one_space: bool = False  # whether its class vectors are as wide as its features
+
+    def takes(self, method):
+        """Whether a method can use it."""
+        return is_applicable(method, self.binary, self.one_space)
 
     @property
     def numbered(self):
@@ -117,19 +123,23 @@ def catalogue(sources, datasets=None, embeddings=None):
         for kind in embeddings or known:
             if set(kind.split("+")) <= set(known):
                 binary, splits = is_binary(source, kind), tuple(splits_of(source))
-                cases.append(Case(name, fingerprint(source), kind, binary, splits))
+                one_space = is_one_space(source, kind)
+                cases.append(Case(name, fingerprint(source), kind, binary, splits, one_space))
     return tuple(cases)
 
 
 def cases_of(rows):
     """The cases that rows are about, two kinds of class vectors side by side last."""
-    splits = {}
+    splits, shared = {}, set()
     for row in rows.values():
         case = (row["dataset"], row["data"], row["embedding"], row["binary"])
         splits.setdefault(case, set()).add(row["split"])
+        shared |= {case} if row["method"] in ONE_SPACE else set()
     order = sorted(splits, key=lambda case: ("+" in case[2], *case))
     by_kind = lambda split: (isinstance(split, str), split)  # noqa: E731
-    return tuple(Case(*case, tuple(sorted(splits[case], key=by_kind))) for case in order)
+    return tuple(
+        Case(*case, tuple(sorted(splits[case], key=by_kind)), case in shared) for case in order
+    )
 
 
 def make_task(case, split, method, changes, rows_a_class=0, **others):
@@ -175,7 +185,7 @@ def selected_baseline(plan, rows, case, split):
     """The baseline that class-wise validation on seen classes prefers; None before it is known."""
     scores = {}
     for method in BASELINES:
-        if method in plan.methods and is_applicable(method, case.binary):
+        if method in plan.methods and case.takes(method):
             if (found := chosen(plan, rows, method, case, split)) is None:
                 return None
             scores[method] = found[1]
@@ -208,7 +218,7 @@ def _compared(plan, named):
         for split in ([s for s in (OWN, TRUZE) if s in case.splits] if named else case.numbered)
         if named or split in case.numbered[: plan.splits]
         for method in plan.methods
-        if is_applicable(method, case.binary)
+        if case.takes(method)
     ]
 
 

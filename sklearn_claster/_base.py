@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
-from sklearn.utils import Bunch, check_array, check_consistent_length, column_or_1d, gen_batches
+from sklearn.utils import Bunch, check_array, check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._candidates import (
@@ -38,7 +38,7 @@ from ._utils.labels import (
     warn_of_labels_that_cannot_be_named,
 )
 from ._utils.parameters import check_choice
-from ._utils.samples import check_samples
+from ._utils.samples import check_groups, check_samples
 from ._utils.state import WholeState
 from ._utils.torch import as_host_array
 
@@ -312,7 +312,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
             if not twin._has_table:
                 twin._refuse_unseen_embeddings()
             unseen = twin._unseen_table(unseen_embeddings)
-            twin.class_embeddings_ = joined_tables(twin._seen_table(), unseen)
+            twin.class_embeddings_ = twin._with_seen(unseen)
             twin.unseen_classes_ = unseen.labels
         return self
 
@@ -496,10 +496,13 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         else:
             table = self._unseen_table(unseen_embeddings)
             if self.space == "gzsl":
-                table = joined_tables(self._seen_table(), table)
+                table = self._with_seen(table)
             if unseen_embeddings is not None and not quiet:
                 warn_of_shared_vectors(table, self.classes_, "unseen_embeddings")
         return table, np.isin(table.labels, self.classes_)
+
+    def _with_seen(self, unseen: ClassEmbeddings) -> ClassEmbeddings:
+        return joined_tables(self._seen_table(), unseen) if len(self.classes_) else unseen
 
     def _refuse_unseen_embeddings(self) -> None:
         reason = "space='seen'" if self._has_table else "fit got no class_embeddings"
@@ -551,12 +554,3 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         candidates = self._prepare_candidates(table.vectors, is_seen)
         blocks = gen_batches(len(X), _ROWS_AT_ONCE)
         return np.concatenate([self._score_rows(X[rows], candidates) for rows in blocks])
-
-
-def check_groups(groups: Any, labels: NDArray[Any]) -> NDArray[Any] | None:
-    """Groups as an array (n,), or None."""
-    if groups is None:
-        return None
-    groups = column_or_1d(as_host_array(groups))
-    check_consistent_length(labels, groups)
-    return groups

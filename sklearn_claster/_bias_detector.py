@@ -17,14 +17,14 @@ from sklearn.base import (
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._base import FLOATS, BaseZeroShotClassifier, check_groups
+from ._base import FLOATS, BaseZeroShotClassifier
 from ._data.on_disk import read_whole
 from ._gate.fitting import can_hold_out, fit_gate
 from ._gate.gate import Gate
 from ._gate.rules import RULES, Learned, Rule, usable_rule
 from ._utils.labels import check_labels
 from ._utils.parameters import check_choice, check_number
-from ._utils.samples import check_samples
+from ._utils.samples import check_groups, check_samples
 from ._utils.state import WholeState
 from .baselines import ESZSL
 

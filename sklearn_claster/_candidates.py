@@ -73,7 +73,8 @@ def table_of_unseen(
         If its columns are not those of the fitted table, or it holds one of the seen `classes`.
     """
     table = ClassEmbeddings.from_table(unseen_embeddings, "unseen_embeddings")
-    table = keyed_like(table, classes, "unseen_embeddings", "y")
+    if len(classes):
+        table = keyed_like(table, classes, "unseen_embeddings", "y")
     check_same_features(table, fitted, "unseen_embeddings")
     width = fitted.vectors.shape[1]
     if table.vectors.shape[1] != width:

@@ -198,7 +198,8 @@ def test_the_registry(bench):
     assert all(len(methods.combinations(name)) <= methods.BUDGET for name in methods.METHODS)
     defaults = ClasterZSL().get_params()
     assert all(defaults[name] in values for name, values in methods.GRIDS["ClasterZSL"].items())
-    assert not methods.is_applicable("DAP", binary=False)
+    assert not methods.is_applicable("DAP", binary=False, one_space=True)
+    assert not methods.is_applicable("RLA", binary=True, one_space=False)
 
 
 def test_one_failure_does_not_end_the_run(runner, bench, monkeypatch, tmp_path):

@@ -47,7 +47,7 @@ pytestmark = [
 ]
 
 DATA = make_zero_shot_classification(
-    80, 5, n_seen=5, n_unseen=3, n_embedding_features=4, random_state=0
+    80, 5, n_seen=5, n_unseen=3, n_embedding_features=5, random_state=0
 )
 SEEN = np.isin(DATA.target, DATA.seen_classes)
 X, Y, X_NEW = DATA.data[SEEN], DATA.target[SEEN], DATA.data[~SEEN]
@@ -92,6 +92,7 @@ EVERYONE = {
             "IAP": {"threshold": "mean"},
             "DEM": {"hidden_layer_sizes": (8,), "n_steps": 3},
             "FCLSWGAN": {"hidden_layer_sizes": (8,), "n_steps": 2, "n_generated": 3},
+            "RLA": {"n_steps": 5},
         }.items()
     },
 }
@@ -99,6 +100,7 @@ for _estimator in EVERYONE.values():
     if "random_state" in _estimator.get_params():
         _estimator.set_params(random_state=0)
 everyone = pytest.mark.parametrize("name", EVERYONE)
+ONE_SPACE = {"CosineZSL", "RLA", "GDA", "IdentityRidge"}  # features and class vectors as wide
 
 
 @cache
@@ -260,7 +262,7 @@ BAD = {
     "table of rows": (
         lambda: fit(table=dict(zip(LABELS, VECTORS[:, None], strict=True))),
         ValueError,
-        r"shapes \[\(1, 4\)\]",
+        r"shapes \[\(1, 5\)\]",
     ),
     "table of names": (
         lambda: fit(table={label: label for label in LABELS}),
@@ -269,7 +271,7 @@ BAD = {
     ),
     "table sparse": (lambda: fit(table=(LABELS, sparse.csr_array(VECTORS))), TypeError, "dense"),
     "table complex": (lambda: fit(table=(LABELS, VECTORS * 1j)), ValueError, "Complex"),
-    "table masked": (lambda: fit(table=(LABELS, masked(VECTORS))), ValueError, "4 masked"),
+    "table masked": (lambda: fit(table=(LABELS, masked(VECTORS))), ValueError, "5 masked"),
     "table of infinity": (lambda: fit(table=(LABELS, VECTORS / 0.0)), ValueError, "infinity|NaN"),
     "labels that are None": (lambda: ClassEmbeddings([None, "a"], np.eye(2)), ValueError, "None"),
     "labels that are pairs": (
@@ -519,13 +521,13 @@ def test_an_interrupt_anywhere_in_fit_changes_nothing(name):
     rows, y = X.copy(), Y.copy()
     table = ClassEmbeddings(LABELS, VECTORS)
     calls = []
-    for data in (rows, X[:, :3]):
+    other = X + 1.0 if name in ONE_SPACE else X[:, :3]
+    for data in (rows, other):
         with Stop() as counter:
             clone(EVERYONE[name]).fit(data, y, table)
         calls.append(counter.calls)
     expected = answer(first_fitted(name))
     fresh, used = clone(EVERYONE[name]), fitted(name)
-    other = X[:, :3]
     for after in np.random.default_rng(0).integers(0, min(calls), size=8):
         for model, data in ((fresh, rows), (used, other)):
             before = dict(vars(model))
@@ -684,7 +686,8 @@ def test_poor_data_are_answered(name):
     def widened(rows):
         return np.c_[rows, np.full(len(rows), 3.0), np.zeros(len(rows))]
 
-    fits_and_answers(estimator, widened(X), asked=widened(DATA.data))
+    table = (LABELS, widened(VECTORS)) if name in ONE_SPACE else TABLE
+    fits_and_answers(estimator, widened(X), table=table, asked=widened(DATA.data))
     fits_and_answers(estimator, np.r_[X, X[:5]], np.r_[Y, Y[:5]])
     fits_and_answers(estimator, np.r_[X, np.zeros((5, 5))], np.r_[Y, DATA.seen_classes])
     one_each = np.unique(Y, return_index=True)[1]
@@ -708,7 +711,7 @@ def test_ten_thousand_candidates(name):
     n = 100 if name == "FCLSWGAN" else 10_000  # it trains a classifier of the candidates
     names = np.char.add("new ", np.arange(n).astype(str))
     model = fitted(name, space="zsl")
-    vectors = rng.normal(size=(n, 4))
+    vectors = rng.normal(size=(n, 5))
     predicted = model.predict(X_NEW[:3], unseen_embeddings=(names, vectors))
     scores = model.decision_function(X_NEW[:3], unseen_embeddings=(names, vectors))
     assert scores.shape == (3, n) and np.isfinite(scores).all()

@@ -500,7 +500,7 @@ def test_a_card_says_what_there_is(tmp_path):
     text = " ".join((tmp_path / "README.md").read_text("utf-8").split())
     for part in (
         "| seen classes | 4: 'class_",
-        "| features of a class vector | 3 |",
+        "| features of a class vector | 5 |",
         f"| gate threshold | {model.gate_threshold_:.4g} |",
         "# Data Made up.",
         "| harmonic mean | 0.31234 |",

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training samp
 
 CENTROIDS = ["reinforce", "kmeans", "gradient", "netvlad", "random", None]
 DATA = make_zero_shot_classification(
-    60, 5, n_seen=4, n_unseen=2, n_embedding_features=3, random_state=0
+    60, 5, n_seen=4, n_unseen=2, n_embedding_features=5, random_state=0
 )
 IS_SEEN = np.isin(DATA.target, DATA.seen_classes)
 X, Y = DATA.data[IS_SEEN], DATA.target[IS_SEEN]
@@ -81,6 +81,7 @@ ESTIMATORS = {
             "IAP": {"threshold": "mean"},
             "DEM": {"hidden_layer_sizes": (8,), "n_steps": 5},
             "FCLSWGAN": {"hidden_layer_sizes": (8,), "n_steps": 2, "n_generated": 3},
+            "RLA": {"n_steps": 5},
         }.items()
     },
 }
@@ -108,7 +109,7 @@ def answers(estimator, rows=DATA.data):
     methods += ["score_samples"]
     found = [getattr(estimator, name)(rows) for name in methods if hasattr(estimator, name)]
     if hasattr(estimator, "predict_proba"):
-        new = {"new": [0.1, 0.2, 0.3]}
+        new = {"new": [0.1, 0.2, 0.3, 0.4, 0.5]}
         found.append(estimator.predict_proba(rows, unseen_embeddings=new))
     return found
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_consistent_length, column_or_1d
 
 from .containers import type_names
 from .labels import is_class_table
@@ -67,6 +69,15 @@ def check_samples(X: Any, name: str = "X") -> Any:
                 "."
             )
     return X
+
+
+def check_groups(groups: Any, labels: NDArray[Any]) -> NDArray[Any] | None:
+    """Groups as an array (n,), or None."""
+    if groups is None:
+        return None
+    groups = column_or_1d(as_host_array(groups))
+    check_consistent_length(labels, groups)
+    return groups
 
 
 _AVERAGE = (

@@ -8,15 +8,27 @@
 | both directions at once | `SAE` |
 | a classifier of the seen classes, or of their attributes | `ConSE`, `DAP`, `IAP` |
 | features of the unseen classes | `FCLSWGAN` |
+
+For features and class vectors of one space, as of CLIP, SigLIP or a sentence model:
+
+| what is learnt | methods |
+|---|---|
+| nothing | `CosineZSL` |
+| a linear map near the identity | `RLA`, `IdentityRidge` |
+| Gaussians beside the cosine | `GDA` |
 """
 
 from ._attributes import DAP, IAP
 from ._conse import ConSE
+from ._cosine import CosineZSL
 from ._dem import DEM
 from ._eszsl import ESZSL
 from ._fclswgan import FCLSWGAN
+from ._gda import GDA
+from ._identity_ridge import IdentityRidge
 from ._prototypes import PrototypeRegression
 from ._ranking import ALE, SJE, DeViSE
+from ._rla import RLA
 from ._sae import SAE
 
 __all__ = [
@@ -25,10 +37,14 @@ __all__ = [
     "DEM",
     "ESZSL",
     "FCLSWGAN",
+    "GDA",
     "IAP",
+    "RLA",
     "SAE",
     "SJE",
     "ConSE",
+    "CosineZSL",
     "DeViSE",
+    "IdentityRidge",
     "PrototypeRegression",
 ]
