@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from ._utils.labels import check_labels, is_among, labels_like, preview
+from ._utils.parameters import check_value
 from ._utils.torch import as_host_array
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "ausuc",
     "class_purity",
     "cluster_purity",
+    "expected_calibration_error",
     "gzsl_report",
     "mean_per_class_accuracy",
     "seen_unseen_curve",
@@ -464,6 +467,100 @@ def ausuc(
     if np.isnan([seen[0], unseen[0]]).any():
         return float("nan")
     return float(auc(unseen, seen)) if len(seen) > 1 else 0.0
+
+
+def expected_calibration_error(
+    y_true: ArrayLike, y_proba: ArrayLike, labels: ArrayLike | None = None, n_bins: int = 15
+) -> float:
+    r"""How far the probability of the named class is from the share of right answers.
+
+    .. math:: \sum_{m} \frac{|B_m|}{n} |\text{acc}(B_m) - \text{conf}(B_m)|
+
+    The bins :math:`B_m` have equal widths, and hold the samples whose largest probability lies
+    there; acc is the share of them that is named correctly, conf the mean of those
+    probabilities [1]_.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        The true labels. One that is not among `labels` is always missed.
+    y_proba : array-like of shape (n_samples, n_labels)
+        Probabilities of the candidates, as from `predict_proba`.
+    labels : array-like of shape (n_labels,), default=None
+        The candidates, one per column: of a zero-shot classifier, ``candidates()[0]``. None
+        stands for the sorted classes in `y_true`.
+    n_bins : int, default=15
+        Number of bins; an empty one counts nothing.
+
+    Returns
+    -------
+    float
+        The error, from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, or `y_proba` holds no probabilities.
+    TypeError
+        If strings are compared with numbers.
+
+    See Also
+    --------
+    sklearn_claster.inspection.ReliabilityDisplay : The bins as a picture.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural
+       networks", ICML 2017.
+
+    Examples
+    --------
+    >>> from sklearn_claster.metrics import expected_calibration_error
+    >>> y_proba = [[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]
+    >>> round(expected_calibration_error(["archery", "yoyo", "yoyo"], y_proba), 2)
+    0.4
+    """
+    shares, confidences, counts = confidence_bins(y_true, y_proba, labels, n_bins)[:3]
+    return float(np.abs(shares - confidences) @ counts / counts.sum())
+
+
+def confidence_bins(
+    y_true: ArrayLike, y_proba: ArrayLike, labels: ArrayLike | None, n_bins: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+    """Share of right answers, mean confidence and samples of each bin, and all confidences.
+
+    Bins without a sample are left out, (n_filled,) each; confidences (n,).
+    """
+    check_value(n_bins, "n_bins", Integral, 1)
+    y_true = check_labels(y_true, "y_true")
+    columns = np.unique(y_true) if labels is None else check_labels(labels, "labels")
+    columns = labels_like(columns, y_true, "labels", "y_true")
+    proba: NDArray[np.float64] = check_array(
+        as_host_array(y_proba, "y_proba"), dtype=np.float64, input_name="y_proba"
+    )
+    check_consistent_length(y_true, proba)
+    if proba.shape[1] != len(columns) or len(np.unique(columns)) != len(columns):
+        raise ValueError(
+            "y_proba needs one column per label, and labels each class once; got "
+            f"{proba.shape[1]} columns and {len(columns)} labels of {len(np.unique(columns))} "
+            "classes. Of a zero-shot classifier, labels are candidates()[0]."
+        )
+    if proba.min() < 0.0 or np.abs(proba.sum(axis=1) - 1.0).max() > 1e-3:
+        raise ValueError(
+            "y_proba has to hold probabilities, of which each row sums to one; got numbers from "
+            f"{proba.min():.3g} to {proba.max():.3g}. Pass what predict_proba returns, for the "
+            "whole of the candidates."
+        )
+    best = proba.argmax(axis=1)
+    confidence, hits = proba[np.arange(len(best)), best], columns[best] == y_true
+    bins = np.digitize(confidence, np.linspace(0.0, 1.0, n_bins + 1)[1:-1], right=True)
+    counts = np.bincount(bins)
+    filled = counts > 0
+    counts = counts[filled]
+    shares, means = (
+        np.bincount(bins, weights=part)[filled] / counts for part in (hits, confidence)
+    )
+    return shares, means, counts, confidence
 
 
 def _check_pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

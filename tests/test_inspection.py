@@ -7,10 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn import clone
+from sklearn.calibration import calibration_curve
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
@@ -26,12 +28,19 @@ from sklearn_claster.inspection import (
     ClusterClassDisplay,
     DetectorScoreDisplay,
     EpochCurveDisplay,
+    ReliabilityDisplay,
     RepresentationDisplay,
     SeenUnseenCurveDisplay,
 )
 from sklearn_claster.inspection._plotting import MARKERS, PALETTE
 from sklearn_claster.inspection._representation import _looks
-from sklearn_claster.metrics import ausuc, class_purity, gzsl_report, seen_unseen_curve
+from sklearn_claster.metrics import (
+    ausuc,
+    class_purity,
+    expected_calibration_error,
+    gzsl_report,
+    seen_unseen_curve,
+)
 from sklearn_claster.model_selection import ZeroShotKFold, gzsl_scorer
 
 
@@ -515,6 +524,60 @@ def test_tick_labels_leave_room_for_one_another(n_classes):
         assert len(boxes) >= 25
         for box, following in pairwise(boxes):
             assert not box.overlaps(following)
+
+
+# reliability
+
+
+def test_reliability_from_estimator_is_that_of_its_predictions(data, zsl):
+    X, y = data.data, data.target
+    one = ReliabilityDisplay.from_estimator(zsl, X, y)
+    labels = zsl.candidates()[0]
+    other = ReliabilityDisplay.from_predictions(y, zsl.predict_proba(X), labels=labels)
+    expected = expected_calibration_error(y, zsl.predict_proba(X), labels)
+    for display in (one, other):
+        assert display.expected_calibration_error == pytest.approx(expected)
+        np.testing.assert_array_equal(display.line_.get_xdata(), display.prob_pred)
+        np.testing.assert_array_equal(display.line_.get_ydata(), display.prob_true)
+        assert display.counts.sum() == len(display.y_prob) == len(X)
+        assert drawn(display)
+    assert texts(one.ax_) == ["Perfectly calibrated", f"ClasterZSL (ECE = {expected:.3f})"]
+    assert texts(other.ax_)[1] == f"ECE = {expected:.3f}"
+    assert one.ax_.get_xlabel() == "Probability of the named class"
+
+
+def test_reliability_is_that_of_scikit_learn_for_hits_and_confidences(data, zsl):
+    X, y = data.data, data.target
+    display = ReliabilityDisplay.from_estimator(zsl, X, y, n_bins=8)
+    proba = zsl.predict_proba(X)
+    shares, confidences = calibration_curve(zsl.predict(X) == y, proba.max(axis=1), n_bins=8)
+    np.testing.assert_allclose(display.prob_true, shares)
+    np.testing.assert_allclose(display.prob_pred, confidences)
+
+
+def test_reliability_takes_pipelines_candidates_axes_and_style(data, seen, piped):
+    X, y = data.data, data.target
+    ax = plt.figure().add_subplot()
+    first = ReliabilityDisplay.from_estimator(piped, X, y, ax=ax)
+    few = data.class_embeddings.select(data.unseen_classes[:2])
+    second = ReliabilityDisplay.from_estimator(
+        piped, X[~seen], y[~seen], few, n_bins=4, name="few", ax=ax, ref_line=False, color="red"
+    )
+    assert first.ax_ is second.ax_ is ax
+    assert [text.split(" (")[0] for text in texts(ax)] == ["Perfectly calibrated", "ESZSL", "few"]
+    assert second.line_.get_color() == "red" and len(second.counts) <= 4
+    logistic = LogisticRegression().fit(X, y)
+    assert ReliabilityDisplay.from_estimator(logistic, X, y).expected_calibration_error < 0.5
+
+
+def test_what_has_no_reliability(data, zsl):
+    forest = IsolationForest(n_estimators=3).fit(data.data)
+    with pytest.raises(ValueError, match="IsolationForest has no predict_proba"):
+        ReliabilityDisplay.from_estimator(forest, data.data, data.target)
+    with pytest.raises(NotFittedError):
+        ReliabilityDisplay.from_estimator(clone(zsl), data.data, data.target)
+    with pytest.raises(ValueError, match="each row sums to one"):
+        ReliabilityDisplay.from_predictions([0, 1], [[1.0, 2.0], [0.0, 1.0]])
 
 
 # without matplotlib

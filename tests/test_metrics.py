@@ -13,6 +13,7 @@ from sklearn_claster.metrics import (
     ausuc,
     class_purity,
     cluster_purity,
+    expected_calibration_error,
     gzsl_report,
     mean_per_class_accuracy,
     seen_unseen_curve,
@@ -471,3 +472,68 @@ def test_missing_labels_are_named(lost):
             metric(y, ["a", "b", "b"])
         with pytest.raises(ValueError, match=r"missing in \w+: got .* 2, counted from 0"):
             metric(["a", "b", "b"], y)
+
+
+# the expected calibration error
+
+
+def drawn_probabilities(seed, n_samples=200, n_labels=5):
+    scores = 2.0 * np.random.default_rng(seed).normal(size=(n_samples, n_labels))
+    proba = np.exp(scores)
+    return proba / proba.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("n_bins", [1, 7, 15])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_calibration_error_is_a_loop_over_bins(seed, n_bins, names):
+    proba, y = drawn_probabilities(seed), draw(seed + 9, 5, 200)
+    error = 0.0
+    for m in range(n_bins):
+        inside = [
+            p for p in zip(proba, y, strict=True) if m / n_bins < max(p[0]) <= (m + 1) / n_bins
+        ]
+        if inside:
+            hits = np.mean([row.argmax() == c for row, c in inside])
+            confidence = np.mean([max(row) for row, _ in inside])
+            error += len(inside) / len(y) * abs(hits - confidence)
+    assert expected_calibration_error(names[y], proba, names, n_bins) == pytest.approx(error)
+    shuffled = [3, 1, 4, 0, 2]
+    again = expected_calibration_error(names[y], proba[:, shuffled], names[shuffled], n_bins)
+    assert again == pytest.approx(error)
+    assert expected_calibration_error(names[y], proba, n_bins=n_bins) == pytest.approx(error)
+
+
+def test_the_calibration_error_of_cases_counted_by_hand():
+    sure = np.eye(2)[[0, 0, 1, 1]]
+    assert expected_calibration_error([0, 0, 1, 1], sure) == 0.0
+    assert expected_calibration_error([1, 1, 0, 0], sure) == 1.0
+    assert expected_calibration_error([0, 1, 0, 1], sure) == 0.5
+    assert expected_calibration_error([0, 1], np.full((2, 2), 0.5)) == 0.0
+    # a class that is no candidate is always missed
+    assert expected_calibration_error(["c", "c"], np.eye(2), ["a", "b"]) == 1.0
+    assert expected_calibration_error([[0], [1]], np.eye(2).astype(np.float32)) == 0.0
+
+
+def test_probabilities_that_are_drawn_from_are_calibrated():
+    proba = drawn_probabilities(0, 20_000)
+    u = np.random.default_rng(1).random((20_000, 1))
+    assert expected_calibration_error((proba.cumsum(axis=1) < u).sum(axis=1), proba) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: ([0, 1], np.eye(3)[:2]), ValueError, "3 columns and 2 labels.*candidates"),
+        (lambda: ([0, 1], np.eye(2), [1, 1]), ValueError, "2 columns and 2 labels of 1 classes"),
+        (lambda: ([0, 1], [[2.0, -1.0]] * 2), ValueError, "from -1 to 2.*predict_proba returns"),
+        (lambda: ([0, 1], [[0.9, 0.9]] * 2), ValueError, "each row sums to one"),
+        (lambda: ([0, 1], [[np.nan, 0.9]] * 2), ValueError, "NaN"),
+        (lambda: ([0, 1, 1], np.eye(2)), ValueError, "inconsistent numbers of samples"),
+        (lambda: ([0, 1], np.eye(2), ["a", "b"]), TypeError, "strings"),
+        (lambda: ([0, 1], np.eye(2), None, 0), ValueError, "n_bins=0 is out of range"),
+        (lambda: ([0, 1], np.eye(2), None, 2.5), TypeError, "n_bins=2.5"),
+    ],
+)
+def test_what_has_no_calibration_error(call, error, message):
+    with pytest.raises(error, match=message):
+        expected_calibration_error(*call())

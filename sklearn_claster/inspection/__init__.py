@@ -3,6 +3,7 @@
 from ._clusters import ClusterClassDisplay
 from ._detector import DetectorScoreDisplay
 from ._epochs import EpochCurveDisplay
+from ._reliability import ReliabilityDisplay
 from ._representation import RepresentationDisplay
 from ._seen_unseen import SeenUnseenCurveDisplay
 
@@ -10,6 +11,7 @@ __all__ = [
     "ClusterClassDisplay",
     "DetectorScoreDisplay",
     "EpochCurveDisplay",
+    "ReliabilityDisplay",
     "RepresentationDisplay",
     "SeenUnseenCurveDisplay",
 ]
