@@ -3,12 +3,15 @@
 import bz2
 import gzip
 import lzma
+import re
 import struct
 import subprocess
 import sys
 import tarfile
 import unicodedata
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -403,6 +406,74 @@ def test_several_templates_make_an_ensemble():
         embed_sentences(["a"], model, template=["a {}", "a video"])
     with pytest.raises(ValueError, match=r'template has to hold "{}" once.*got \[\]'):
         embed_sentences(["a"], model, template=[])
+
+
+def test_the_vectors_of_sentences_may_keep_their_lengths():
+    table = embed_sentences({"a": ["One", "Three!"]}, Lengths(), normalize=False)
+    assert_allclose(table["a"], [4.5, 0.0])
+
+
+def test_many_sentences_go_to_the_model_in_parts():
+    """80 templates of a thousand classes are more than a model without batches can hold."""
+
+    class Counted(Lengths):
+        def encode(self, texts):
+            sizes.append(len(texts))
+            return super().encode(texts)
+
+    sizes = []
+    names = [f"class {i}" for i in range(130)]
+    templates = ["{}" + "!" * i for i in range(9)]
+    table = embed_sentences(names, Counted(), template=templates)
+    assert sizes == [1024, 146]
+    for i in (0, 129):
+        alone = embed_sentences([names[i]], Lengths(), template=templates)
+        assert_allclose(table[names[i]], alone[names[i]])
+
+
+def test_text_towers_of_clip_through_the_adapters_of_the_page():
+    """A small one with random weights; its tokens are lengths of words."""
+    transformers = pytest.importorskip("transformers")
+    small = {
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "bos_token_id": 1,
+        "eos_token_id": 29,
+    }
+    config = transformers.CLIPConfig(
+        text_config=small | {"vocab_size": 30, "max_position_embeddings": 9},
+        vision_config=small | {"image_size": 4, "patch_size": 2},
+        projection_dim=6,
+    )
+    clip = transformers.CLIPModel(config).eval()
+
+    def tokens(texts, padding=None, truncation=None, return_tensors="pt"):
+        rows = [[1, *(2 + len(word) for word in text.split())] for text in texts]
+        width = max(map(len, rows)) + 1
+        ids = torch.tensor([row + [29] * (width - len(row)) for row in rows])
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    def encode_text(ids):
+        features = clip.get_text_features(input_ids=ids, attention_mask=torch.ones_like(ids))
+        return getattr(features, "pooler_output", features)
+
+    page = (Path(__file__).parents[1] / "docs/class_vectors_from_text.md").read_text("utf-8")
+    classes = re.findall(r"^class \w+Tower:\n(?:    .*\n)+", page, re.MULTILINE)
+    open_clip = {"torch": torch, "clip": SimpleNamespace(encode_text=encode_text)}
+    open_clip["tokenize"] = lambda texts: tokens(texts)["input_ids"]
+    tables = []
+    for code, names in zip(
+        classes, (open_clip, {"torch": torch, "clip": clip, "tokenize": tokens}), strict=True
+    ):
+        exec(code, names)
+        tower = next(value for name, value in names.items() if name.endswith("Tower"))
+        templates = ["a photo of {}", "{} on a road"]
+        tables.append(embed_sentences(["ride_bike", "swim"], tower(), template=templates))
+    assert tables[0].vectors.shape == (2, 6)
+    assert_allclose(tables[0].vectors, tables[1].vectors, rtol=1e-5)
+    assert np.abs(tables[0]["swim"] - tables[0]["ride_bike"]).max() > 1e-3
 
 
 def test_a_sentence_without_length_counts_as_it_is():

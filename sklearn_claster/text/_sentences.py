@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from .._class_embeddings import ClassEmbeddings
 from .._utils.torch import as_host_array
 from ._names import as_texts, says_more, split_class_names
+
+_TEXTS_AT_ONCE = 1024  # models that make no batches of their own would run out of memory
 
 
 def embed_sentences(
@@ -17,6 +20,7 @@ def embed_sentences(
     model: Any,
     *,
     template: str | Sequence[str] = "{}",
+    normalize: bool = True,
 ) -> ClassEmbeddings:
     """Class vectors from a sentence model, of class names or descriptions.
 
@@ -27,18 +31,22 @@ def embed_sentences(
         (see :func:`split_class_name`); or descriptions, which are taken as they
         are. A pandas Series with an index of its own is a mapping too.
     model : object with a method ``encode``, or str
-        ``encode`` takes a list of strings and returns one vector each, as the
-        models of sentence-transformers do. A string is the name or the folder of
-        such a model, which is loaded (and downloaded where it is not there yet):
-        ``pip install 'sklearn_claster[text]'``.
+        ``encode`` takes a list of strings, 1024 at most, and returns one vector
+        each, as the models of sentence-transformers do. A string is the name or
+        the folder of such a model, which is loaded (and downloaded where it is
+        not there yet): ``pip install 'sklearn_claster[text]'``.
     template : str or sequence of str, default="{}"
         The sentence to put each text into: "a video of a person doing {}". Several make an
         ensemble, as the 80 of CLIP do: each text goes into each of them.
+    normalize : bool, default=True
+        Whether each sentence's vector is brought to unit length before the mean over the
+        sentences of a class is taken, so that each counts alike.
 
     Returns
     -------
     ClassEmbeddings
-        One vector per class: the mean over all its sentences, each brought to unit length.
+        One vector per class: the mean over all its sentences. It is not of unit length where
+        there are several, which does not matter to a cosine.
 
     Raises
     ------
@@ -80,7 +88,12 @@ def embed_sentences(
         [one.replace("{}", x) for x in lines for one in templates] for lines in texts.values()
     ]
     lines = [line for group in groups for line in group]
-    vectors = np.array(as_host_array(_load(model).encode(lines)), dtype=np.float64)
+    model = _load(model)
+    parts = [
+        np.array(as_host_array(model.encode(lines[at])), dtype=np.float64)
+        for at in gen_batches(len(lines), _TEXTS_AT_ONCE)
+    ]
+    vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if vectors.ndim != 2 or len(vectors) != len(lines) or not np.isfinite(vectors).all():
         raise ValueError(
             f"The model has to return one finite vector for each of the {len(lines)} texts; got "
@@ -88,8 +101,9 @@ def embed_sentences(
             + (", with NaN or infinity" if not np.isfinite(vectors).all() else "")
             + ". Pass a model of sentence-transformers, or one that behaves like it."
         )
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors /= np.where(lengths > 0.0, lengths, 1.0)
+    if normalize:
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors /= np.where(lengths > 0.0, lengths, 1.0)
     ends = np.cumsum([len(group) for group in groups])[:-1]
     means = [part.mean(axis=0) for part in np.split(vectors, ends)]
     return ClassEmbeddings(list(texts), np.array(means))
