@@ -854,6 +854,13 @@ def test_a_column_in_other_units_is_warned_of(n_columns):
         ESZSL().fit(np.repeat(X, 2, axis=0), np.arange(24) % 6, (range(8), in_grams(n_columns)))
 
 
+def test_a_column_of_years_is_warned_of():
+    rng = np.random.default_rng(0)
+    vectors = np.c_[rng.normal(size=(20, 12)), 2000 + rng.integers(-30, 25, 20)]
+    with pytest.warns(UserWarning, match=r"9\d\.\d% of the variance .* \(column 12\)"):
+        warn_of_mixed_units(vectors, None)
+
+
 def test_two_columns_in_other_units_are_warned_of():
     vectors = in_grams(16)
     vectors[:, 5] *= 300
