@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils import Bunch, check_array, check_consistent_length, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._candidates import (
     NO_UNSEEN_CLASS,
+    best_candidates,
     joined_tables,
     table_of_fit,
     table_of_unseen,
@@ -25,7 +26,8 @@ from ._class_embeddings import (
     ClassEmbeddings,
     warn_of_shared_vectors,
 )
-from ._data.on_disk import ArrayOnDisk, in_memory, on_disk, read_whole
+from ._data.on_disk import in_memory
+from ._data.validated import validated, validated_blocks
 from ._gate.detectors import check_bias_detector, description_of, mode_of
 from ._gate.fitting import fit_gate_of
 from ._gate.gate import MODES, Gate, OpenGate, explain
@@ -38,13 +40,12 @@ from ._utils.labels import (
     warn_of_labels_that_cannot_be_named,
 )
 from ._utils.parameters import check_choice
-from ._utils.samples import check_groups, check_samples
+from ._utils.samples import check_groups
 from ._utils.state import WholeState
 from ._utils.torch import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
 
-FLOATS = (np.float64, np.float32, np.float16)  # anything else becomes the first
 _NEVER = object()  # equal to no value
 _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
@@ -199,6 +200,45 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         """
         with self._question() as model:
             return model._ask("log_proba", X, *model._candidates(unseen_embeddings))
+
+    def top_k(
+        self, X: ArrayLike, k: int, unseen_embeddings: Any = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The k most probable candidates of every sample, the best first.
+
+        Parameters
+        ----------
+        X, unseen_embeddings
+            As in `predict`.
+        k : int
+            How many; at most as many as there are candidates.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples, k)
+            Their labels; the first column is what `predict` says.
+        probabilities : ndarray of shape (n_samples, k)
+            Their probabilities, as in `predict_proba`. A hard gate gives zero to the side that it
+            has not chosen.
+
+        Raises
+        ------
+        ValueError
+            If `k` is below 1, or above the number of candidates.
+
+        Examples
+        --------
+        >>> from sklearn_claster.baselines import CosineZSL
+        >>> model = CosineZSL.from_table({"cat": [1.0, 0.1], "dog": [0.1, 1.0], "eel": [1.0, 0.0]})
+        >>> model.top_k([[0.1, 0.9]], 2)[0]
+        array([['dog', 'cat']], dtype='<U3')
+        """
+        with self._question() as model:
+            table, is_seen = model._candidates(unseen_embeddings)
+            gate, blocks = model._gate_in_use(), model._raw_blocks(X, table, is_seen)
+            answers = ((scores, gate.log_proba(rows, scores, is_seen)) for rows, scores in blocks)
+            best, probabilities = best_candidates(answers, k, len(table.labels))
+        return table.labels[best], probabilities
 
     def decision_function(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
         """Compatibility of every sample with every candidate class.
@@ -455,14 +495,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         return np.concatenate([answer(rows, scores, is_seen) for rows, scores in blocks])
 
     def _validate_samples(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
-        read = on_disk if self._reads_in_parts else read_whole
-        X = read(check_samples(X))
-        if isinstance(X, ArrayOnDisk):
-            validate_data(self, X, skip_check_array=True)
-            for rows in gen_batches(len(X), _ROWS_AT_ONCE):
-                check_array(X[rows], dtype=FLOATS, estimator=self, input_name="X")
-        else:
-            X = validate_data(self, X, dtype=FLOATS)
+        X = validated(self, X, _ROWS_AT_ONCE, in_parts=self._reads_in_parts)
         y = check_labels(y, "y", column_warning=True)
         check_consistent_length(X, y)
         classes = np.unique(y)
@@ -529,13 +562,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
 
     def _row_blocks(self, X: Any, n_rows: int = _ROWS_AT_ONCE) -> Iterator[NDArray[Any]]:
         check_is_fitted(self)
-        X = on_disk(check_samples(X))
-        if not isinstance(X, ArrayOnDisk):
-            X = validate_data(self, X, dtype=FLOATS, reset=False)
-            yield from (X[rows] for rows in gen_batches(len(X), n_rows))
-            return
-        for rows in gen_batches(len(X), n_rows):
-            yield validate_data(self, X[rows], dtype=FLOATS, reset=False)
+        yield from validated_blocks(self, X, n_rows)
 
     # what a gate asks its experts, of rows that have been validated
 

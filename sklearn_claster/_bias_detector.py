@@ -17,8 +17,9 @@ from sklearn.base import (
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._base import FLOATS, BaseZeroShotClassifier
+from ._base import BaseZeroShotClassifier
 from ._data.on_disk import read_whole
+from ._data.validated import FLOATS
 from ._gate.fitting import can_hold_out, fit_gate
 from ._gate.gate import Gate
 from ._gate.rules import RULES, Learned, Rule, usable_rule

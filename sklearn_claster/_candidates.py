@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from ._class_embeddings import (
     warn_of_shared_vectors,
 )
 from ._utils.labels import preview
+from ._utils.parameters import check_value
 from ._utils.warning import warn
 
 NO_UNSEEN_CLASS = (
@@ -97,6 +100,23 @@ def joined_tables(seen: ClassEmbeddings, unseen: ClassEmbeddings) -> ClassEmbedd
         np.concatenate([seen.labels, unseen.labels]),
         np.concatenate([seen.vectors, unseen.vectors]),
     )
+
+
+def best_candidates(
+    answers: Iterable[tuple[NDArray[Any], NDArray[Any]]], k: int, n_candidates: int
+) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Columns and probabilities of the k best, from blocks of scores and log-probabilities (n, C).
+
+    Of equally probable candidates the one with the higher score is better, of these the first.
+    """
+    cure = "There are no more candidates: lower k, or pass more in unseen_embeddings."
+    check_value(k, "k", Integral, 1, n_candidates, cure=cure)
+    columns, probabilities = [], []
+    for scores, log_proba in answers:
+        best = np.lexsort((-scores, -log_proba), axis=1)[:, :k]
+        columns.append(best)
+        probabilities.append(np.exp(np.take_along_axis(log_proba, best, axis=1)))
+    return np.concatenate(columns), np.concatenate(probabilities)
 
 
 def warn_of_one_feature(name: str) -> None:

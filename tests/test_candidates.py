@@ -37,6 +37,7 @@ from small_problem import (
     small,
 )
 
+from sklearn_claster._candidates import best_candidates
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.model_selection import ZeroShotKFold
 
@@ -368,3 +369,65 @@ def test_candidates_that_do_not_fit_are_refused_and_change_nothing(make):
         fit(make, table=None).set_candidates(UNSEEN_TABLE)
     with pytest.raises(NotFittedError):
         make().set_candidates(UNSEEN_TABLE)
+
+
+# the k best
+
+
+@both
+@pytest.mark.parametrize("space", CANDIDATES)
+@pytest.mark.parametrize("gate", [{}, {"bias_detector": "stacking"}, {"bias_detector": "energy"}])
+@pytest.mark.parametrize("soft", ["hard", "soft"])
+def test_the_k_best_are_the_largest_probabilities(make, space, gate, soft):
+    if gate and space != "gzsl":
+        return
+    model = fitted(make, space=space, gate=soft, **gate)
+    proba = model.predict_proba(ALL_X)
+    k = len(CANDIDATES[space])
+    for n in (1, 2, k):
+        labels, probabilities = model.top_k(ALL_X, n)
+        assert labels.shape == probabilities.shape == (len(ALL_X), n)
+        assert_array_equal(labels[:, 0], model.predict(ALL_X))
+        assert_allclose(probabilities, -np.sort(-proba, axis=1)[:, :n])
+        columns = np.searchsorted(CANDIDATES[space], labels)
+        assert_allclose(np.take_along_axis(proba, columns, axis=1), probabilities)
+        assert all(len(set(row)) == n for row in labels.tolist())
+
+
+@both
+def test_the_k_best_of_a_table(make):
+    model = fitted(make)
+    labels, _ = model.top_k(ALL_X, 1, OLD_AS_NEW)
+    assert set(labels.ravel()) == set(OLD_AS_NEW)
+    assert_array_equal(model.top_k(NEW_X[:1], 3)[0], model.top_k(NEW_X, 3)[0][:1])
+
+
+def test_the_k_best_in_blocks_are_those_of_all_at_once(monkeypatch):
+    model = fitted(ESZSL, space="gzsl")
+    whole = model.top_k(ALL_X, 3)
+    monkeypatch.setattr("sklearn_claster._base._ROWS_AT_ONCE", 7)
+    assert_array_equal(model.top_k(ALL_X, 3)[0], whole[0])
+
+
+def test_of_equally_probable_candidates_the_first_is_better():
+    log_proba = np.log([[0.25, 0.25, 0.25, 0.25], [0.1, 0.4, 0.1, 0.4]])
+    scores = np.array([[1.0, 1.0, 1.5, 1.0], [0.0, 1.0, 0.0, 1.0]])
+    columns, probabilities = best_candidates([(scores, log_proba)], 3, 4)
+    assert columns.tolist() == [[2, 0, 1], [1, 3, 0]]
+    assert_allclose(probabilities[1], [0.4, 0.4, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("k", "error", "message"),
+    [
+        (0, ValueError, r"k=0 is out of range; expected an integer in \[1, 3\]"),
+        (4, ValueError, r"k=4 is out of range.*no more candidates: lower k, or pass more"),
+        (1.5, TypeError, "k=1.5 has the wrong type"),
+        (True, TypeError, "k=True has the wrong type"),
+    ],
+)
+def test_a_wrong_k_is_refused(k, error, message):
+    with pytest.raises(error, match=message):
+        fitted(ESZSL).top_k(NEW_X, k)
+    with pytest.raises(NotFittedError):
+        ESZSL().top_k(NEW_X, 1)

@@ -1,5 +1,6 @@
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ from sklearn_claster.model_selection import (
     cluster_purity_scorer,
     gzsl_scorer,
     mean_per_class_scorer,
+    top_k_scorer,
 )
 
 SPLITTERS = [ZeroShotKFold, ZeroShotShuffleSplit]
@@ -494,7 +496,7 @@ def test_gzsl_scorer_needs_classes(data):
 
 @pytest.mark.parametrize(
     "scorer",
-    [mean_per_class_scorer, ausuc_scorer, class_purity_scorer, cluster_purity_scorer],
+    [mean_per_class_scorer, top_k_scorer, ausuc_scorer, class_purity_scorer, cluster_purity_scorer],
 )
 def test_scorers_are_callables_for_searches(data, routing, scorer):
     X, y, table = data
@@ -568,6 +570,39 @@ def test_the_string_of_scikit_learn_is_the_mean_per_class_accuracy(data):
     ours = cross_val_score(ESZSL(), X, y, scoring=mean_per_class_scorer, **options)
     theirs = cross_val_score(ESZSL(), X, y, scoring="balanced_accuracy", **options)
     np.testing.assert_allclose(ours, theirs)
+
+
+def test_top_k_scorer_counts_the_classes_among_the_best(data):
+    X, y, table = data
+    rows = y > "class 04"
+    model = make_pipeline(StandardScaler(), ESZSL(space="gzsl"))
+    model.fit(X[rows], y[rows], eszsl__class_embeddings=table)
+    eszsl, X_in = model[-1], model[0].transform(X)
+    labels, proba = eszsl.candidates()[0], eszsl.predict_proba(X_in)
+    for k in (1, 3):
+        shares = []
+        for label in np.unique(y):
+            best = np.argsort(-proba[y == label], axis=1)[:, :k]
+            shares.append(np.mean([label in labels[row] for row in best]))
+        assert top_k_scorer(model, X, y, k) == pytest.approx(np.mean(shares))
+    assert top_k_scorer(model, X, y, 1) == mean_per_class_scorer(model, X, y)
+    assert top_k_scorer(model, X, y, len(labels)) == 1.0
+    assert top_k_scorer(model, X, np.repeat("another", len(X))) == 0.0
+    scores = cross_val_score(
+        ESZSL(),
+        X,
+        y,
+        cv=ZeroShotKFold(3, random_state=0),
+        scoring=partial(top_k_scorer, k=2),
+        params={"class_embeddings": table},
+        error_score="raise",
+    )
+    assert (scores > 0.0).all()
+    regression = LogisticRegression().fit(X, y)
+    with pytest.raises(ValueError, match=r"LogisticRegression\. For other.*'top_k_accuracy'"):
+        top_k_scorer(regression, X, y)
+    with pytest.raises(ValueError, match="k=99 is out of range"):
+        top_k_scorer(model, X, y, 99)
 
 
 def test_ausuc_scorer_with_two_candidates(data):

@@ -6,6 +6,7 @@ from ._scorers import (
     cluster_purity_scorer,
     gzsl_scorer,
     mean_per_class_scorer,
+    top_k_scorer,
 )
 from ._split import ZeroShotKFold, ZeroShotShuffleSplit
 
@@ -17,4 +18,5 @@ __all__ = [
     "cluster_purity_scorer",
     "gzsl_scorer",
     "mean_per_class_scorer",
+    "top_k_scorer",
 ]

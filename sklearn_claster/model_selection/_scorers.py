@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_consistent_length
 
-from .._utils.labels import check_labels
-from .._utils.responses import candidate_scores, cluster_labels
+from .._utils.labels import check_labels, labels_like
+from .._utils.responses import candidate_scores, cluster_labels, unwrap
 from .._utils.warning import warn
 from ..metrics import (
     ausuc,
@@ -55,6 +56,58 @@ def mean_per_class_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     0.5
     """
     return mean_per_class_accuracy(y, estimator.predict(X))
+
+
+def top_k_scorer(estimator: Any, X: Any, y: ArrayLike, k: int = 5) -> float:
+    """Score a fitted zero-shot classifier by how often the class is among its k best.
+
+    For another k than 5 pass ``functools.partial(top_k_scorer, k=3)``.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted zero-shot classifier, or a pipeline or search around one.
+    X : array-like of shape (n_samples, n_features)
+        The rows to score.
+    y : array-like of shape (n_samples,)
+        Their labels.
+    k : int, default=5
+        How many candidates count as named.
+
+    Returns
+    -------
+    float
+        The share of samples whose class is among their k most probable candidates, within each
+        class, averaged over the classes. With k = 1 it is `mean_per_class_scorer`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer candidates than k, or the estimator has no `top_k`.
+
+    See Also
+    --------
+    mean_per_class_scorer : The same for the best candidate alone.
+
+    Examples
+    --------
+    >>> from sklearn_claster.baselines import CosineZSL
+    >>> from sklearn_claster.model_selection import top_k_scorer
+    >>> model = CosineZSL.from_table({"cat": [1.0, 0.1], "dog": [0.1, 1.0], "eel": [1.0, 0.0]})
+    >>> top_k_scorer(model, [[0.9, 0.0], [0.2, 0.9]], ["cat", "eel"], k=2)
+    0.5
+    """
+    host, X = unwrap(estimator, X)
+    if not hasattr(host, "top_k"):
+        raise ValueError(
+            f"top_k_scorer needs a zero-shot classifier, which has a method top_k; got "
+            f"{type(host).__name__}. For other classifiers use scoring='top_k_accuracy'."
+        )
+    named = host.top_k(X, k)[0]
+    truth = labels_like(check_labels(y, "y"), named, "The labels in y", "the model")
+    check_consistent_length(truth, named)
+    hits = (named == truth[:, None]).any(axis=1)
+    return mean_per_class_accuracy(truth, np.where(hits, truth, named[:, 0]))
 
 
 def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
