@@ -98,7 +98,7 @@ def test_rows_that_are_hard(path):
 def test_candidates_that_fit_never_saw_and_many_of_them(path):
     model = fitted("centroids=reinforce")
     names = [f"new {i:04d}" for i in range(2000)]
-    vectors = np.random.default_rng(0).normal(size=(2000, 3))
+    vectors = np.random.default_rng(0).normal(size=(2000, 5))
     before = model.space
     try:
         model.set_params(space="zsl")
