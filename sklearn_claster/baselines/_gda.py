@@ -76,7 +76,8 @@ class GDA(SharedSpaceClassifier):
     the authors' published code (``main_base2new.py``), which evaluates seen and new classes apart;
     together, with ``space="gzsl"``, each side keeps its own P here. The code chooses alpha on
     held-out samples of the seen classes; here held-out classes choose it, since new classes are
-    what it is needed for. The score of a new class depends on the other new candidates.
+    what it is needed for. The score of a new class depends on the other new candidates. Without a
+    gate the seen classes win too often over new ones, whose P is another.
 
     References
     ----------
