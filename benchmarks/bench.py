@@ -10,6 +10,7 @@ python benchmarks/bench.py --quick         tiny sizes: does it run?
 
 import argparse
 import cProfile
+import gc
 import inspect
 import os
 import sys
@@ -249,6 +250,7 @@ def anonymous_bytes():
 @contextmanager
 def peak_bytes(interval=0.002):
     """Looks from a thread: the most above what was held before, in a list of one number."""
+    gc.collect()  # garbage that goes later would hide as much of what comes
     found, stop, before = [0], Event(), anonymous_bytes()
 
     def look():
