@@ -155,8 +155,8 @@ class EpochRecord:
 
 # Called after every REINFORCE step with points (b, p), z (b, S) and y (b,).
 Refine = Callable[[Tensor, Tensor, Tensor], None]
-# Called after every epoch with its record; True stops the training.
-OnEpoch = Callable[[EpochRecord], bool]
+# Sees every epoch's record; True stops the training.
+Watch = Callable[[EpochRecord], bool]
 
 
 def train_classifier(
@@ -169,7 +169,7 @@ def train_classifier(
     n_warm_up_steps: int,
     n_steps: int,
     refine: Refine | None,
-    on_epoch: OnEpoch,
+    watch: Watch,
 ) -> None:
     """Eqs. 2-5: train V through the semantic softmax; after the warm-up, rewards move centroids.
 
@@ -215,7 +215,7 @@ def train_classifier(
             centroid_movement=movement,
             cluster_counts=counts.tolist(),
         )
-        if on_epoch(record):
+        if watch(record):
             break
 
 
