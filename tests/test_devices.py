@@ -144,6 +144,7 @@ def test_a_model_file_from_the_device_loads_without_it(problem, gate, tmp_path, 
     assert again.device_.type == device
     expected = model.predict(X_new)
     assert np.mean(again.predict(X_new) == expected) > 0.99
+    assert persistence.load_model(tmp_path / "model.skops", device="cpu").device_.type == "cpu"
     leave()
     with pytest.warns(UserWarning, match="not available here"):
         loaded = persistence.load_model(tmp_path / "model.skops")

@@ -27,8 +27,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import OneClassSVM
 from test_persistence import DATA, ESTIMATORS, X, Y, answers, fit, fitted, make, same, shortened
 
-from sklearn_claster import ClassEmbeddings, ClasterZSL
-from sklearn_claster.baselines import ESZSL
+from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
+from sklearn_claster._core.model import ClasterModel
+from sklearn_claster.baselines import DEM, ESZSL
 from sklearn_claster.model_selection import ZeroShotKFold
 from sklearn_claster.persistence import TRUSTED_TYPES, _writing, load_model, model_card, save_model
 
@@ -156,6 +157,29 @@ def test_metadata_requests_are_kept(path):
 
 
 # ------------------------------------------------------------------ where files are written
+
+
+@pytest.mark.parametrize("gate", [None, BiasDetector()], ids=["raw", "gated"])
+def test_a_device_to_load_onto(gate, path, monkeypatch):
+    model = fit(make(space="gzsl", bias_detector=gate, device="auto"))
+    pipeline = make_pipeline(StandardScaler(), model)
+    with monkeypatch.context() as patch:  # as a machine with a GPU writes it
+        patch.setattr(ClasterModel, "device", property(lambda self: torch.device("cuda:7")))
+        save_model(pipeline[1:], path)
+    loaded = load_model(path, device="cpu")[0]  # no warning: they are errors here
+    assert loaded.device_ == torch.device("cpu") and loaded.device == "cpu"
+    assert_array_equal(loaded.predict(X), model.predict(X))
+    if gate is not None:
+        assert loaded.bias_detector_.estimator_.device == "cpu"
+    with pytest.raises(ValueError, match=r"^device='cuda:7' is not available here"):
+        load_model(path, device="cuda:7")
+    with pytest.warns(UserWarning, match="made with device='cuda:7'"):  # asked for no longer
+        assert load_model(path)[0].device == "auto"
+
+
+def test_a_device_for_the_next_fit_of_a_baseline(path):
+    save_model(fit(DEM(device="auto")), path)
+    assert load_model(path, device="cpu").device == "cpu"
 
 
 def test_a_save_that_fails_leaves_the_old_file(path, monkeypatch):

@@ -11,6 +11,8 @@ import torch
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 
+from .torch import asked_device
+
 # Raised whenever saved attributes change in a way that older code, or newer, would misread.
 STATE_FORMAT = 1
 _KEY = "_state_format"
@@ -71,6 +73,8 @@ class WholeState(BaseEstimator):
                 f"got {found!r}. Load it with the version of sklearn_claster that wrote it, or fit "
                 "again."
             )
+        if "device" in state and (asked := asked_device.get()) is not None:
+            state["device"] = asked
         super().__setstate__(state)
         with config_context(enable_metadata_routing=True):
             for method, told in requests.items():

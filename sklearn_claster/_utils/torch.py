@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache, wraps
 from typing import Any
 
@@ -16,6 +17,9 @@ from torch import Tensor
 
 from .containers import refuse_dates
 from .warning import warn
+
+# Where to put the models that are loaded, if not where they were made.
+asked_device: ContextVar[str | torch.device | None] = ContextVar("asked_device", default=None)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -45,7 +49,12 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def device_or_fallback(device: str | torch.device) -> torch.device:
-    """Like `resolve_device`, but falls back to "auto" with a warning: for loaded models."""
+    """Where to put a loaded model: the device asked for, or the one that it was made on.
+
+    If that one is not here, "auto" with a warning.
+    """
+    if (asked := asked_device.get()) is not None:
+        return resolve_device(asked)
     try:
         return resolve_device(device)
     except ValueError:

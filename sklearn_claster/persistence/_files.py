@@ -13,6 +13,7 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from .. import baselines
@@ -22,6 +23,7 @@ from .._claster import ClasterZSL
 from .._core.model import ClasterModel
 from .._gate.gate import Gate
 from .._gate.rules import Confidence, Learned, Mahalanobis, Neighbors, OutlierRule, Stacking
+from .._utils.torch import asked_device, resolve_device
 from ..model_selection import ZeroShotKFold, ZeroShotShuffleSplit
 from ._writing import write_whole
 
@@ -109,13 +111,16 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     write_whole(path, content)
 
 
-def load_model(path: str | os.PathLike[str]) -> Any:
+def load_model(path: str | os.PathLike[str], device: str | torch.device | None = None) -> Any:
     """Read a file that `save_model` wrote; whatever the file says, no code in it runs.
 
     Parameters
     ----------
     path : str or path-like
         The file.
+    device : str or torch.device, default=None
+        Where every model in the file is put, and the value of its parameter `device`. By default
+        a model goes where it was made.
 
     Returns
     -------
@@ -127,7 +132,8 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     ------
     ValueError
         If the file is none of this kind, damaged, or of a format that this version does not read,
-        or if it names a type that is neither in `TRUSTED_TYPES` nor trusted by skops.
+        if it names a type that is neither in `TRUSTED_TYPES` nor trusted by skops, or if there is
+        no such device here.
     FileNotFoundError
         If there is no file.
     ImportError
@@ -138,7 +144,10 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     save_model : Writes it.
     """
     skops = import_skops()
+    if device is not None:
+        resolve_device(device)
     content = Path(path).read_bytes()
+    asked = asked_device.set(device)
     try:
         _check(content)
         model = skops.io.loads(content, trusted=TRUSTED_TYPES)
@@ -152,6 +161,8 @@ def load_model(path: str | os.PathLike[str]) -> Any:
             f"({type(error).__name__}: {error}). Copy the file again, or save the model again; "
             "types that you trust yourself go into skops.io.load, beside TRUSTED_TYPES."
         ) from error
+    finally:
+        asked_device.reset(asked)
     return model
 
 
