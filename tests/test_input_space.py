@@ -7,9 +7,11 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.covariance import ledoit_wolf
 
+from sklearn_claster import ClasterZSL
 from sklearn_claster._core.input_space import InputSpace, class_means
-from sklearn_claster._core.whitening import Scatter, whitening_matrix
+from sklearn_claster._core.whitening import Scatter, room_for_whitening, whitening_matrix
 from sklearn_claster._data import rows as rows_module
+from sklearn_claster._data.on_disk import ArrayOnDisk
 from sklearn_claster._data.rows import RowsInMemory
 from sklearn_claster._data.unit_rows import row_mean, unit_rows
 
@@ -112,3 +114,40 @@ def test_the_input_space_is_centred_whitened_and_of_unit_length():
 def test_the_scale_of_all_features_does_not_matter():
     x, y = scattered()
     assert_allclose(input_space(x * 1e20, y)(x * 1e20), input_space(x, y)(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_without_memory_for_the_covariance_the_cure_is_named(on_disk):
+    """Of so many features squared no address space has room: the allocation itself fails."""
+    x = np.zeros((4, 5_000_000), np.float32)
+    x[:, :3] = np.random.RandomState(0).normal(size=(4, 3))
+    data = ArrayOnDisk(x) if on_disk else x
+    with pytest.raises(MemoryError, match=r"5,000,000 features.*float64.*whiten=False") as caught:
+        InputSpace.fit(data, torch.tensor([0, 0, 1, 1]))
+    assert caught.value.__cause__ is not None
+
+
+def test_fit_says_what_to_do_without_memory_for_the_covariance():
+    x, y = np.zeros((4, 5_000_000), np.float32), ["a", "a", "b", "b"]
+    x[:, :3] = np.random.RandomState(0).normal(size=(4, 3))
+    with pytest.raises(MemoryError, match="whiten=False"):
+        ClasterZSL(device="cpu").fit(x, y, {"a": [0.0, 1.0], "b": [1.0, 0.0], "c": [1.0, 1.0]})
+
+
+OUT_OF_MEMORY = {
+    "NumPy": MemoryError("Unable to allocate"),
+    "CPU": RuntimeError("[enforce fail at alloc_cpu.cpp] can't allocate memory"),
+    "CUDA": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"),
+    "MPS": RuntimeError("MPS backend out of memory"),
+}
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY.values(), ids=OUT_OF_MEMORY)
+def test_however_the_lack_of_memory_is_said(error):
+    with pytest.raises(MemoryError, match="7 x 7"), room_for_whitening(7):
+        raise error
+
+
+def test_other_errors_of_whitening_stay_themselves():
+    with pytest.raises(RuntimeError, match=r"^not positive definite"), room_for_whitening(7):
+        raise RuntimeError("not positive definite")

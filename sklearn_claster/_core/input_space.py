@@ -17,7 +17,7 @@ from .._data.rows import Rows, RowsInMemory, RowsOnDisk
 from .._data.unit_rows import row_mean, unit_rows, warn_of_one_direction
 from .._utils.processes import current
 from .._utils.torch import exact_device, to_device, to_numpy, to_tensor
-from .whitening import Scatter, whitening_matrix
+from .whitening import Scatter, room_for_whitening, whitening_matrix
 
 _CPU = torch.device("cpu")
 
@@ -59,11 +59,12 @@ class InputSpace:
         warn_of_one_direction(to_numpy(shares @ means))
         if y is None:
             return centred, x
-        scatter = Scatter.of(x, codes, means)
-        whitening = whitening_matrix(scatter.covariance(), scatter.shrinkage())
-        whitened_mean = to_numpy(shares @ means @ whitening)
-        space = cls(centred.mean, to_numpy(whitening), whitened_mean)
-        whiten = space._whitener(device)
+        with room_for_whitening(X.shape[1]):
+            scatter = Scatter.of(x, codes, means)
+            whitening = whitening_matrix(scatter.covariance(), scatter.shrinkage())
+            whitened_mean = to_numpy(shares @ means @ whitening)
+            space = cls(centred.mean, to_numpy(whitening), whitened_mean)
+            whiten = space._whitener(device)
         return space, x.map(lambda values, _: whiten(values))
 
     def on(self, device: torch.device) -> Callable[[Any], Tensor]:

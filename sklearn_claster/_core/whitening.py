@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -70,6 +72,27 @@ class Scatter:
         spread = square - trace**2 / len(self.sums)
         share = error / spread if spread > 0.0 else 1.0
         return min(max(share, LEAST_SHRINKAGE), 1.0)
+
+
+@contextmanager
+def room_for_whitening(n_features: int) -> Iterator[None]:
+    """Around what makes matrices of f x f: without memory for them, an error with the cure.
+
+    Raises
+    ------
+    MemoryError
+        In place of what NumPy and torch, which has a RuntimeError for each device, raise.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise MemoryError(
+            f"There is no memory for whitening {n_features:,} features, which takes matrices of "
+            f"{n_features:,} x {n_features:,} in float64, {8e-9 * n_features**2:,.1f} GB each. Set "
+            "whiten=False, or reduce the features before (PCA)."
+        ) from error
 
 
 def whitening_matrix(covariance: Tensor, shrinkage: float) -> Tensor:
