@@ -8,6 +8,7 @@ import sys
 import warnings
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from unittest.mock import patch
 
 import numpy as np
@@ -88,6 +89,13 @@ def refusal(estimator, X, y, table):
     return str(caught.value)
 
 
+def failure(estimator, X, y, table):
+    """What a fit says that one process cannot begin."""
+    with pytest.raises((ValueError, RuntimeError)) as caught:
+        estimator.fit(X, y, table)
+    return repr(caught.value)
+
+
 class Stop:
     """A callback that stops after the first epoch, in one process only, as a clock might."""
 
@@ -141,6 +149,15 @@ def work(rank, size, folder):
         for name, value in different.items():
             changed = make("default").set_params(space="gzsl", **{name: value})
             found[name] = refusal(changed, X, y, table)
+        broken = np.where(np.arange(X.size).reshape(X.shape) == 7, np.nan, X) if rank == 1 else X
+        start = monotonic()
+        for name, (rows, labels, parameters) in {
+            "NaN in X": (broken, y, {}),
+            "lengths": (X, y[int(rank == 1) :], {}),
+            "parameter": (X, y, {"batch_size": int(rank != 1)}),
+        }.items():
+            found[name] = failure(make("default").set_params(**parameters), rows, labels, table)
+        found["seconds"] = monotonic() - start
         found["together"] = ""
         try:
             with current.get().together():
@@ -175,11 +192,12 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module", params=[2, 3])
-def found(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Of three processes, whose parts of a batch are of unequal size; a script below has two."""
     folder = tmp_path_factory.mktemp("processes")
-    torch.multiprocessing.spawn(work, args=(request.param, folder), nprocs=request.param)
-    return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(request.param)]
+    torch.multiprocessing.spawn(work, args=(3, folder), nprocs=3)
+    return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(3)]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -235,6 +253,19 @@ def test_where_one_process_fails_all_do_at_once(found):
         else:
             assert one["together"].startswith("RuntimeError")
             assert "Process 1 of the" in one["together"] and "no such file" in one["together"]
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [("NaN in X", "NaN"), ("lengths", "inconsistent"), ("parameter", "batch_size")]
+)
+def test_where_one_process_has_bad_input_no_fit_begins(found, name, own):
+    for rank, one in enumerate(found):
+        if rank == 1:
+            assert one[name].startswith("ValueError") and own in one[name]
+        else:
+            assert one[name].startswith("RuntimeError") and "Process 1 of the" in one[name]
+            assert own in one[name]
+        assert one["seconds"] < 30  # and not the two minutes that the group would wait
 
 
 def test_a_process_alone_raises_its_own_error():
