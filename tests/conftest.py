@@ -23,6 +23,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parents[1]
+FULL = {name: getattr(learning, name) for name in ("PROJECTOR_STEPS", "ESTIMATOR_EPOCHS")}
 SCIKIT_LEARN = tuple(map(int, version("scikit-learn").split(".")[:2]))
 
 
@@ -52,6 +53,22 @@ def claster_data():
 
 
 # what tests of training watch and bend
+
+
+@pytest.fixture(scope="module")
+def short_training():
+    """Fewer steps for a' and phi, to which max_epochs says nothing: hundreds of models follow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "PROJECTOR_STEPS", 10)
+        patch.setattr(learning, "ESTIMATOR_EPOCHS", 1)
+        yield
+
+
+@pytest.fixture
+def full_training(monkeypatch):
+    """What a user's fit takes, for a test among short ones."""
+    for name, value in FULL.items():
+        monkeypatch.setattr(learning, name, value)
 
 
 @pytest.fixture

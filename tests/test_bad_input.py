@@ -33,11 +33,7 @@ from small_problem import (
 import sklearn_claster._claster as claster
 from sklearn_claster.baselines import ESZSL
 
-
-@pytest.fixture(autouse=True)
-def short_training(monkeypatch):
-    monkeypatch.setattr("sklearn_claster._core.learning.PROJECTOR_STEPS", 40)
-    monkeypatch.setattr("sklearn_claster._core.learning.ESTIMATOR_EPOCHS", 3)
+pytestmark = pytest.mark.usefixtures("short_training")
 
 
 # bad input: what is refused, how, and that nothing was trained

@@ -17,21 +17,18 @@ from sklearn_claster._core.learning import Plan, hidden_widths
 from sklearn_claster.baselines import DEM, FCLSWGAN
 
 # Tiny data: it happens, and a test of its own asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
-
-
-@pytest.fixture(autouse=True)
-def shortened(monkeypatch):
-    """Fewer steps for a', which have nothing to do with max_epochs: hundreds of models follow."""
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 
 # ------------------------------------------------------------------ budgets
 
 
 @pytest.mark.parametrize(("n_classes", "n_steps"), [(2, 100), (10, 100), (20, 200), (50, 300)])
+@pytest.mark.usefixtures("full_training")
 def test_the_other_networks_have_the_budgets_that_are_documented(monkeypatch, n_classes, n_steps):
-    monkeypatch.undo()
     budgets = []
     for name in ("fit_projector", "fit_estimator"):
         monkeypatch.setattr(learning, name, lambda *args: budgets.append(args[5]))

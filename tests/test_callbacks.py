@@ -7,16 +7,12 @@ import pytest
 from small_models import DATA, TABLE, X_UNSEEN, Y_UNSEEN, X, Y, fitted, identical, make
 
 from sklearn_claster import BiasDetector
-from sklearn_claster._core import learning
 
 # Tiny data: it happens, and a test of its own asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
-
-
-@pytest.fixture(autouse=True)
-def shortened(monkeypatch):
-    """Fewer steps for a', which have nothing to do with max_epochs: hundreds of models follow."""
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 
 # ------------------------------------------------------------------ scikit-learn's callbacks

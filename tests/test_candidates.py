@@ -41,11 +41,7 @@ from sklearn_claster._candidates import best_candidates
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.model_selection import ZeroShotKFold
 
-
-@pytest.fixture(autouse=True)
-def short_training(monkeypatch):
-    monkeypatch.setattr("sklearn_claster._core.learning.PROJECTOR_STEPS", 40)
-    monkeypatch.setattr("sklearn_claster._core.learning.ESTIMATOR_EPOCHS", 3)
+pytestmark = pytest.mark.usefixtures("short_training")
 
 
 # spaces and candidates

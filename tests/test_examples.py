@@ -1,8 +1,7 @@
 """The examples run, say what they should, and leave pictures."""
 
-import os
 import re
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -13,29 +12,30 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run(script, picture, random_state=1, option="--output"):
-    """The accuracies that an example prints, by method."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    arguments = [option, str(picture), "--random-state", str(random_state)]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples" / script), *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0 and not done.stderr, done.stderr
-    pictures = [picture] if picture.suffix else sorted(picture.parent.glob(f"{picture.name}_*.png"))
-    assert len(pictures) == done.stdout.count("saved ")
-    for path in pictures:
-        pixels = plt.imread(path)
-        assert min(pixels.shape[:2]) > 400 and pixels[..., :3].std() > 0.1  # not blank
-    rows = re.findall(r"^(\S.*?)  +.*?([01]\.\d{3})$", done.stdout, re.MULTILINE)
-    return {method: float(accuracy) for method, accuracy in rows}, done.stdout
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Runs an example as a script: the accuracies that it prints, by method, and all that."""
+
+    def call(script, picture, option="--output"):
+        words = [script, option, str(picture), "--random-state", "1"]
+        monkeypatch.setattr(sys, "argv", words)
+        runpy.run_path(str(ROOT / "examples" / script), run_name="__main__")
+        plt.close("all")
+        text, errors = capfd.readouterr()
+        assert not errors
+        pictures = [picture] if picture.suffix else sorted(picture.parent.glob("*_*.png"))
+        assert len(pictures) == text.count("saved ")
+        for path in pictures:
+            pixels = plt.imread(path)
+            assert min(pixels.shape[:2]) > 400 and pixels[..., :3].std() > 0.1  # not blank
+        rows = re.findall(r"^(\S.*?)  +.*?([01]\.\d{3})$", text, re.MULTILINE)
+        return {method: float(accuracy) for method, accuracy in rows}, text
+
+    return call
 
 
 @pytest.mark.slow
-def test_digit_pairs(tmp_path):
+def test_digit_pairs(run, tmp_path):
     picture = tmp_path / "digits.png"
     _, text = run("plot_digit_pairs.py", picture)
     found = re.findall(r"^(ClasterZSL|ESZSL) +([01]\.\d{3}) +\d+\.\d   \S", text, re.MULTILINE)
@@ -46,7 +46,7 @@ def test_digit_pairs(tmp_path):
 
 
 @pytest.mark.slow
-def test_seen_and_unseen(tmp_path):
+def test_seen_and_unseen(run, tmp_path):
     _, text = run("plot_seen_and_unseen.py", tmp_path / "gates.png")
     row = r"^(.{22}) +(?:[01]\.\d{3} +){2}([01]\.\d{3}) +[01]\.\d{3}$"
     means = {name.strip(): float(mean) for name, mean in re.findall(row, text, re.MULTILINE)}
@@ -56,14 +56,14 @@ def test_seen_and_unseen(tmp_path):
 
 
 @pytest.mark.slow
-def test_grid_search(tmp_path):
+def test_grid_search(run, tmp_path):
     _, text = run("plot_grid_search.py", tmp_path / "grid.png")
     assert len(re.findall(r"^{'alpha'.*±", text, re.MULTILINE)) == 9
     assert float(re.search(r"unseen classes ([\d.]+)", text)[1]) > 0.4  # chance: 0.2
 
 
 @pytest.mark.slow
-def test_representation(tmp_path):
+def test_representation(run, tmp_path):
     _, text = run("plot_representation.py", tmp_path / "digits", option="--prefix")
     assert text.count("saved ") == 5
     areas = re.search(r"ClasterZSL ([\d.]+), ESZSL ([\d.]+)", text)
@@ -71,7 +71,7 @@ def test_representation(tmp_path):
 
 
 @pytest.mark.slow
-def test_files_to_predictions(tmp_path):
+def test_files_to_predictions(run, tmp_path):
     accuracies, text = run("plot_files_to_predictions.py", tmp_path / "files.png")
     assert list(accuracies) == ["words", "attributes", "both", "chance"]
     assert min(accuracies[name] for name in ("words", "attributes", "both")) > 0.6
@@ -79,7 +79,7 @@ def test_files_to_predictions(tmp_path):
 
 
 @pytest.mark.slow
-def test_video_features(tmp_path):
+def test_video_features(run, tmp_path):
     accuracies, text = run("plot_video_features.py", tmp_path / "video.png")
     assert list(accuracies) == ["RGB", "flow", "RGB + flow", "chance"]
     assert accuracies["RGB + flow"] > 0.85 > accuracies["flow"] > accuracies["chance"]
@@ -87,7 +87,7 @@ def test_video_features(tmp_path):
 
 
 @pytest.mark.slow
-def test_operating_point(tmp_path):
+def test_operating_point(run, tmp_path):
     _, text = run("plot_operating_point.py", tmp_path / "point.png")
     rows = re.findall(r"^0\.\d+ +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)", text, re.MULTILINE)
     held_seen, held_unseen, seen, unseen = np.array(rows, dtype=float).T

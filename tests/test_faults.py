@@ -30,7 +30,6 @@ from sklearn.neighbors import LocalOutlierFactor
 
 import sklearn_claster
 from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, baselines
-from sklearn_claster._core import learning
 from sklearn_claster.baselines import DAP, DEM, ESZSL, FCLSWGAN, IAP, SAE, SJE, ConSE
 from sklearn_claster.baselines import PrototypeRegression as Prototypes
 from sklearn_claster.datasets import make_zero_shot_classification
@@ -41,6 +40,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytestmark = [
+    pytest.mark.usefixtures("short_training"),
     pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
     pytest.mark.filterwarnings("ignore:n_clusters=.* is more than the"),
     pytest.mark.filterwarnings("ignore:Number of distinct clusters"),
@@ -54,14 +54,6 @@ X, Y, X_NEW = DATA.data[SEEN], DATA.target[SEEN], DATA.data[~SEEN]
 TABLE = DATA.class_embeddings
 LABELS, VECTORS = TABLE.labels, TABLE.vectors
 UNSEEN = TABLE.select(DATA.unseen_classes)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def shortened():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning, "PROJECTOR_STEPS", 10)
-        patch.setattr(learning, "ESTIMATOR_EPOCHS", 1)
-        yield
 
 
 def small(**parameters):

@@ -32,11 +32,7 @@ from small_problem import (
 
 from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
 
-
-@pytest.fixture(autouse=True)
-def short_training(monkeypatch):
-    monkeypatch.setattr("sklearn_claster._core.learning.PROJECTOR_STEPS", 40)
-    monkeypatch.setattr("sklearn_claster._core.learning.ESTIMATOR_EPOCHS", 3)
+pytestmark = pytest.mark.usefixtures("short_training")
 
 
 # fit is all or nothing

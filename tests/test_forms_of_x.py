@@ -31,11 +31,7 @@ import sklearn_claster._base as base
 from sklearn_claster import ClassEmbeddings
 from sklearn_claster.baselines import ESZSL
 
-
-@pytest.fixture(autouse=True)
-def short_training(monkeypatch):
-    monkeypatch.setattr("sklearn_claster._core.learning.PROJECTOR_STEPS", 40)
-    monkeypatch.setattr("sklearn_claster._core.learning.ESTIMATOR_EPOCHS", 3)
+pytestmark = pytest.mark.usefixtures("short_training")
 
 
 # forms of X

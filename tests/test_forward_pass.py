@@ -26,20 +26,16 @@ from small_models import (
 )
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
-from sklearn_claster._core import learning
 from sklearn_claster._core.centroids import random_centroids
 from sklearn_claster._core.networks import MLP, ShortcutMLP
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 
 # Tiny data: it happens, and a test of its own asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
-
-
-@pytest.fixture(autouse=True)
-def shortened(monkeypatch):
-    """Fewer steps for a', which have nothing to do with max_epochs: hundreds of models follow."""
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 
 # ------------------------------------------------------------------ the forward pass
@@ -163,8 +159,8 @@ def test_beside_the_shortcut_the_layers_start_small():
     torch.testing.assert_close(beside(rows), 0.1 * alone(rows))  # the shortcut is still zero
 
 
-def test_a_linear_problem_is_learnt_with_the_shortcut(monkeypatch):
-    monkeypatch.undo()  # the full budgets
+@pytest.mark.usefixtures("full_training")
+def test_a_linear_problem_is_learnt_with_the_shortcut():
     accuracy = dict.fromkeys((True, False, "ESZSL"), 0.0)
     for seed in range(3):
         data = make_zero_shot_classification(
@@ -193,8 +189,8 @@ def test_the_scale_of_features_and_embeddings_does_not_matter():
         )
 
 
-def test_it_learns_what_can_be_learnt(monkeypatch):
-    monkeypatch.undo()  # the full budgets
+@pytest.mark.usefixtures("full_training")
+def test_it_learns_what_can_be_learnt():
     data = make_zero_shot_classification(
         600, 64, n_unseen=4, n_embedding_features=8, class_sep=10.0, random_state=0
     )

@@ -40,7 +40,10 @@ from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.metrics import gzsl_report
 from sklearn_claster.model_selection import ZeroShotKFold, gzsl_scorer
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 DATA = make_zero_shot_classification(480, 12, n_seen=12, n_unseen=4, random_state=0)
 IS_SEEN = np.isin(DATA.target, DATA.seen_classes)
@@ -61,11 +64,6 @@ DETECTORS = [*map(BiasDetector, RULES), *DROP_INS]
 every_detector = pytest.mark.parametrize("detector", DETECTORS, ids=repr)
 every_gate = pytest.mark.parametrize("detector", ["stacking", *DETECTORS], ids=repr)
 both_modes = pytest.mark.parametrize("gate", ["hard", "soft"])
-
-
-@pytest.fixture(autouse=True)
-def short_training(monkeypatch):
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
 
 
 def eszsl(detector=None, gate="hard", **parameters):

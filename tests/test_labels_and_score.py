@@ -34,11 +34,7 @@ from small_problem import (
 
 from sklearn_claster.model_selection import ZeroShotKFold
 
-
-@pytest.fixture(autouse=True)
-def short_training(monkeypatch):
-    monkeypatch.setattr("sklearn_claster._core.learning.PROJECTOR_STEPS", 40)
-    monkeypatch.setattr("sklearn_claster._core.learning.ESTIMATOR_EPOCHS", 3)
+pytestmark = pytest.mark.usefixtures("short_training")
 
 
 # score

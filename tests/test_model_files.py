@@ -25,7 +25,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import OneClassSVM
-from test_persistence import DATA, ESTIMATORS, X, Y, answers, fit, fitted, make, same, shortened
+from test_persistence import DATA, ESTIMATORS, X, Y, answers, fit, fitted, make, same
 
 from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
 from sklearn_claster._core.model import ClasterModel
@@ -35,8 +35,10 @@ from sklearn_claster.persistence import TRUSTED_TYPES, _writing, load_model, mod
 
 skops = pytest.importorskip("skops.io", reason="model files need skops")
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
-__all__ = ["shortened"]  # a fixture, used by name
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 
 @pytest.fixture

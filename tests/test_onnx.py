@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
-from test_persistence import CENTROIDS, DATA, X, Y, fit, fitted, make, shortened
+from test_persistence import CENTROIDS, DATA, X, Y, fit, fitted, make
 
 from sklearn_claster._core.inference import TEST_RULES
 from sklearn_claster.baselines import ESZSL
@@ -18,8 +18,10 @@ from sklearn_claster.persistence import to_onnx
 onnx = pytest.importorskip("onnx", reason="the export needs onnx")
 runtime = pytest.importorskip("onnxruntime", reason="running a graph needs onnxruntime")
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
-__all__ = ["shortened"]  # a fixture, used by name
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 ROWS = DATA.data.astype(np.float32)
 

@@ -18,7 +18,6 @@ from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
 from sklearn_claster import BiasDetector, ClasterZSL, baselines
-from sklearn_claster._core import learning
 from sklearn_claster._core.input_space import InputSpace
 from sklearn_claster._core.model import ClasterModel
 from sklearn_claster._core.networks import CentroidSum, ClasterNet, NetVLAD
@@ -27,7 +26,10 @@ from sklearn_claster._utils.torch import seeded_generator
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import make_zero_shot_classification
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 CENTROIDS = ["reinforce", "kmeans", "gradient", "netvlad", "random", None]
 DATA = make_zero_shot_classification(
@@ -35,12 +37,6 @@ DATA = make_zero_shot_classification(
 )
 IS_SEEN = np.isin(DATA.target, DATA.seen_classes)
 X, Y = DATA.data[IS_SEEN], DATA.target[IS_SEEN]
-
-
-@pytest.fixture(autouse=True)
-def shortened(monkeypatch):
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 20)
-    monkeypatch.setattr(learning, "ESTIMATOR_EPOCHS", 2)
 
 
 def make(**parameters):

@@ -24,18 +24,14 @@ from small_models import (
 )
 
 from sklearn_claster import ClassEmbeddings
-from sklearn_claster._core import learning
 from sklearn_claster._core import model as model_module
 from sklearn_claster._core.networks import CentroidSum, NetVLAD
 
 # Tiny data: it happens, and a test of its own asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
-
-
-@pytest.fixture(autouse=True)
-def shortened(monkeypatch):
-    """Fewer steps for a', which have nothing to do with max_epochs: hundreds of models follow."""
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 
 # ------------------------------------------------------------------ what may touch training

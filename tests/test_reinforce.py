@@ -6,19 +6,15 @@ import pytest
 import torch
 from small_models import Twin, X, Y, agree, fitted, identical
 
-from sklearn_claster._core import learning
 from sklearn_claster._core.centroids import Reinforcement, step_size
 from sklearn_claster._core.networks import CentroidSum
 from sklearn_claster._data.rows import RowsInMemory
 
 # Tiny data: it happens, and a test of its own asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
-
-
-@pytest.fixture(autouse=True)
-def shortened(monkeypatch):
-    """Fewer steps for a', which have nothing to do with max_epochs: hundreds of models follow."""
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 
 # ------------------------------------------------------------------ REINFORCE

@@ -18,19 +18,16 @@ from small_models import (
 )
 
 from sklearn_claster import PAPER_PARAMETERS, ClassEmbeddings, ClasterZSL
-from sklearn_claster._core import learning, training
+from sklearn_claster._core import training
 from sklearn_claster._core.adam import Adam
 from sklearn_claster._core.centroids import step_size
 from sklearn_claster._core.learning import Plan
 
 # Tiny data: it happens, and a test of its own asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.*clusters hold no training sample")
-
-
-@pytest.fixture(autouse=True)
-def shortened(monkeypatch):
-    """Fewer steps for a', which have nothing to do with max_epochs: hundreds of models follow."""
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("ignore:.*clusters hold no training sample"),
+]
 
 
 # ------------------------------------------------------------------ small and narrow data
