@@ -14,7 +14,6 @@ from sklearn.base import is_classifier
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
-from sklearn_claster._core import learning
 from sklearn_claster.baselines import ESZSL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,8 +44,8 @@ def test_every_check_of_scikit_learn(estimator, check):
     ids=lambda parameters: "-".join(map(str, parameters.values())),
 )
 @pytest.mark.filterwarnings("ignore:.*clusters are used", "ignore:early_stopping is skipped")
-def test_variants_pass_every_check_too(parameters, monkeypatch):
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+@pytest.mark.usefixtures("short_training")
+def test_variants_pass_every_check_too(parameters):
     results = check_estimator(ClasterZSL(**CHEAP, **parameters), on_skip=None)
     skipped = {result["check_name"] for result in results if result["status"] != "passed"}
     assert skipped <= {"check_array_api_input"}  # without SCIPY_ARRAY_API
@@ -57,25 +56,20 @@ def test_variants_pass_every_check_too(parameters, monkeypatch):
     [("sum", set()), ("product", {"check_classifiers_train"})],  # x * phi is x squared, or nearly
 )
 @pytest.mark.filterwarnings("ignore:.*clusters are used")
-def test_other_ways_to_fuse_pass_every_check_but_that_of_two_features(fusion, failing, monkeypatch):
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 50)
+@pytest.mark.usefixtures("short_training")
+def test_other_ways_to_fuse_pass_every_check_but_that_of_two_features(fusion, failing):
     results = check_estimator(ClasterZSL(**CHEAP, fusion=fusion), on_skip=None, on_fail=None)
     assert {result["check_name"] for result in results if result["status"] == "failed"} == failing
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    ["ClasterZSL(hidden_layer_sizes=(32,), max_epochs=4, fusion=None)", "ESZSL()"],
-)
-def test_checks_with_array_api_dispatch(estimator):
+def test_checks_with_array_api_dispatch():
     """The variable has to be set before SciPy is imported: in a process of its own."""
-    script = f"""
+    script = """
 import warnings
 warnings.simplefilter("ignore")
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn_claster import ClasterZSL
-from sklearn_claster.baselines import ESZSL
-results = check_estimator({estimator})
+results = check_estimator(ClasterZSL(hidden_layer_sizes=(32,), max_epochs=4, fusion=None))
 print(sum(result["status"] == "passed" for result in results), len(results))
 """
     done = subprocess.run(
