@@ -29,6 +29,7 @@ SIMULATED = sim_device.NAME in os.environ.get("CLASTER_TEST_DEVICE", "")
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
 SMALL = {"hidden_layer_sizes": (32,), "max_epochs": 2, "random_state": 0}
 KINDS = ["reinforce", "kmeans", "gradient", "netvlad", "random", None]
+pytestmark = [pytest.mark.usefixtures("short_training")] if SIMULATED else []
 only_simulated = pytest.mark.skipif(not SIMULATED, reason="its lines are counted on sim alone")
 
 
@@ -53,13 +54,6 @@ def device(request):
         patch.setattr(border, "_is_available", lambda device: device.type in there)
         patch.setattr(border, "_best_available", lambda: sim_device.NAME)
         yield request.param
-
-
-@pytest.fixture(autouse=SIMULATED)
-def shortened(monkeypatch):
-    """Fewer steps for a' and phi: every call is looked at there, which takes its time."""
-    monkeypatch.setattr(learning, "PROJECTOR_STEPS", 20)
-    monkeypatch.setattr(learning, "ESTIMATOR_EPOCHS", 3)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ TABLE = DATA.class_embeddings
 SEEN_COLUMNS = np.isin(TABLE.labels, DATA.seen_classes)
 
 DROP_INS = [
-    IsolationForest(n_estimators=10, random_state=0),
+    IsolationForest(n_estimators=5, random_state=0),
     LocalOutlierFactor(novelty=True),
     OneClassSVM(),
     EllipticEnvelope(random_state=0),
@@ -260,10 +260,11 @@ def test_a_foreign_detector_sees_centred_rows_only():
 
 
 def test_a_foreign_detector_without_a_seed_takes_the_classifiers():
-    for detector in (IsolationForest(), make_pipeline(StandardScaler(), IsolationForest())):
+    forest = IsolationForest(n_estimators=5)
+    for detector in (forest, make_pipeline(StandardScaler(), forest)):
         first, second = (claster(detector).fit(X, Y, TABLE) for _ in range(2))
         assert_array_equal(first.decision_function(NEW_X), second.decision_function(NEW_X))
-    own = claster(IsolationForest(random_state=5)).fit(X, Y, TABLE).bias_detector_
+    own = claster(clone(forest).set_params(random_state=5)).fit(X, Y, TABLE).bias_detector_
     assert own.random_state == 5
 
 
@@ -382,9 +383,9 @@ def test_every_check_of_scikit_learn_passes_with_a_gate():
         assert skipped <= {"check_array_api_input"}
 
 
-@every_gate
-def test_pickles_hold_arrays_and_clones_start_anew(detector):
-    zsl = claster(detector, "soft").fit(X, Y, TABLE)
+@every_gate_of_both_hosts
+def test_pickles_hold_arrays_and_clones_start_anew(make, detector):
+    zsl = make(detector, "soft").fit(X, Y, TABLE)
     data = pickle.dumps(zsl)
     assert b"torch.storage" not in data and b"_rebuild_tensor" not in data
     assert_array_equal(pickle.loads(data).predict_proba(NEW_X), zsl.predict_proba(NEW_X))
