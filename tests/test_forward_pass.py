@@ -162,7 +162,7 @@ def test_beside_the_shortcut_the_layers_start_small():
 @pytest.mark.usefixtures("full_training")
 def test_a_linear_problem_is_learnt_with_the_shortcut():
     accuracy = dict.fromkeys((True, False, "ESZSL"), 0.0)
-    for seed in range(3):
+    for seed in range(2):
         data = make_zero_shot_classification(
             1500, 100, n_seen=30, n_unseen=10, n_embedding_features=25, random_state=seed
         )
@@ -170,7 +170,7 @@ def test_a_linear_problem_is_learnt_with_the_shortcut():
         for name in accuracy:
             zsl = ESZSL() if name == "ESZSL" else ClasterZSL(linear_shortcut=name, random_state=0)
             zsl.fit(data.data[seen], data.target[seen], data.class_embeddings)
-            accuracy[name] += zsl.score(data.data[~seen], data.target[~seen]) / 3
+            accuracy[name] += zsl.score(data.data[~seen], data.target[~seen]) / 2
     assert accuracy[True] > accuracy[False] + 0.03
     assert accuracy[True] > accuracy["ESZSL"] - 0.03  # in closed form, and linear
 
