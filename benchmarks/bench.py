@@ -3,7 +3,6 @@
 python benchmarks/bench.py                 all of it, into docs/results/speed.md
 python benchmarks/bench.py fit predict     some of it, printed
 python benchmarks/bench.py --threads 1     by the processor's own time: on a machine in use
-python benchmarks/bench.py gate --widths 8192
 python benchmarks/bench.py memory --disk 10000 100000 1000000
 python benchmarks/bench.py --quick         tiny sizes: does it run?
 """
@@ -13,7 +12,6 @@ import cProfile
 import gc
 import inspect
 import os
-import sys
 import tempfile
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -34,7 +32,7 @@ from rows import ROOT, code, command, machine, versions
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
+from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster._core.centroids import make_aggregation
 from sklearn_claster._core.input_space import InputSpace
 from sklearn_claster._core.training import fit_estimator, fit_projector, train_classifier
@@ -43,19 +41,18 @@ STAGES = {
     "input space": InputSpace.fit, "a'": fit_projector, "phi": fit_estimator,
     "clusters": make_aggregation, "V": train_classifier,
 }  # fmt: skip
-PLAIN = "plain torch loops"
 QUICK = {"n": 240, "f": 16, "s": 8, "classes": 6, "candidates": 4}
 BLOCK = 10_000  # samples that are made at a time
 PAGE = """\
 # Speed
 
 `ClasterZSL` beside plain torch loops of the same arithmetic (`benchmarks/bare.py`), in turns in one
-process. Seconds are the median of {runs}, with the least and the most in brackets.
+process. Seconds are the median of three runs, with the least and the most in brackets.
 [Performance](../performance.md) says how to measure, and how to make it fast.
 
 {sections}
 
-{clock}, {threads}, load at the start {load:.1f}; {machine}; {date}; {versions}; state of
+{clock}, {threads} thread(s), load at the start {load:.1f}; {machine}; {date}; {versions}; state of
 the code {code}. Made by `{command}`.
 """
 
@@ -63,9 +60,8 @@ the code {code}. Made by `{command}`.
 class Bench:
     """What the command line asks for; each study has its page's words, and returns a table."""
 
-    def __init__(self, device, threads, runs, quick, widths, disk):
-        self.device, self.threads, self.runs, self.quick = device, threads, runs, quick
-        self.widths, self.disk = (16,) if quick else widths, disk
+    def __init__(self, device, threads, quick, disk):
+        self.device, self.threads, self.quick, self.disk = device, threads, quick, disk
         # one thread on the CPU does all the work: its own time, which others disturb less
         self.clock = process_time if threads == 1 and device == "cpu" else perf_counter
 
@@ -85,12 +81,13 @@ class Bench:
 
     def in_turns(self, *calls):
         """Seconds of each call, run by run."""
-        return np.transpose([[self.seconds(call) for call in calls] for _ in range(self.runs)])
+        runs = 1 if self.quick else 3
+        return np.transpose([[self.seconds(call) for call in calls] for _ in range(runs)])
 
     def beside(self, ours, plain):
         """A line for each, with its ratio to the plain loops."""
         taken = self.in_turns(ours, plain)
-        lines = zip(("ClasterZSL", PLAIN), taken, strict=True)
+        lines = zip(("ClasterZSL", "plain torch loops"), taken, strict=True)
         return {k: {"seconds": shown(t), "to the loops": shown(t / taken[1])} for k, t in lines}
 
     def fit(self):
@@ -100,14 +97,13 @@ class Bench:
         are of one run more.
         """
         X, y, seen, unseen = self.problem(n=7000, f=2048, s=300, classes=50, candidates=50)
-        vectors, hidden = table_of(seen, unseen), (12,) if self.quick else (1024,)
-        model = self.model(hidden_layer_sizes=hidden, batch_size=min(256, len(X)))
-        options = {"hidden": hidden, "batch": min(256, len(X)), "device": self.device}
-        table = self.beside(
-            lambda: model.fit(X, y, vectors), lambda: bare.fit(X, y, seen, **options)
-        )
+        hidden, batch = ((12,), 8) if self.quick else ((1024,), 256)
+        given = X, y, table_of(seen, unseen)
+        model = self.model(hidden_layer_sizes=hidden, batch_size=batch)
+        plain = {"hidden": hidden, "batch": batch, "device": self.device}
+        table = self.beside(lambda: model.fit(*given), lambda: bare.fit(X, y, seen, **plain))
         profile = cProfile.Profile(self.clock, builtins=False)
-        rest = self.seconds(profile.runcall, model.fit, X, y, vectors)
+        rest = self.seconds(profile.runcall, model.fit, *given)
         by_code = {entry.code: entry.totaltime for entry in profile.getstats()}
         for name, stage in STAGES.items():
             taken = by_code[inspect.unwrap(stage).__code__]
@@ -123,13 +119,13 @@ class Bench:
         sizes = {"f": 512, "s": 300, "classes": 50, "candidates": 50}
         X, y, seen, unseen = self.problem(n=6000, **sizes)
         many = self.problem(n=100_000, **sizes, seed=1)[0]
-        options = {"hidden": (12,) if self.quick else (512, 512), "epochs": 1}
-        model = self.model(hidden_layer_sizes=options["hidden"], max_epochs=1)
+        hidden = (12,) if self.quick else (512, 512)
+        model = self.model(hidden_layer_sizes=hidden, max_epochs=1)
         model.fit(X, y, table_of(seen, unseen))
-        plain = bare.fit(X, y, seen, device=self.device, **options)
+        plain = bare.fit(X, y, seen, device=self.device, hidden=hidden, epochs=1)
         table = self.beside(lambda: model.predict(many), lambda: bare.predict(plain, many, unseen))
-        one = np.median([self.seconds(model.predict, many[:1]) for _ in range(50)])
-        return table | {"ClasterZSL, one sample": {"seconds": shown([one])}}
+        one = [np.median([self.seconds(model.predict, many[:1]) for _ in range(50)])]
+        return table | {"ClasterZSL, one sample": {"seconds": shown(one)}}
 
     def small(self):
         """A small fit.
@@ -138,9 +134,8 @@ class Bench:
         least at most 0.32 s.
         """
         X, y, *vectors = self.problem(n=300, f=20, s=15, classes=10, candidates=5)
-        model, table = self.model(), table_of(*vectors)
-        taken = [self.seconds(model.fit, X, y, table) for _ in range(max(5, self.runs))]
-        return {"ClasterZSL": {f"least of {len(taken)}, s": digits(min(taken))}}
+        taken = [self.seconds(self.model().fit, X, y, table_of(*vectors)) for _ in range(5)]
+        return {"ClasterZSL": {"least of 5, s": shown([min(taken)])}}
 
     def gate(self):
         """A fit with a gate.
@@ -148,18 +143,14 @@ class Bench:
         `BiasDetector("learned")`, by the number of features; 2,000 samples of 40 classes. Aim: at
         most 3.5 times the fit without.
         """
-        parameters = {"max_epochs": 1, "hidden_layer_sizes": (12,)} if self.quick else {}
         lines = {}
-        for f in self.widths:
+        for f in (16,) if self.quick else (256, 512, 1024, 2048):
             X, y, *vectors = self.problem(n=2000, f=f, s=64, classes=40, candidates=10)
-            models = [
-                self.model(**parameters, space="gzsl", bias_detector=detector)
-                for detector in (None, BiasDetector("learned"))
-            ]
-            fits = [partial(model.fit, X, y, table_of(*vectors)) for model in models]
-            without, gated = self.in_turns(*fits)
-            lines[f"{f:,}"] = {"without, s": shown(without), "with, s": shown(gated)}
-            lines[f"{f:,}"]["times"] = shown(gated / without)
+            models = [self.model(space="gzsl", bias_detector=d) for d in (None, "learned")]
+            given = X, y, table_of(*vectors)
+            taken, more = self.in_turns(*(partial(model.fit, *given) for model in models))
+            lines[f"{f:,}"] = {"without, s": shown(taken), "with, s": shown(more)}
+            lines[f"{f:,}"]["times"] = shown(more / taken)
         return lines
 
     def memory(self):
@@ -169,15 +160,14 @@ class Bench:
         line is one run in a process of its own, on the CPU. One hidden layer of 64, one epoch of V,
         50 classes; seconds by the wall clock.
         """
-        cases = [(kind, 40_000, 512) for kind in ("float32", "float64")]
-        cases = [*([] if self.quick else cases), *(("on disk", n, 1024) for n in self.disk)]
-        lines = {}
-        for kind, n, f in cases:
+        lines, cases = {}, [(n, 1024, "on disk") for n in self.disk]
+        if not self.quick:
+            cases = [(40_000, 512, "float32"), (40_000, 512, "float64"), *cases]
+        for n, f, kind in cases:
             sizes = {"n": n, "f": f, "s": 64, "classes": 50, "candidates": 10}
-            sizes = QUICK if self.quick else sizes
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                found = pool.submit(held_by, kind, sizes, self.threads).result()
-            lines[f"{n:,} x {f:,}, {kind}"] = {k: digits(x) for k, x in found.items()}
+                found = pool.submit(held_by, kind, QUICK if self.quick else sizes, self.threads)
+            lines[f"{n:,} x {f:,}, {kind}"] = {k: shown([x]) for k, x in found.result().items()}
         return lines
 
 
@@ -202,33 +192,24 @@ def table_of(seen, unseen):
     return ClassEmbeddings(np.arange(len(seen) + len(unseen)), np.concatenate([seen, unseen]))
 
 
-def digits(value):
-    """Three of them."""
-    return f"{float(f'{value:.3g}'):,g}"
-
-
 def shown(values):
     """Three digits; of several values the median, the least and the most."""
-    median, least, most = map(digits, (np.median(values), min(values), max(values)))
+    figures = np.median(values), min(values), max(values)
+    median, least, most = (f"{float(f'{value:.3g}'):,g}" for value in figures)
     return f"{median} ({least} to {most})" if len(values) > 1 else median
-
-
-def counted(n, word):
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def held_by(kind, sizes, n_threads):
     """MB of the data; seconds and peak MB of fit, and of predict."""
     with threadpool_limits(n_threads), tempfile.TemporaryDirectory() as folder:
         torch.set_num_threads(n_threads)
-        if kind == "on disk":
-            path = Path(folder) / "X.npy"
-            make = lambda shape, dtype: np.lib.format.open_memmap(path, "w+", dtype, shape)  # noqa: E731
-            _, y, *vectors = random_problem(**sizes, rows=make)
-            X = np.load(path, mmap_mode="r")
-        else:
-            X, y, *vectors = random_problem(**sizes)
-            X = X.astype(kind)
+
+        def file(shape, dtype):
+            return np.lib.format.open_memmap(f"{folder}/X.npy", "w+", dtype, shape)
+
+        on_disk = kind == "on disk"
+        X, y, *vectors = random_problem(**sizes, rows=file if on_disk else np.empty)
+        X = np.load(f"{folder}/X.npy", mmap_mode="r") if on_disk else X.astype(kind)
         table, few = table_of(*vectors), np.linspace(0, len(X) - 1, 200, dtype=int)
         model = ClasterZSL(hidden_layer_sizes=(64,), max_epochs=1, device="cpu", random_state=0)
         model.fit(X[few], y[few], table).predict(X[:2])  # loads what is loaded late
@@ -254,15 +235,16 @@ def peak_bytes(interval=0.002):
     found, stop, before = [0], Event(), anonymous_bytes()
 
     def look():
-        while not stop.wait(interval):
+        while True:
             found[0] = max(found[0], anonymous_bytes() - before)
+            if stop.wait(interval):
+                break
 
     thread = Thread(target=look)
     thread.start()
     try:
         yield found
     finally:
-        found[0] = max(found[0], anonymous_bytes() - before)
         stop.set()
         thread.join()
 
@@ -274,14 +256,11 @@ def page(bench, names):
     bench.model().fit(X, y, table_of(*vectors))  # loads what is loaded late
     bare.fit(X, y, vectors[0], device=bench.device)
     for name in names:
-        study = getattr(bench, name)
-        title, _, words = inspect.getdoc(study).partition(".\n\n")
-        table = pd.DataFrame.from_dict(study(), orient="index").fillna("").rename_axis("")
-        sections.append(f"## {title}\n\n{words}\n\n{markdown(table)}")
-        print(markdown(table), file=sys.stderr, flush=True)
+        title, _, words = inspect.getdoc(getattr(bench, name)).partition(".\n\n")
+        table = pd.DataFrame.from_dict(getattr(bench, name)(), orient="index").fillna("")
+        sections.append(f"## {title}\n\n{words}\n\n{markdown(table.rename_axis(''))}")
     return PAGE.format(
-        runs=counted(bench.runs, "run"), threads=counted(bench.threads, "thread"), load=load,
-        sections="\n\n".join(sections),
+        threads=bench.threads, load=load, sections="\n\n".join(sections),
         clock="Processor time" if bench.clock is process_time else "Wall clock",
         machine=machine(bench.device), date=f"{datetime.now(UTC):%Y-%m-%d}", versions=versions(),
         code=code(), command=command(),
@@ -292,22 +271,18 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    studies = ("fit", "predict", "small", "gate", "memory")
+    studies = ["fit", "predict", "small", "gate", "memory"]
     parser.add_argument("studies", nargs="*", metavar="STUDY", help=f"of {', '.join(studies)}")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="tiny sizes: no figures to quote")
-    widths = [256, 512, 1024, 2048]
-    parser.add_argument("--widths", type=int, nargs="+", default=widths, help="features of a gate")
     parser.add_argument("--disk", type=int, nargs="*", default=[100_000], help="samples in files")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the page there")
     args = parser.parse_args()
     if unknown := set(args.studies) - set(studies):
         parser.error(f"Unknown study {', '.join(unknown)}; there are {', '.join(studies)}.")
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("There is no CUDA device here.")
-    bench = Bench(args.device, args.threads, args.runs, args.quick, args.widths, args.disk)
+    bench = Bench(args.device, args.threads, args.quick, args.disk)
     before = torch.get_num_threads()
     torch.set_num_threads(args.threads)
     with threadpool_limits(args.threads), warnings.catch_warnings():
@@ -315,10 +290,8 @@ def main():
         text = page(bench, args.studies or studies)
     torch.set_num_threads(before)
     print(text)
-    whole = not (args.studies or args.quick)
-    if output := args.output or (ROOT / "docs" / "results" / "speed.md" if whole else None):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, "utf-8")
+    if not (args.studies or args.quick):
+        (ROOT / "docs" / "results" / "speed.md").write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -339,7 +339,8 @@ def test_real_data(claster_data, bench):
         problems = [data.load_problem(source, kind, split) for split in range(10)]
         assert_whole_classes(problems, n_samples)
         assert len({tuple(problem.unseen.labels) for problem in problems}) == 10
-        assert len(problems[0].seen.labels), len(problems[0].unseen.labels) == (n_seen, n_unseen)
+        n_classes = len(problems[0].seen.labels), len(problems[0].unseen.labels)
+        assert n_classes == (n_seen, n_unseen)
 
 
 def test_a_whitened_baseline_is_the_baseline_on_whitened_features(bench):
@@ -378,13 +379,12 @@ def test_the_plain_loops_are_the_same_arithmetic(bench):
 
 
 def test_the_page_of_speeds(bench, tmp_path, monkeypatch, capsys):
-    words = ["--quick", "--runs", "1", "--threads", "1", "--output", str(tmp_path / "speed.md")]
-    monkeypatch.setattr(sys, "argv", ["bench.py", *words])
+    monkeypatch.setattr(sys, "argv", ["bench.py", "--quick", "--threads", "1"])
+    monkeypatch.setattr(bench("bench"), "ROOT", tmp_path)  # has no page to replace
     before = torch.get_num_threads()
     bench("bench").main()
     assert torch.get_num_threads() == before
-    text = (tmp_path / "speed.md").read_text("utf-8")
-    assert capsys.readouterr().out.strip() == text.strip() and str(tmp_path) not in text
+    text = capsys.readouterr().out
     for line in ("ClasterZSL, one sample", "a'", "V", "16", "100,000 x 1,024, on disk"):
         assert re.search(rf"^\| {re.escape(line)} \| [\d.]+ \|", text, re.MULTILINE), line
     shown = bench("bench").shown
