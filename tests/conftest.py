@@ -23,7 +23,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parents[1]
-FULL = {name: getattr(learning, name) for name in ("PROJECTOR_STEPS", "ESTIMATOR_EPOCHS")}
+FULL = {name: getattr(learning, name) for name in small_models.SHORT}
 SCIKIT_LEARN = tuple(map(int, version("scikit-learn").split(".")[:2]))
 
 
@@ -59,8 +59,8 @@ def claster_data():
 def short_training():
     """Fewer steps for a' and phi, to which max_epochs says nothing: hundreds of models follow."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning, "PROJECTOR_STEPS", 10)
-        patch.setattr(learning, "ESTIMATOR_EPOCHS", 1)
+        for name, value in small_models.SHORT.items():
+            patch.setattr(learning, name, value)
         yield
 
 

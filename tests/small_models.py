@@ -18,6 +18,8 @@ CHEAP = {
     "random_state": 0,
 }
 
+SHORT = {"PROJECTOR_STEPS": 10, "ESTIMATOR_EPOCHS": 1}  # of a' and phi, see `short_training`
+
 DATA = make_zero_shot_classification(
     108, 6, n_seen=6, n_unseen=3, n_embedding_features=4, random_state=0
 )

@@ -15,16 +15,21 @@ import numpy as np
 import pytest
 import torch
 from sklearn.ensemble import IsolationForest
+from small_models import SHORT
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
+from sklearn_claster._core import learning
 from sklearn_claster._utils.processes import Processes, current
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.distributed import data_parallel
 
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
-    reason="this build of torch has no gloo",
-)
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.skipif(
+        not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
+        reason="this build of torch has no gloo",
+    ),
+]
 CASES = {
     "default": {},
     "alpha": {"alpha": 1.0, "max_epochs": 6},
@@ -57,7 +62,8 @@ def problem(case="default"):
 
 
 def make(case):
-    parameters = {"hidden_layer_sizes": (16,), "max_epochs": 4, "random_state": 0, "device": "cpu"}
+    parameters = {"hidden_layer_sizes": (16,), "max_epochs": 4, "n_clusters": 3}
+    parameters |= {"random_state": 0, "device": "cpu"}
     return ClasterZSL(**(parameters | CASES[case]))
 
 
@@ -115,6 +121,7 @@ def work(rank, size, folder):
     """What each process does: every case, and a fit with different data."""
     torch.set_num_threads(1)
     warnings.simplefilter("error")  # pytest's own filter does not reach here
+    vars(learning).update(SHORT)  # nor does the fixture
     torch.distributed.init_process_group(
         "gloo",
         init_method=f"file://{folder}/rendezvous",
