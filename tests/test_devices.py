@@ -155,6 +155,22 @@ def test_a_model_from_the_cpu_stays_there_and_can_be_refitted_on_the_device(prob
     assert loaded.set_params(device=device).fit(X, y, table).device_.type == device
 
 
+@pytest.mark.parametrize("gate", [None, BiasDetector()], ids=["raw", "gated"])
+def test_a_fitted_model_moves_there_and_back(problem, gate, device):
+    X, y, table, X_new = problem
+    model = ClasterZSL(space="gzsl", bias_detector=gate, device="cpu", **SMALL).fit(X, y, table)
+    expected = model.decision_function(X_new)
+    assert model.to(device) is model
+    assert model.device_.type == model.device == device
+    if gate is not None:
+        assert model.bias_detector_.estimator_.device_.type == device
+    np.testing.assert_allclose(model.decision_function(X_new), expected, rtol=0.0, atol=0.01)
+    with pytest.raises(ValueError, match="names no device"):
+        model.to("nowhere")
+    assert model.device_.type == device
+    np.testing.assert_array_equal(model.to("cpu").decision_function(X_new), expected)
+
+
 def test_the_graph_of_a_model_on_the_device(problem, tmp_path, device):
     pytest.importorskip("onnx", reason="the export needs onnx")
     runtime = pytest.importorskip("onnxruntime", reason="running a graph needs onnxruntime")
