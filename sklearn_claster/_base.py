@@ -94,6 +94,11 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
     def _score_rows(self, X: NDArray[Any], candidates: Any) -> NDArray[Any]:
         """Scores of rows (n, f) for the prepared candidates -> (n, C)."""
 
+    def _answer_rows(self, X: NDArray[Any], candidates: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The same, and the scores (n, C) by which either side's expert chooses among its own."""
+        scores = self._score_rows(X, candidates)
+        return scores, scores
+
     def fit(
         self,
         X: ArrayLike,
@@ -236,8 +241,8 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         with self._question() as model:
             table, is_seen = model._candidates(unseen_embeddings)
             gate, blocks = model._gate_in_use(), model._raw_blocks(X, table, is_seen)
-            answers = ((scores, gate.log_proba(rows, scores, is_seen)) for rows, scores in blocks)
-            best, probabilities = best_candidates(answers, k, len(table.labels))
+            found = ((said[-1], gate.log_proba(*said, is_seen)) for said in blocks)
+            best, probabilities = best_candidates(found, k, len(table.labels))
         return table.labels[best], probabilities
 
     def decision_function(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
@@ -492,7 +497,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         """What the gate answers: "best" (n,), "scores" or "log_proba" (n, C)."""
         answer = getattr(self._gate_in_use(), question)
         blocks = self._raw_blocks(X, table, is_seen)
-        return np.concatenate([answer(rows, scores, is_seen) for rows, scores in blocks])
+        return np.concatenate([answer(*said, is_seen) for said in blocks])
 
     def _validate_samples(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
         X = validated(self, X, _ROWS_AT_ONCE, in_parts=self._reads_in_parts)
@@ -553,12 +558,20 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
 
     def _raw_blocks(
         self, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
-    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Rows (n, f) and the experts' scores (n, C) in blocks, so that memory stays bounded."""
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """Rows (n, f), scores and answers (n, C) in blocks, so that memory stays bounded.
+
+        Answers are scores where seen and unseen candidates compete.
+        """
+        apart = is_seen.all() or isinstance(self._gate_in_use(), Gate)
         candidates = self._prepare_candidates(table.vectors, is_seen)
         n_rows = min(_ROWS_AT_ONCE, max(1, _SCORES_AT_ONCE // len(table.labels)))
         for rows in self._row_blocks(X, n_rows):
-            yield rows, self._score_rows(rows, candidates)
+            if apart:
+                yield rows, *self._answer_rows(rows, candidates)
+            else:
+                scores = self._score_rows(rows, candidates)
+                yield rows, scores, scores
 
     def _row_blocks(self, X: Any, n_rows: int = _ROWS_AT_ONCE) -> Iterator[NDArray[Any]]:
         check_is_fitted(self)
@@ -566,18 +579,20 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
 
     # what a gate asks its experts, of rows that have been validated
 
-    def _raw_scores(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Scores of the default candidates."""
+    def _raw_scores(self, X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Scores of the default candidates, and the experts' answers."""
         return self._scores_of(X, *self._candidates(None))
 
     def _raw_seen_scores(self, X: NDArray[Any]) -> NDArray[Any]:
         """Scores of the seen classes, whatever the space."""
         table = self._seen_table()
-        return self._scores_of(X, table, np.ones(len(table.labels), dtype=bool))
+        return self._scores_of(X, table, np.ones(len(table.labels), dtype=bool))[0]
 
     def _scores_of(
         self, X: NDArray[Any], table: ClassEmbeddings, is_seen: NDArray[np.bool_]
-    ) -> NDArray[Any]:
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         candidates = self._prepare_candidates(table.vectors, is_seen)
         blocks = gen_batches(len(X), _ROWS_AT_ONCE)
-        return np.concatenate([self._score_rows(X[rows], candidates) for rows in blocks])
+        said = [self._answer_rows(X[rows], candidates) for rows in blocks]
+        scores, answers = (np.concatenate(parts) for parts in zip(*said, strict=True))
+        return scores, answers

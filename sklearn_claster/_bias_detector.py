@@ -258,7 +258,7 @@ class BiasDetector(
             rows = validate_data(model, read_whole(check_samples(X)), dtype=FLOATS, reset=False)
             scores = is_seen = None
             if model._gate.rule.reads_unseen:
-                scores = model.estimator_._raw_scores(rows)
+                scores, _ = model.estimator_._raw_scores(rows)
                 is_seen = model.estimator_._candidates(None)[1]
             elif model._gate.rule.reads_seen:
                 scores = model.estimator_._raw_seen_scores(rows)

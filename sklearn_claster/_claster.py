@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from numbers import Integral, Real
 from types import MappingProxyType
@@ -12,23 +12,28 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseZeroShotClassifier
+from ._core.candidate_sets import mass_ahead, mass_of
 from ._core.centroids import (
     CENTROIDS,
     check_given_centroids,
     is_given,
     warn_of_empty_clusters,
 )
+from ._core.held_out import Choice, choose
 from ._core.inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, ScoringRule
 from ._core.learning import History, Plan, best_epoch, learn, print_epoch, search_epochs
 from ._core.model import ClasterModel, Scorer
 from ._core.networks import FUSIONS
+from ._core.shared_space import is_shared
+from ._data.on_disk import in_memory
 from ._gate.detectors import description_of
 from ._utils.callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
-from ._utils.parameters import check_choice, check_number, check_widths
+from ._utils.parameters import check_choice, check_number, check_value, check_widths
 from ._utils.processes import current
 from ._utils.torch import autocast, draw_seed, for_training, resolve_device
 from ._utils.warning import warn
@@ -81,7 +86,9 @@ default="combined"
         their mean, weighted by `visual_weight`. "seen_class": the paper's sentence to the
         letter, nearest candidate to the embedding of the most probable seen class.
         "conse": nearest candidate to the probability-weighted embeddings of the seen
-        classes (Norouzi et al., 2014).
+        classes (Norouzi et al., 2014). With "combined", seen classes among themselves
+        (``space="seen"``, the seen side of a gate) have an expert of their own: the rule, V, and
+        the means of their samples.
     visual_weight : float, default=0.95
         Share of the visual space in "combined".
     feature_weight : float, default=10.0
@@ -91,8 +98,17 @@ default="combined"
     n_neighbors : int, default=0
         k of the rectification of unseen candidates by their nearest seen classes (Eq. 6);
         0 leaves it out, more than there are seen classes means all of them.
-    temperature : float, default=0.1
-        Divides the cosines in the semantic softmax and in `predict_proba`.
+    prior : {"auto", "cosine"} or None, default="auto"
+        What `inference="combined"` departs from. "cosine": class vectors lie in the space of the
+        features (CLIP, a sentence model); the plain cosine takes part in the scores, and a' departs
+        from the class vectors themselves. How much is learnt beside it is chosen on held-out seen
+        classes. "auto" finds out on the seen classes whether the space is shared: equal widths, and
+        a plain cosine far above chance. None knows of no shared space.
+    temperature : float or "auto", default="auto"
+        Divides the cosines in `predict_proba`. "auto" takes the value with the least log loss on
+        held-out seen classes, and for the expert of seen classes on held-out samples; with another
+        `inference` than "combined" it is 0.1. A number is taken for all of them, and for the
+        semantic softmax that V is trained with, where "auto" is 0.1.
     whiten : bool, default=True
         Whether features are whitened *within* the seen classes, by a covariance shrunk as Ledoit
         and Wolf (2004) do, so that directions in which samples of one class differ count for
@@ -165,6 +181,10 @@ default="combined"
     gate_threshold_ : float or None
         Samples whose gate score (see `explain_gate`) reaches it are called seen; the
         constant of "stacking". None without a gate.
+    prior_ : {"cosine"} or None
+        What is learnt departs from; see the parameter `prior`.
+    temperature_ : float
+        What divides the cosines in `predict_proba`.
     cluster_centers_ : ndarray of shape (n_clusters_, n_points) or None
         The centroids c_j, in the space of the points psi.
     n_clusters_ : int
@@ -228,7 +248,8 @@ default="combined"
         visual_weight: float = 0.95,
         feature_weight: float = 10.0,
         n_neighbors: int = 0,
-        temperature: float = 0.1,
+        prior: str | None = "auto",
+        temperature: float | str = "auto",
         whiten: bool = True,
         linear_shortcut: bool = True,
         hidden_layer_sizes: Sequence[int] | str = "auto",
@@ -255,6 +276,7 @@ default="combined"
         self.visual_weight = visual_weight
         self.feature_weight = feature_weight
         self.n_neighbors = n_neighbors
+        self.prior = prior
         self.temperature = temperature
         self.whiten = whiten
         self.linear_shortcut = linear_shortcut
@@ -289,11 +311,93 @@ default="combined"
         with self._question() as zsl:
             return np.concatenate([zsl._model.represent(rows) for rows in zsl._row_blocks(X)])
 
+    def predict_set(
+        self, X: ArrayLike, coverage: float = 0.9, unseen_embeddings: Any = None
+    ) -> NDArray[np.bool_]:
+        """The candidates that the true class is among, for a given share of samples.
+
+        The most probable candidates, as many as it took to hold the true class of that share of
+        samples of held-out seen classes, with the classes counting alike [1]_ [2]_ [3]_. A set with
+        one candidate names it; a large one says that the model does not know.
+
+        Parameters
+        ----------
+        X, unseen_embeddings
+            As in `predict`.
+        coverage : float, default=0.9
+            The share, above 0 and at most 1. With S seen classes nothing is known of shares above
+            S / (S + 1), and sets hold all candidates.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_candidates), bool
+            Which candidates are in the set of a sample; the columns are the labels of `candidates`.
+            What `predict` says is always in it.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is out of range, if seen and unseen candidates compete
+            (``space="gzsl"``), or if `fit` has not held out anything for this rule.
+
+        Notes
+        -----
+        The classes that were held out stand for those to come: the promise holds on average over
+        classes like them. "Choosing the operating point" in the documentation has the coverage
+        that was measured on unseen classes.
+
+        References
+        ----------
+        .. [1] Y. Romano, M. Sesia and E. J. Candes, "Classification with Valid and Adaptive
+           Coverage", NeurIPS 2020.
+        .. [2] A. N. Angelopoulos and S. Bates, "A Gentle Introduction to Conformal Prediction
+           and Distribution-Free Uncertainty Quantification", 2021.
+        .. [3] Y. Lee, R. F. Barber and R. Willett, "Distribution-free inference with
+           hierarchical data", 2023.
+
+        Examples
+        --------
+        >>> from sklearn_claster import ClasterZSL
+        >>> from sklearn_claster.datasets import make_zero_shot_classification
+        >>> import numpy as np
+        >>> data = make_zero_shot_classification(400, n_seen=16, n_unseen=4, random_state=0)
+        >>> seen = np.isin(data.target, data.seen_classes)
+        >>> zsl = ClasterZSL(random_state=0)
+        >>> zsl = zsl.fit(data.data[seen], data.target[seen], data.class_embeddings)
+        >>> sets = zsl.predict_set(data.data[~seen], coverage=0.9)
+        >>> labels, _ = zsl.candidates()
+        >>> true = data.target[~seen][:, np.newaxis] == labels
+        >>> bool(sets[true].mean() > 0.8)
+        True
+        """
+        check_value(coverage, "coverage", Real, 0, 1, low_allowed=False)
+        with self._question() as zsl:
+            table, is_seen = zsl._candidates(unseen_embeddings)
+            mass = mass_of(zsl, zsl._model.scale, coverage, is_seen)
+            blocks = zsl._raw_blocks(X, table, is_seen)
+            sets = [mass_ahead(softmax(said, axis=1)) <= mass for *_, said in blocks]
+            return np.concatenate(sets)
+
     @property
     def cluster_centers_(self) -> NDArray[np.float32] | None:
         """The centroids c_j, in the space of the points psi, or None without clusters."""
         check_is_fitted(self)
         return self._model.centroids
+
+    @property
+    def prior_(self) -> str | None:
+        """What is learnt departs from: "cosine" where class vectors lie among features, or None."""
+        check_is_fitted(self)
+        return "cosine" if self._model.scale.prior else None
+
+    @property
+    def temperature_(self) -> float:
+        """What divides the cosines in `predict_proba`."""
+        check_is_fitted(self)
+        rule, scale = ScoringRule.of(self), self._model.scale
+        alone = self.space == "seen" or not self._has_table
+        chosen = scale.seen_temperature if alone else scale.temperature
+        return rule.chosen(chosen) if rule.inference == "combined" else rule.training_temperature
 
     @property
     def device_(self) -> torch.device:
@@ -325,17 +429,19 @@ default="combined"
         with current.get().together():
             rows, codes, groups = self._check_fit(X, y, class_embeddings, groups)
             check_given_centroids(self, rows.shape[1])
+            self._check_prior(rows.shape[1])
         embeddings = self._seen_table().vectors
         with autocast(resolve_device(self.device)), for_training():
             seed = self._shared_seed(codes)
-            plan, validation = self._choose_plan(rows, codes, embeddings, groups, seed)
+            choice = self._choose_scale(rows, codes, embeddings, groups)
+            plan, validation = self._choose_plan(rows, codes, embeddings, groups, seed, choice)
             hooks = EpochHooks(self, rows, self.classes_[codes], plan.n_epochs)
 
-            def on_epoch(model: ClasterModel, history: History) -> bool:
+            def on_epoch(model: Callable[[], ClasterModel], history: History) -> bool:
                 self._report(history)
-                return hooks.epoch(lambda: self._fitted_attributes(copy.deepcopy(model), history))
+                return hooks.epoch(lambda: self._fitted_attributes(copy.deepcopy(model()), history))
 
-            model, history = learn(self, rows, codes, embeddings, seed, plan, on_epoch)
+            model, history = learn(self, rows, codes, embeddings, seed, plan, choice, on_epoch)
         if validation is not None:
             history["validation_accuracy"] = validation
         self.__dict__.update(self._fitted_attributes(model, history))
@@ -353,6 +459,25 @@ default="combined"
         )
         return seed
 
+    def _choose_scale(
+        self,
+        X: Any,
+        codes: NDArray[np.intp],
+        embeddings: NDArray[np.float64],
+        groups: NDArray[Any] | None,
+    ) -> Choice:
+        """Whether the plain cosine takes part, how much, and the temperature: seen classes say.
+
+        Of an array on disk as many samples take part as are read at once.
+        """
+        X, codes, groups = in_memory(X, codes, groups)
+        prior = self._has_table and self.inference == "combined"
+        prior &= self.prior == "cosine" or (
+            self.prior == "auto" and is_shared(X, codes, embeddings)
+        )
+        device = resolve_device(self.device)
+        return current.get().agree(choose(X, codes, embeddings, groups, prior, self.whiten, device))
+
     def _choose_plan(
         self,
         X: Any,
@@ -360,12 +485,13 @@ default="combined"
         embeddings: NDArray[np.float64],
         groups: NDArray[Any] | None,
         seed: int,
+        choice: Choice,
     ) -> tuple[Plan, list[float] | None]:
         """The plan, cut short by early stopping, and the accuracies that it was cut by."""
         plan = Plan.of(self, len(X))
         if not self.early_stopping or not self._can_hold_out_classes():
             return plan, None
-        validation = search_epochs(self, X, codes, embeddings, groups, seed, self._report)
+        validation = search_epochs(self, X, codes, embeddings, groups, seed, choice, self._report)
         n_epochs = min(current.get().agree(best_epoch(validation)), plan.n_epochs)
         return plan.shortened(n_epochs), validation
 
@@ -396,6 +522,11 @@ default="combined"
     def _score_rows(self, X: NDArray[Any], candidates: Scorer) -> NDArray[Any]:
         return candidates(X)
 
+    def _answer_rows(
+        self, X: NDArray[Any], candidates: Scorer
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        return candidates.apart(X)
+
     def _can_hold_out_classes(self) -> bool:
         if self._has_table and len(self.classes_) >= 4:
             return True
@@ -420,6 +551,7 @@ default="combined"
         if not is_given(self.centroids):
             check_choice(self, "centroids", CENTROIDS)
         check_choice(self, "fusion", (*FUSIONS, None))
+        check_choice(self, "prior", ("auto", "cosine", None))
         check_number(self, "centroid_weight", Real, 0, also=("mean",))
         check_choice(self, "whiten", (True, False))
         check_choice(self, "linear_shortcut", (True, False))
@@ -438,13 +570,23 @@ default="combined"
         if resolve_device(self.device).type == "mps" and self.precision != "float32":
             raise ValueError("precision='bfloat16' is not available on MPS; expected 'float32'.")
 
+    def _check_prior(self, n_features: int) -> None:
+        width = self.class_embeddings_.vectors.shape[1]
+        if self._has_table and self.prior == "cosine" and width != n_features:
+            raise ValueError(
+                "prior='cosine' compares features with class vectors; expected vectors of equal "
+                f"width, got X with {n_features} features and class vectors with {width}. Set "
+                "prior=None, or embed both with one model."
+            )
+
     def _check_test_rule(self) -> None:
         """Raise for a wrong parameter of the test rule; these may be set after `fit` too."""
         check_choice(self, "inference", tuple(TEST_RULES))
         check_number(self, "visual_weight", Real, 0, 1)
         check_number(self, "feature_weight", Real, 0, 1000)
         check_number(self, "n_neighbors", Integral, 0)
-        check_number(self, "temperature", Real, 1e-30)  # cosines over it stay finite
+        # cosines over it stay finite
+        check_number(self, "temperature", Real, 1e-30, also=("auto",))
 
     @property
     def _n_features_out(self) -> int:
@@ -466,6 +608,7 @@ PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
         "centroids": "reinforce",
         "centroid_weight": 1.0,
         "inference": "seen_class",
+        "prior": None,
         "feature_weight": 1.0,
         "n_neighbors": 3,
         "whiten": False,

@@ -149,11 +149,11 @@ def rectify(candidates, seen, n_neighbors):
     return result
 
 
-def ridge(a, targets, weights):
+def ridge(a, targets, weights, largest=2):
     """Weighted ridge regression, (S, s), (S, f) -> (f, s), (f,): coefficients and a free intercept.
 
-    The penalty, a power of ten from 1e-4 to 100, has the least squared error on rows that are left
-    out one at a time.
+    The penalty, a power of ten from 1e-4 to 10^largest, has the least squared error on rows that
+    are left out one at a time.
     """
 
     def solve(rows, penalty):
@@ -164,7 +164,7 @@ def ridge(a, targets, weights):
         return found, mean - found @ a_mean
 
     errors = {}
-    for penalty in 10.0 ** np.arange(-4, 3):
+    for penalty in 10.0 ** np.arange(-4, largest + 1):
         errors[penalty] = 0.0
         for i in range(len(a)):
             others = np.delete(np.arange(len(a)), i)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import paper_twin
+import torch
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
+from sklearn_claster._core.held_out import choose_seen
 from sklearn_claster._core.inference import TEST_RULES
 from sklearn_claster.datasets import make_zero_shot_classification
 
@@ -17,6 +19,7 @@ CHEAP = {
     "device": "cpu",
     "random_state": 0,
 }
+BY_HAND = {"prior": None, "temperature": 0.1}  # nothing is chosen: the paper's arithmetic alone
 
 SHORT = {"PROJECTOR_STEPS": 10, "ESTIMATOR_EPOCHS": 1}  # of a' and phi, see `short_training`
 
@@ -35,6 +38,14 @@ def make(**parameters):
 
 def fitted(**parameters):
     return make(**parameters).fit(X, Y, TABLE)
+
+
+def make_by_hand(**parameters):
+    return make(**{**BY_HAND, **parameters})
+
+
+def fitted_by_hand(**parameters):
+    return make_by_hand(**parameters).fit(X, Y, TABLE)
 
 
 def weights(zsl):
@@ -68,6 +79,7 @@ class Twin:
             self.whitened_mean = (x @ self.whitening).mean(axis=0)
         self.embedding_mean = table.vectors[seen].mean(axis=0)
         self.seen = self.unit(table.vectors[seen] - self.embedding_mean)
+        self.X, self.y, self.table, self.seen_labels = X, y, table, table.labels[seen]
 
     @staticmethod
     def unit(rows):
@@ -117,9 +129,9 @@ class Twin:
     def semantic(self, X):
         return self.unit(self.mlp("classifier", self.represent(X)))
 
-    def candidates(self, labels, table=TABLE):
+    def candidates(self, labels):
         """Semantic and visual vectors of candidates, the unseen ones rectified."""
-        zsl = self.zsl
+        zsl, table = self.zsl, self.table
         vectors = table.vectors[np.searchsorted(table.labels, labels)]
         unseen = ~np.isin(labels, zsl.classes_)
         spaces = []
@@ -131,9 +143,42 @@ class Twin:
             spaces.append(result)
         return spaces
 
-    def scores(self, X, labels, table=TABLE):
+    def seen_cosines(self, X, means_share=None):
+        """The expert for seen classes: the rule, V and the class means, brought to one spread.
+
+        V takes part if it names the training samples as well as the rule does. The share of the
+        means is what held-out samples say.
+        """
+        if means_share is None:
+            codes = np.searchsorted(self.seen_labels, self.y)
+            vectors = self.table.select(self.seen_labels).vectors
+            whiten, cpu = self.whitening is not None, torch.device("cpu")
+            chosen = choose_seen(self.X, codes, vectors, None, False, whiten, cpu)
+            means_share = chosen.means_share
+        x = self.input(self.X)
+        means = self.unit([x[self.y == label].mean(axis=0) for label in self.seen_labels])
+
+        def parts(X):
+            rule = self.cosines(X, self.seen_labels)
+            return rule, self.semantic(X) @ self.seen.T, self.input(X) @ means.T
+
+        fitted = parts(self.X)
+        of_rule, of_v, of_means = (np.std(cosines, ddof=1) for cosines in fitted)
+        by_rule, by_v, _ = (
+            np.sum(self.seen_labels[cosines.argmax(axis=1)] == self.y) for cosines in fitted
+        )
+        rule, v, near = parts(X)
+        v_share = 1.0 if by_v >= by_rule else 0.0
+        return rule + v_share * of_rule / of_v * v + means_share * of_rule / of_means * near
+
+    def scores(self, X, labels):
+        if self.zsl.inference == "combined" and set(labels) <= set(self.seen_labels):
+            return self.seen_cosines(X) / self.zsl.temperature
+        return self.cosines(X, labels) / self.zsl.temperature
+
+    def cosines(self, X, labels):
         zsl = self.zsl
-        semantic, *visual = self.candidates(labels, table)
+        semantic, *visual = self.candidates(labels)
         v = self.semantic(X)
         compatibility = v @ semantic.T
         if zsl.fusion:
@@ -146,18 +191,16 @@ class Twin:
                 points[:, : points.shape[1] // 2] *= zsl.feature_weight
             likeness = self.unit(points) @ self.unit(own).T
         if zsl.inference == "compatibility" or (zsl.inference, zsl.fusion) == ("combined", None):
-            cosines = compatibility
-        elif zsl.inference == "visual":
-            cosines = likeness
-        elif zsl.inference == "combined":
+            return compatibility
+        if zsl.inference == "visual":
+            return likeness
+        if zsl.inference == "combined":
             w = zsl.visual_weight
-            cosines = w * likeness + (1 - w) * compatibility
-        elif zsl.inference == "seen_class":
-            cosines = self.seen[(v @ self.seen.T).argmax(axis=1)] @ semantic.T
-        else:  # conse
-            z = paper_twin.semantic_softmax(v, self.seen, zsl.temperature)
-            cosines = self.unit(z @ self.seen) @ semantic.T
-        return cosines / zsl.temperature
+            return w * likeness + (1 - w) * compatibility
+        if zsl.inference == "seen_class":
+            return self.seen[(v @ self.seen.T).argmax(axis=1)] @ semantic.T
+        z = paper_twin.semantic_softmax(v, self.seen, zsl.temperature)  # conse
+        return self.unit(z @ self.seen) @ semantic.T
 
 
 def agree(result, expected, tolerance=3e-5):

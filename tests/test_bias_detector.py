@@ -99,7 +99,7 @@ def test_neighbours_among_very_few_rows(n):
 
 def test_a_learned_score_is_linear_in_its_three_columns():
     detector = BiasDetector().fit(X, Y, TABLE)
-    scores = detector.estimator_._raw_scores(DATA.data)
+    scores, _ = detector.estimator_._raw_scores(DATA.data)
     seen = np.isin(TABLE.labels, DATA.seen_classes)
     distance = BiasDetector("relative_mahalanobis").fit(X, Y, TABLE).score_samples(DATA.data)
     columns = np.c_[scores[:, seen].max(axis=1), scores[:, ~seen].max(axis=1), distance]

@@ -19,11 +19,11 @@ from small_models import (
     Y,
     agree,
     clustered_points,
-    fitted,
     identical,
-    make,
     weights,
 )
+from small_models import fitted_by_hand as fitted
+from small_models import make_by_hand as make
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster._core.centroids import random_centroids

@@ -32,11 +32,15 @@ def make(**parameters):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_fit_makes_one_copy_in_float32(dtype):
-    """The unit rows, which the networks see; a copy in float64 would take twice as much."""
+def test_fit_makes_few_copies(dtype):
+    """While the temperature is chosen, four fifths as they are and as unit rows in float32.
+
+    They are gone when the networks get their copy, one in float32.
+    """
     rows = X.astype(dtype)
     make().fit(rows[:100], Y[:100], TABLE)  # imports what is imported late
-    assert IN_FLOAT32 <= peak(make().fit, rows, Y, TABLE) < 1.6 * IN_FLOAT32
+    parts = 4 / 5 * (rows.nbytes + IN_FLOAT32)
+    assert IN_FLOAT32 <= peak(make().fit, rows, Y, TABLE) < 1.3 * parts + IN_FLOAT32 / 5
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])

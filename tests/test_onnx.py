@@ -31,9 +31,11 @@ def path(tmp_path):
     return tmp_path / "model.onnx"
 
 
-def run(path, rows, vectors, is_seen=None):
+def run(path, rows, vectors=None, is_seen=None):
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    feed = {"X": rows.astype(np.float32), "class_embeddings": vectors.astype(np.float32)}
+    feed = {"X": rows.astype(np.float32)}
+    if vectors is not None:
+        feed["class_embeddings"] = vectors.astype(np.float32)
     if is_seen is not None:
         feed["is_seen"] = is_seen
     assert {given.name for given in session.get_inputs()} == set(feed)
@@ -46,6 +48,8 @@ def agree(model, path, rows=ROWS):
     to_onnx(model, path)
     is_seen = np.isin(labels, model.classes_)
     gzsl = model.space == "gzsl" and model._has_table
+    if model.inference == "combined" and is_seen.all():  # the expert for them knows them
+        vectors = None
     scores = run(path, rows, vectors, is_seen if gzsl else None)
     assert scores.shape == (len(rows), len(labels)) and scores.dtype == np.float32
     expected = model.decision_function(rows)

@@ -19,13 +19,16 @@ VISUAL_NEEDS_SEMANTICS = (
 )
 
 
+TRAINING_TEMPERATURE = 0.1  # of Eq. 2 and of rules that nothing is chosen for
+
+
 @dataclass(frozen=True)
 class ScoringRule:
     """How candidates are scored: the parameters of an estimator that `fit` does not read."""
 
     inference: str
     n_neighbors: int
-    temperature: float
+    temperature: float | str
     visual_weight: float
     feature_weight: float
 
@@ -33,6 +36,46 @@ class ScoringRule:
     def of(cls, parameters: Any) -> ScoringRule:
         """The rule that an estimator's parameters name."""
         return cls(*(getattr(parameters, field.name) for field in fields(cls)))
+
+    @property
+    def training_temperature(self) -> float:
+        """The temperature of the semantic softmax, Eq. 2."""
+        return self.chosen(TRAINING_TEMPERATURE)
+
+    def chosen(self, temperature: float) -> float:
+        """The temperature that was set by hand, otherwise this one."""
+        return temperature if self.temperature == "auto" else float(self.temperature)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the cosines of the rule "combined", and those of the seen expert, become scores.
+
+    Attributes
+    ----------
+    prior : bool
+        Whether the plain cosine takes part.
+    learnt : float
+        Factor of the rule's cosines beside the plain one.
+    temperature : float
+        What divides their sum.
+    network, means : float
+        Factors of the cosines of V, and of those with class means, beside those of the rule in
+        the seen expert.
+    seen_temperature : float
+        What divides their sum.
+    masses, seen_masses : tuple of float
+        For candidate sets, see `masses_of`.
+    """
+
+    prior: bool = False
+    learnt: float = 1.0
+    temperature: float = TRAINING_TEMPERATURE
+    network: float = 0.0
+    means: float = 0.0
+    seen_temperature: float = TRAINING_TEMPERATURE
+    masses: tuple[float, ...] = ()
+    seen_masses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,7 +88,11 @@ class Candidates:
 
 
 def make_candidates(
-    net: ClasterNet, vectors: Tensor, is_seen: Tensor, seen: Tensor, n_neighbors: int
+    net: ClasterNet,
+    vectors: Tensor,
+    is_seen: Tensor,
+    seen: Tensor,
+    n_neighbors: int,
 ) -> Candidates:
     """Project and rectify candidates (C, s) with the seen classes (S, s) as neighbours.
 
@@ -74,11 +121,80 @@ def _visual(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) 
 
 
 def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) -> Tensor:
+    return combined(net, points, net.semantic(points), to, rule)
+
+
+def combined(
+    net: ClasterNet, points: Tensor, semantic: Tensor, to: Candidates, rule: ScoringRule
+) -> Tensor:
+    """The mean of the cosines in both spaces, with V(omega) (n, s) at hand, (n, C)."""
+    cosines = compatibility(semantic, to.semantic)
     if to.visual is None:
-        return _compatibility(net, points, to, rule)
+        return cosines
     w = rule.visual_weight
-    semantic, visual = _compatibility(net, points, to, rule), _visual(net, points, to, rule)
-    return (1.0 - w) * semantic + w * visual
+    return (1.0 - w) * cosines + w * _visual(net, points, to, rule)
+
+
+def scores(
+    net: ClasterNet,
+    points: Tensor,
+    semantic: Tensor,
+    plain: Tensor | None,
+    to: Candidates,
+    rule: ScoringRule,
+    scale: Scale,
+) -> Tensor:
+    """Scores of points for candidates, (n, p) -> (n, C).
+
+    Parameters
+    ----------
+    net : ClasterNet
+    points, semantic : Tensor of shape (n, p), (n, s)
+        psi, and V(omega).
+    plain : Tensor of shape (n, C) or None
+        Plain cosines, where the scale has a prior.
+    to : Candidates
+    rule : ScoringRule
+    scale : Scale
+    """
+    if rule.inference != "combined":
+        return TEST_RULES[rule.inference](net, points, to, rule) / rule.training_temperature
+    found = combined(net, points, semantic, to, rule)
+    if plain is not None:
+        found = plain + scale.learnt * found
+    return found / rule.chosen(scale.temperature)
+
+
+def seen_scores(
+    net: ClasterNet,
+    x: Tensor,
+    points: Tensor,
+    semantic: Tensor,
+    class_means: Tensor,
+    to: Candidates,
+    rule: ScoringRule,
+    scale: Scale,
+) -> Tensor:
+    """Scores of the expert for the seen classes, (n, f) -> (n, S).
+
+    The rule and V(omega) name them, beside what labelled samples alone offer: the means of the
+    classes.
+
+    Parameters
+    ----------
+    net : ClasterNet
+    x, points, semantic : Tensor of shape (n, f), (n, p), (n, s)
+        Rows in the input space, psi, and V(omega).
+    class_means : Tensor of shape (S, f)
+    to : Candidates
+        The seen classes, as `make_candidates` gives them for `to.seen`.
+    rule : ScoringRule
+    scale : Scale
+    """
+    cosines = combined(net, points, semantic, to, rule)
+    cosines = cosines + scale.network * compatibility(semantic, to.semantic)
+    cosines = cosines + scale.means * compatibility(x, class_means)
+    return cosines / rule.chosen(scale.seen_temperature)
 
 
 def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) -> Tensor:
@@ -87,7 +203,7 @@ def _seen_class(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRu
 
 
 def _conse(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule) -> Tensor:
-    z = semantic_softmax(net.semantic_scores(points, to.seen), rule.temperature)
+    z = semantic_softmax(net.semantic_scores(points, to.seen), rule.training_temperature)
     return compatibility(z @ F.normalize(to.seen, dim=1), to.semantic)
 
 

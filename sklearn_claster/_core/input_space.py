@@ -67,6 +67,10 @@ class InputSpace:
             whiten = space._whitener(device)
         return space, x.map(lambda values, _: whiten(values))
 
+    def start(self) -> NDArray[np.float64]:
+        """How class vectors in the space of the features get there, (f, f): as the rows do."""
+        return np.eye(len(self.mean)) if self.whitening is None else self.whitening.T
+
     def on(self, device: torch.device) -> Callable[[Any], Tensor]:
         """What brings feature rows there, (n, f) -> (n, f), with constants on the device."""
         whiten = self._whitener(device)

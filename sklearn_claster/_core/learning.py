@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils import gen_batches
+from torch import Tensor
 
 from .._data.on_disk import ArrayOnDisk, rows_where
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.processes import current
-from .._utils.torch import resolve_device, seeded_generator, to_tensor
+from .._utils.torch import resolve_device, seeded_generator, to_numpy, to_tensor
 from .._utils.warning import warn
 from .centroids import Reinforcement, is_given, is_refined, make_aggregation
-from .inference import ScoringRule
+from .equations import compatibility
+from .held_out import Choice
+from .inference import Scale, ScoringRule, combined, make_candidates
 from .input_space import InputSpace, class_means
 from .model import ClasterModel
 from .networks import CentroidSum, ClasterNet
@@ -29,11 +32,12 @@ from .training import EpochRecord, Optimization, fit_estimator, fit_projector, t
 
 PROJECTOR_STEPS = 300  # at most: ten a class, but at least a hundred
 ESTIMATOR_EPOCHS = 10
+_SAMPLE_ROWS = 4096  # whose cosines say how far a rule's scores spread
 HELD_OUT_SHARE = 0.25  # of the seen classes, in the search for the number of epochs
 
 History = dict[str, list[Any]]
-# Called after every epoch of V with the model and its history so far; True stops the training.
-OnEpoch = Callable[[ClasterModel, History], bool]
+# Called after every epoch of V with what makes the model, and its history; True stops the training.
+OnEpoch = Callable[[Callable[[], ClasterModel], History], bool]
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def learn(
     embeddings: NDArray[np.float64],  # (S, s)
     seed: int,
     plan: Plan,
+    choice: Choice,
     on_epoch: OnEpoch,
 ) -> tuple[ClasterModel, History]:
     """Fig. 2 of the paper, one call a box.
@@ -108,13 +113,14 @@ def learn(
     )
 
     clustered = x  # what K-means sees
+    mean_rows, shares = (part.to(device, a.dtype) for part in class_means(x, labels, len(a)))
     if net.use_semantics:
-        means, shares = (part.to(device, a.dtype) for part in class_means(x, labels, len(a)))
         n_steps = min(PROJECTOR_STEPS, max(100, 10 * len(a)))
         larger = replace(  # steps, where there are fewer of them
             optimization, learning_rate=optimization.learning_rate * PROJECTOR_STEPS / n_steps
         )
-        fit_projector(net, a, means, shares, larger, n_steps)  # a -> a'
+        start = None if choice.plain_spread is None else input_space.start()
+        fit_projector(net, a, mean_rows, shares, larger, n_steps, start)  # a -> a'
         with torch.no_grad():
             projected = net.project(a)  # (S, f)
         _check_finite("a projected class", float(projected.abs().max()), parameters)
@@ -126,8 +132,8 @@ def learn(
     )
     del clustered
     points = x.map(lambda rows, _: net.points(rows))  # psi, (n, p)
-    some, _ = next(points.blocks())  # a network that has diverged shows in any of them
-    _check_finite("a point", float(some.abs().max()), parameters)
+    first, at = next(points.blocks())  # a network that has diverged shows in any of them
+    _check_finite("a point", float(first.abs().max()), parameters)
     refine = None
     if is_refined(parameters.centroids) and isinstance(net.aggregation, CentroidSum):
         n_steps = plan.n_steps - plan.n_warm_up_steps
@@ -135,14 +141,20 @@ def learn(
 
     history: History = {}
 
+    rule = ScoringRule.of(parameters)
+    some_points = points.sample(_SAMPLE_ROWS * net.n_points)
+    some_x = x.sample(_SAMPLE_ROWS * X.shape[1])
+
     def model() -> ClasterModel:  # a new one each time: it keeps candidates of these weights
-        return ClasterModel(net, input_space, embedding_mean, seen)
+        ahead = network_is_ahead(net, first, labels[at], a, rule)
+        scale = measured_scale(net, some_x, some_points, a, mean_rows, rule, choice, ahead)
+        return ClasterModel(net, input_space, embedding_mean, seen, to_numpy(mean_rows), scale)
 
     def record_epoch(record: EpochRecord) -> bool:
         _check_finite("the loss", record.loss, parameters)
         for name, value in vars(record).items():
             history.setdefault(name, []).append(value)
-        stopped = processes.any_has(on_epoch(model(), history))
+        stopped = processes.any_has(on_epoch(model, history))
         return stopped or len(history["loss"]) == plan.n_epochs
 
     train_classifier(  # omega -> V(omega), and rewards that move the centroids
@@ -150,7 +162,7 @@ def learn(
         points,
         labels,
         a,
-        parameters.temperature,
+        rule.training_temperature,
         optimization,
         plan.n_warm_up_steps,
         plan.n_steps,
@@ -160,6 +172,60 @@ def learn(
     return model(), history
 
 
+@torch.inference_mode()
+def measured_scale(
+    net: ClasterNet,
+    x: Tensor,  # (n, f)
+    points: Tensor,  # (n, p), of the same samples
+    seen: Tensor,  # (S, s)
+    class_means: Tensor,  # (S, f)
+    rule: ScoringRule,
+    choice: Choice,
+    network_is_ahead: bool,
+) -> Scale:
+    """What was chosen in standard deviations, in the units of the cosines of this network."""
+    every = torch.ones(len(seen), dtype=torch.bool, device=seen.device)
+    to = make_candidates(net, seen, every, seen, 0)
+    semantic = net.semantic(points)
+    by_rule = combined(net, points, semantic, to, rule)
+    by_network, by_means = compatibility(semantic, seen), compatibility(x, class_means)
+    spread = _spread(by_rule)
+    network = spread / _spread(by_network) if network_is_ahead else 0.0
+    means = choice.means_share * spread / _spread(by_means)
+    seen_spread = _spread(by_rule + network * by_network + means * by_means)
+    plain = choice.plain_spread
+    return Scale(
+        prior=plain is not None,
+        learnt=1.0 if plain is None else choice.share * plain / spread,
+        temperature=choice.temperature * (spread if plain is None else plain),
+        network=network,
+        means=means,
+        seen_temperature=choice.seen_temperature * seen_spread,
+        masses=choice.masses,
+        seen_masses=choice.seen_masses,
+    )
+
+
+@torch.inference_mode()
+def network_is_ahead(
+    net: ClasterNet, points: Tensor, y: Tensor, seen: Tensor, rule: ScoringRule
+) -> bool:
+    """Whether V names training samples, points (n, p) of classes y (n,), as well as the rule does.
+
+    It was trained to, so that one that does not has learnt too little to be asked.
+    """
+    every = torch.ones(len(seen), dtype=torch.bool, device=seen.device)
+    to = make_candidates(net, seen, every, seen, 0)
+    semantic = net.semantic(points)
+    by_rule = combined(net, points, semantic, to, rule)
+    hits = [(s.argmax(dim=1) == y).sum() for s in (compatibility(semantic, seen), by_rule)]
+    return bool(hits[0] >= hits[1])
+
+
+def _spread(cosines: Tensor) -> float:
+    return float(cosines.std()) or 1.0
+
+
 def search_epochs(
     parameters: Any,
     X: NDArray[Any] | ArrayOnDisk,
@@ -167,6 +233,7 @@ def search_epochs(
     embeddings: NDArray[np.float64],
     groups: NDArray[Any] | None,
     seed: int,
+    choice: Choice,
     report: Callable[[History, float], None],
 ) -> list[float]:
     """Zero-shot accuracy on held-out seen classes after every epoch of learning the others.
@@ -189,8 +256,8 @@ def search_epochs(
     unseen, rule = np.zeros(n_held_out, dtype=bool), ScoringRule.of(parameters)
     accuracies: list[float] = []
 
-    def validate(model: ClasterModel, history: History) -> bool:
-        score = model.scorer(embeddings[held_out], unseen, rule)
+    def validate(model: Callable[[], ClasterModel], history: History) -> bool:
+        score = model().scorer(embeddings[held_out], unseen, rule)
         best = [
             score(X_held_out[rows]).argmax(axis=1) for rows in gen_batches(len(X_held_out), 4096)
         ]
@@ -202,7 +269,8 @@ def search_epochs(
     plan = Plan.of(parameters, len(y_kept))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_clusters=")  # more than these rows: all may do
-        learn(parameters, rows_where(X, inside), y_kept, embeddings[kept], seed, plan, validate)
+        rows = rows_where(X, inside)
+        learn(parameters, rows, y_kept, embeddings[kept], seed, plan, choice, validate)
     return accuracies
 
 
@@ -257,5 +325,5 @@ def _check_finite(name: str, value: float, parameters: Any) -> None:
         raise ValueError(
             f"Training diverged: {name} became {value}. Lower "
             f"learning_rate={parameters.learning_rate} or raise "
-            f"temperature={parameters.temperature}."
+            f"temperature={ScoringRule.of(parameters).training_temperature}."
         )

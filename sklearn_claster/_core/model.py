@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .._data.unit_rows import unit_rows
 from .._utils.torch import autocast, device_or_fallback, to_numpy, to_tensor
-from .inference import TEST_RULES, ScoringRule, make_candidates
+from .inference import Candidates, Scale, ScoringRule, make_candidates, scores, seen_scores
 from .input_space import InputSpace
 from .networks import CentroidSum, ClasterNet, NetVLAD
+from .shared_space import plain_cosines
 
 
 class ClasterModel:
@@ -33,6 +35,10 @@ class ClasterModel:
         Mean of the seen classes' embeddings.
     seen : ndarray of shape (n_classes, n_embedding_features)
         The seen classes' embeddings, centred and of unit length.
+    class_means : ndarray of shape (n_classes, n_features)
+        Their means in the input space.
+    scale : Scale
+        How cosines become scores.
     """
 
     def __init__(
@@ -41,17 +47,22 @@ class ClasterModel:
         input_space: InputSpace,
         embedding_mean: NDArray[np.float64],
         seen: NDArray[np.float32],
+        class_means: NDArray[np.float32],
+        scale: Scale,
     ) -> None:
         self.net = net
         self.input_space = input_space
         self.embedding_mean = embedding_mean
         self.seen = seen
+        self.class_means = class_means
+        self.scale = scale
         self._scorer: Scorer | None = None  # the last one
 
     def to(self, device: torch.device) -> ClasterModel:
         """A copy on another device."""
         net = copy.deepcopy(self.net).to(device)
-        return ClasterModel(net, self.input_space, self.embedding_mean, self.seen)
+        constants = self.input_space, self.embedding_mean, self.seen, self.class_means, self.scale
+        return ClasterModel(net, *constants)
 
     @property
     def device(self) -> torch.device:
@@ -72,10 +83,10 @@ class ClasterModel:
 
     def points(self, X: NDArray[Any]) -> torch.Tensor:
         """The points psi of feature rows, (n, f) -> (n, p)."""
-        return self.net.points(self._to_inputs(X))
+        return self.net.points(self.to_inputs(X))
 
     @cached_property
-    def _to_inputs(self) -> Callable[[NDArray[Any]], torch.Tensor]:
+    def to_inputs(self) -> Callable[[NDArray[Any]], torch.Tensor]:
         return self.input_space.on(self.device)
 
     def scorer(
@@ -93,6 +104,8 @@ class ClasterModel:
             "input_space": vars(self.input_space),
             "embedding_mean": self.embedding_mean,
             "seen": self.seen,
+            "class_means": self.class_means,
+            "scale": vars(self.scale),
             "net": {name: to_numpy(tensor) for name, tensor in self.net.state_dict().items()},
             "sizes": self.net.sizes,
             "aggregation": type(aggregation).__name__,
@@ -117,6 +130,8 @@ class ClasterModel:
             InputSpace(**state["input_space"]),
             state["embedding_mean"],
             state["seen"],
+            state["class_means"],
+            Scale(**state["scale"]),
         )
 
 
@@ -159,24 +174,62 @@ class Scorer:
         self.vectors = vectors
         self.is_seen = is_seen
         self.rule = rule
-        device = model.device
+        self._candidates = self._prepared(unit_rows(vectors, model.embedding_mean), is_seen)
+
+    def _prepared(self, rows: NDArray[np.float32], is_seen: NDArray[np.bool_]) -> Candidates:
+        model, device = self.model, self.model.device
         with torch.inference_mode(), autocast(device):
-            self._candidates = make_candidates(
+            return make_candidates(
                 model.net,
-                to_tensor(unit_rows(vectors, model.embedding_mean), device),
+                to_tensor(rows, device),
                 torch.as_tensor(is_seen, device=device),
                 to_tensor(model.seen, device),
-                rule.n_neighbors,
+                self.rule.n_neighbors,
             )
+
+    @cached_property
+    def _seen(self) -> tuple[Candidates, Tensor]:
+        """The seen classes and their means, for the expert that tells them apart."""
+        every = np.ones(len(self.model.seen), dtype=bool)
+        with torch.inference_mode():
+            means = to_tensor(self.model.class_means, self.model.device)
+        return self._prepared(self.model.seen, every), means
 
     @torch.inference_mode()
     def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Scores of feature rows, (n, f) -> (n, C)."""
-        net, rule = self.model.net, self.rule
         with autocast(self.model.device):
-            points = self.model.points(X)
-            cosines = TEST_RULES[rule.inference](net, points, self._candidates, rule)
-            return to_numpy(cosines / rule.temperature)
+            x = self.model.to_inputs(X)
+            points = self.model.net.points(x)
+            return to_numpy(self._scores(X, points, self.model.net.semantic(points)))
+
+    @torch.inference_mode()
+    def apart(self, X: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores, and the same with those of the seen expert for seen candidates, (n, C) each.
+
+        With the rule "combined" that expert tells seen classes apart, all of them candidates in
+        the order of `model.seen`. Other rules answer as they score.
+        """
+        model = self.model
+        with autocast(model.device):
+            x = model.to_inputs(X)
+            points = model.net.points(x)
+            semantic = model.net.semantic(points)
+            scores = to_numpy(self._scores(X, points, semantic))
+            if self.rule.inference != "combined" or not self.is_seen.any():
+                return scores, scores
+            answers = scores.copy()
+            to, means = self._seen
+            said = model.net, x, points, semantic, means, to, self.rule, model.scale
+            answers[:, self.is_seen] = to_numpy(seen_scores(*said))
+            return scores, answers
+
+    def _scores(self, X: NDArray[Any], points: Tensor, semantic: Tensor) -> Tensor:
+        model, plain = self.model, None
+        if model.scale.prior and self.rule.inference == "combined":
+            plain = to_tensor(plain_cosines(X, self.vectors), model.device)
+        to = self._candidates
+        return scores(model.net, points, semantic, plain, to, self.rule, model.scale)
 
     def serves(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: ScoringRule

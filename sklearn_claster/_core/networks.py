@@ -225,9 +225,13 @@ class ClasterNet(nn.Module):
         """The CLASTER representation omega of points, (n, p) -> (n, p)."""
         return self.aggregation(points)
 
+    def semantic(self, points: Tensor) -> Tensor:
+        """V(omega) of points, (n, p) -> (n, s)."""
+        return self.classifier(self.represent(points))
+
     def semantic_scores(self, points: Tensor, embeddings: Tensor) -> Tensor:
         """cos(V(omega), a) for every candidate, (n, p), (C, s) -> (n, C)."""
-        return compatibility(self.classifier(self.represent(points)), embeddings)
+        return compatibility(self.semantic(points), embeddings)
 
 
 class SemanticMap(nn.Module):

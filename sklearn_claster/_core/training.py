@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import RidgeCV
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .._data.rows import Rows
@@ -21,8 +21,8 @@ from .._utils.torch import autocast, to_numpy
 from .adam import Adam
 from .equations import compatibility, semantic_softmax
 from .networks import ClasterNet, NoClusters, SemanticMap, ShortcutMLP
+from .projection import linear_projection
 
-SHORTCUT_PENALTIES = np.logspace(-4, 2, 7)  # for embeddings of unit length
 # a' is learnt from one point per class, so it needs a stronger penalty than V does.
 PROJECTOR_WEIGHT_DECAY = 3e-3
 
@@ -57,16 +57,18 @@ def fit_projector(
     class_weights: Tensor,  # (S,), sum 1
     optimization: Optimization,
     n_steps: int,
+    start: NDArray[np.float64] | None = None,  # (f, s)
 ) -> None:
     """Section 3.2, a -> a': least squares against x.
 
-    Where a' has a linear shortcut, that is fitted first, and the network learns the rest.
+    Where a' has a linear shortcut, that is fitted first, beginning at `start`, and the network
+    learns the rest.
     Afterwards a' is scaled to a root mean square row norm of one.
     """
     network: Callable[[Tensor], Tensor] = net.projector
     targets = class_means
     if isinstance(net.projector, ShortcutMLP):
-        fit_shortcut(net.projector, embeddings, class_means, class_weights)
+        fit_shortcut(net.projector, embeddings, class_means, class_weights, start)
         network = net.projector.dense
         targets = class_means - embeddings @ net.projector.shortcut.T
     adam = optimization.adam(net.projector, PROJECTOR_WEIGHT_DECAY)
@@ -82,18 +84,13 @@ def fit_shortcut(
     embeddings: Tensor,  # (S, s)
     class_means: Tensor,  # (S, f)
     class_weights: Tensor,  # (S,), sum 1
+    start: NDArray[np.float64] | None,  # (f, s)
 ) -> None:
-    """Ridge regression of class means on embeddings, in closed form.
-
-    Its penalty has the least error on classes left out one at a time. It has a free intercept,
-    which is left to the network: centred means sum to zero, so that without it the other classes
-    would tell the one left out.
-    """
+    """The linear part of a', in closed form."""
     tensors = embeddings, class_means, class_weights
     a, means, weights = (to_numpy(tensor).astype(np.float64) for tensor in tensors)
-    ridge = RidgeCV(SHORTCUT_PENALTIES).fit(a, means, sample_weight=len(a) * weights)
-    coefficients = ridge.coef_.astype(np.float32).reshape(network.shortcut.shape)
-    network.shortcut.copy_(torch.from_numpy(coefficients))
+    found = linear_projection(a, means, weights, start).astype(np.float32)
+    network.shortcut.copy_(torch.from_numpy(found))
 
 
 def fit_class_means(

@@ -55,20 +55,29 @@ class Judged:
     """What the experts say of rows of both sides, beside the truth."""
 
     evidence: Evidence
+    answers: tuple[NDArray[Any], NDArray[Any]]  # (n, S), (n, U), what either side answers by
     is_seen: NDArray[np.bool_]  # (n,) whether the row's class was trained on
     own: NDArray[np.intp]  # (n,) position of its class among the candidates of its side
     hits: NDArray[np.bool_]  # (n,) whether the expert of its side names it
     weights: NDArray[np.float64]  # (n,) of the row in the mean per-class accuracy of its side
 
     @classmethod
-    def of(cls, evidence: Evidence, columns: NDArray[np.bool_], codes: NDArray[np.intp]) -> Judged:
+    def of(
+        cls,
+        evidence: Evidence,
+        answers: NDArray[Any],
+        columns: NDArray[np.bool_],
+        codes: NDArray[np.intp],
+    ) -> Judged:
         """From the rows' classes (n,) among candidates, of which `columns` (C,) are seen."""
         is_seen = columns[codes]
         own = np.where(columns, np.cumsum(columns), np.cumsum(~columns))[codes] - 1
-        named = np.where(is_seen, *(s.argmax(axis=1) for s in _experts(evidence)))
+        by_side = answers[:, columns], answers[:, ~columns]
+        named = np.where(is_seen, *(s.argmax(axis=1) for s in by_side))
         counts = np.bincount(codes, minlength=len(columns))
         n_classes = np.where(is_seen, *((counts[side] > 0).sum() for side in (columns, ~columns)))
-        return cls(evidence, is_seen, own, named == own, 1.0 / (counts[codes] * n_classes))
+        weights = 1.0 / (counts[codes] * n_classes)
+        return cls(evidence, by_side, is_seen, own, named == own, weights)
 
     def harmonic_mean(self, called_seen: NDArray[np.bool_]) -> float:
         """Of the mean per-class accuracies of both sides, if these rows are called seen."""
@@ -85,9 +94,7 @@ class Judged:
         if soft is None:
             return [self.harmonic_mean(scores >= threshold) for threshold in thresholds]
         scale, sharpness = soft
-        seen, unseen = (
-            log_softmax(sharpness * s.astype(np.float64), axis=1) for s in _experts(self.evidence)
-        )
+        seen, unseen = (log_softmax(sharpness * s.astype(np.float64), axis=1) for s in self.answers)
         best_seen, best_unseen = np.exp(seen.max(axis=1)), np.exp(unseen.max(axis=1))
         found = []
         for threshold in thresholds:
@@ -100,9 +107,7 @@ class Judged:
     def log_likelihood(self, sharpness: float) -> float:
         """Mean log-probability of the rows' classes within their sides, both alike."""
         total = 0.0
-        for side, scores in zip(
-            (self.is_seen, ~self.is_seen), _experts(self.evidence), strict=True
-        ):
+        for side, scores in zip((self.is_seen, ~self.is_seen), self.answers, strict=True):
             z = log_softmax(sharpness * scores[side].astype(np.float64), axis=1)
             total += float(z[np.arange(len(z)), self.own[side]] @ self.weights[side])
         return total
@@ -144,12 +149,13 @@ def hold_out_classes(
             continue
         mean = row_mean(X[train])
         columns = np.isin(table.labels, model.classes_)
-        trained, tested = (
-            look(X[rows], mean, dtype, model._raw_scores(X[rows]), columns)
-            for rows in (train, test)
+        (train_scores, _), (scores, answers) = (
+            model._raw_scores(X[rows]) for rows in (train, test)
         )
+        trained = look(X[train], mean, dtype, train_scores, columns)
+        tested = look(X[test], mean, dtype, scores, columns)
         train_codes = np.unique(codes[train], return_inverse=True)[1]
-        folds.append(Fold(trained, train_codes, Judged.of(tested, columns, codes[test])))
+        folds.append(Fold(trained, train_codes, Judged.of(tested, answers, columns, codes[test])))
     return folds
 
 
@@ -309,8 +315,3 @@ def _sharpness(folds: list[Fold]) -> float:
     """The inverse temperature that makes the classes of held-out rows likeliest."""
     likelihoods = [sum(fold.tested.log_likelihood(beta) for fold in folds) for beta in SHARPNESSES]
     return float(SHARPNESSES[np.argmax(likelihoods)])
-
-
-def _experts(evidence: Evidence) -> tuple[NDArray[Any], NDArray[Any]]:
-    assert evidence.seen is not None and evidence.unseen is not None
-    return evidence.seen, evidence.unseen

@@ -27,8 +27,8 @@ MODES = ("hard", "soft")
 class Gate:
     """A fitted gate: it decides between the experts for seen and for unseen classes.
 
-    Its questions take feature rows X (n, f), both experts' scores of them (n, C), and which of the
-    candidates are seen classes (C,).
+    Its questions take feature rows X (n, f), scores that compare (n, C), the scores that each
+    side's expert answers by (n, C), and which of the candidates are seen classes (C,).
 
     Parameters
     ----------
@@ -76,59 +76,71 @@ class Gate:
         return self.rule.columns(evidence) @ self.weights + self.bias - self.threshold
 
     def scores(
-        self, X: NDArray[Any], scores: NDArray[Any], is_seen: NDArray[np.bool_]
+        self,
+        X: NDArray[Any],
+        scores: NDArray[Any],
+        answers: NDArray[Any],
+        is_seen: NDArray[np.bool_],
     ) -> NDArray[Any]:
         """Scores of all candidates, of which the best is the answer, (n, C)."""
         margins = self.margins(X, scores, is_seen)
         if self.mode == "soft":
-            return soft_log_proba(scores, is_seen, margins, self.scale, self.sharpness)
-        return gated_scores(scores, is_seen, margins)
+            return soft_log_proba(answers, is_seen, margins, self.scale, self.sharpness)
+        return gated_scores(answers, is_seen, margins)
 
     def best(
-        self, X: NDArray[Any], scores: NDArray[Any], is_seen: NDArray[np.bool_]
+        self,
+        X: NDArray[Any],
+        scores: NDArray[Any],
+        answers: NDArray[Any],
+        is_seen: NDArray[np.bool_],
     ) -> NDArray[np.intp]:
         """The column of the answer, (n,)."""
         if self.mode == "soft":
-            return self.scores(X, scores, is_seen).argmax(axis=1)
-        return best_allowed(scores, is_seen, self.margins(X, scores, is_seen))
+            return self.scores(X, scores, answers, is_seen).argmax(axis=1)
+        return best_allowed(answers, is_seen, self.margins(X, scores, is_seen))
 
     def log_proba(
-        self, X: NDArray[Any], scores: NDArray[Any], is_seen: NDArray[np.bool_]
+        self,
+        X: NDArray[Any],
+        scores: NDArray[Any],
+        answers: NDArray[Any],
+        is_seen: NDArray[np.bool_],
     ) -> NDArray[Any]:
         """Log-probabilities of all candidates, (n, C)."""
         if self.mode == "hard":
-            return hard_log_proba(scores, is_seen, self.margins(X, scores, is_seen))
-        return log_softmax(self.scores(X, scores, is_seen), axis=1)
+            return hard_log_proba(answers, is_seen, self.margins(X, scores, is_seen))
+        return log_softmax(self.scores(X, scores, answers, is_seen), axis=1)
 
 
 class OpenGate:
     """No gate: the experts' scores compete as they are."""
 
-    def scores(self, X: Any, scores: NDArray[Any], is_seen: Any) -> NDArray[Any]:
+    def scores(self, X: Any, scores: Any, answers: NDArray[Any], is_seen: Any) -> NDArray[Any]:
         """The scores, (n, C)."""
-        return scores
+        return answers
 
-    def best(self, X: Any, scores: NDArray[Any], is_seen: Any) -> NDArray[np.intp]:
+    def best(self, X: Any, scores: Any, answers: NDArray[Any], is_seen: Any) -> NDArray[np.intp]:
         """The column of the largest score, (n,)."""
-        return scores.argmax(axis=1)
+        return answers.argmax(axis=1)
 
-    def log_proba(self, X: Any, scores: NDArray[Any], is_seen: Any) -> NDArray[Any]:
+    def log_proba(self, X: Any, scores: Any, answers: NDArray[Any], is_seen: Any) -> NDArray[Any]:
         """Log-softmax of the scores, (n, C)."""
-        return log_softmax(scores, axis=1)
+        return log_softmax(answers, axis=1)
 
 
 def explain(
     gate: Gate,
-    blocks: Iterable[tuple[NDArray[Any], NDArray[Any]]],
+    blocks: Iterable[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]],
     labels: NDArray[Any],
     is_seen: NDArray[np.bool_],
 ) -> Bunch:
-    """What a gate and both experts say of blocks of rows (n, f) and their scores (n, C)."""
+    """What a gate and both experts say of blocks of rows (n, f), scores and answers (n, C)."""
     margins, best_seen, best_unseen = [], [], []
-    for rows, scores in blocks:
+    for rows, scores, answers in blocks:
         margins.append(gate.margins(rows, scores, is_seen))
-        best_seen.append(scores[:, is_seen].argmax(axis=1))
-        best_unseen.append(scores[:, ~is_seen].argmax(axis=1))
+        best_seen.append(answers[:, is_seen].argmax(axis=1))
+        best_unseen.append(answers[:, ~is_seen].argmax(axis=1))
     margin = np.concatenate(margins)
     return Bunch(
         score=margin + gate.threshold,

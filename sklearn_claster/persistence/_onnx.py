@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._claster import ClasterZSL
-from .._core.inference import TEST_RULES, ScoringRule, make_candidates
+from .._core.equations import compatibility
+from .._core.inference import ScoringRule, make_candidates, scores, seen_scores
 from .._core.model import ClasterModel
 from .._gate.gate import Gate
 from .._utils.torch import autocast
@@ -41,7 +42,9 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
     input, output        type and shape                  what it is
     ===================  ==============================  ======================================
     `X`                  float32 (n, n_features)         feature rows, as for `predict`
-    `class_embeddings`   float32 (C, s)                  vectors of any candidates, as in tables
+    `class_embeddings`   float32 (C, s)                  vectors of any candidates, as in tables;
+                                                         none where seen classes have an expert
+                                                         of their own, which knows all of them
     `is_seen`            bool (C,)                       with ``space="gzsl"`` only: which of the
                                                          candidates are classes of `fit`
     `scores`             float32 (n, C)                  what `decision_function` gives for more
@@ -139,12 +142,13 @@ class _Scoring(nn.Module):
     whitened_mean: Tensor
     embedding_mean: Tensor
     seen: Tensor
-    all_seen: Tensor
+    class_means: Tensor
+    is_seen: Tensor
 
     def __init__(self, model: ClasterModel, rule: ScoringRule, all_seen: bool) -> None:
         super().__init__()
         self.net = copy.deepcopy(model.net).cpu()
-        self.rule = rule
+        self.rule, self.scale, self.all_seen = rule, model.scale, all_seen
         space = model.input_space
         whitening, whitened_mean = (
             None if array is None else array.astype(np.float32)
@@ -156,7 +160,8 @@ class _Scoring(nn.Module):
             "whitened_mean": whitened_mean,
             "embedding_mean": model.embedding_mean,
             "seen": model.seen,
-            "all_seen": np.array([all_seen]),
+            "class_means": model.class_means,
+            "is_seen": np.array([all_seen]),
         }.items():
             self.register_buffer(name, None if array is None else torch.from_numpy(array.copy()))
 
@@ -165,15 +170,24 @@ class _Scoring(nn.Module):
         x = _unit_rows(X, self.feature_mean)
         if self.whitening is not None:
             x = F.normalize(x @ self.whitening - self.whitened_mean, dim=1)
-        candidates = make_candidates(
+        points = self.net.points(x)
+        semantic = self.net.semantic(points)
+        alone = self.all_seen and self.rule.inference == "combined"
+        to = make_candidates(
             self.net,
-            _unit_rows(class_embeddings, self.embedding_mean),
-            self.all_seen if is_seen is None else is_seen,
+            self.seen if alone else _unit_rows(class_embeddings, self.embedding_mean),
+            self.is_seen if is_seen is None else is_seen,
             self.seen,
             self.rule.n_neighbors,
         )
-        score = TEST_RULES[self.rule.inference]
-        return score(self.net, self.net.points(x), candidates, self.rule) / self.rule.temperature
+        if alone:
+            means, rule, scale = self.class_means, self.rule, self.scale
+            return seen_scores(self.net, x, points, semantic, means, to, rule, scale)
+        plain = None
+        if self.scale.prior:
+            zero = torch.zeros((), dtype=torch.float64)
+            plain = compatibility(_unit_rows(X, zero), _unit_rows(class_embeddings, zero))
+        return scores(self.net, points, semantic, plain, to, self.rule, self.scale)
 
 
 def _unit_rows(rows: Tensor, mean: Tensor) -> Tensor:

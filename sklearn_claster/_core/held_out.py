@@ -1,0 +1,226 @@
+"""What held-out seen classes say of the combined rule: its share beside a prior, its temperature.
+
+The networks are not trained anew for it. A stand-in takes their place: the input space of fewer
+classes, and a' as a linear map. Shares and temperatures are counted in standard deviations of a
+rule's cosines, which carry over from the stand-in to the method.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from .._data.unit_rows import row_mean, unit_rows
+from .._utils.torch import to_numpy
+from .candidate_sets import masses_of
+from .input_space import InputSpace, class_means
+from .projection import linear_projection
+from .shared_space import plain_cosines
+
+N_FOLDS = 3  # each holds out a third of the seen classes
+LEAST_HELD_OUT = 2  # classes, to be told apart
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of what is learnt, beside the plain cosine
+DEFAULT_SHARE = 1.0
+MEANS_SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)  # in the seen expert
+DEFAULT_MEANS_SHARE = 1.0
+HELD_OUT_SAMPLES = 0.2  # of all, for the temperature of the seen expert
+TEMPERATURES = np.exp(np.linspace(-3.5, 3.0, 27))
+DEFAULT_TEMPERATURE = 0.5  # where no class can be held out
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen, in standard deviations of cosines over samples and seen classes.
+
+    Attributes
+    ----------
+    plain_spread : float or None
+        Standard deviation of the plain cosines; None without a prior.
+    share : float
+        Of the rule's cosines beside the plain ones.
+    temperature : float
+        Of the rule.
+    means_share : float
+        Of the cosines with class means beside those of the rule, in the seen expert.
+    seen_temperature : float
+        Of that expert.
+    masses, seen_masses : tuple of float
+        For candidate sets by the rule, and by that expert; empty where nothing was held out.
+    """
+
+    plain_spread: float | None = None
+    share: float = 1.0
+    temperature: float = DEFAULT_TEMPERATURE
+    means_share: float = DEFAULT_MEANS_SHARE
+    seen_temperature: float = DEFAULT_TEMPERATURE
+    masses: tuple[float, ...] = ()
+    seen_masses: tuple[float, ...] = ()
+
+
+def choose(
+    X: NDArray[Any],  # (n, f)
+    y: NDArray[np.intp],  # (n,) class codes
+    vectors: NDArray[np.float64],  # (S, s)
+    groups: NDArray[Any] | None,  # (n,)
+    prior: bool,
+    whiten: bool,
+    device: torch.device,
+) -> Choice:
+    """Share and temperature with the largest likelihood of held-out classes, all counting alike.
+
+    The share is `DEFAULT_SHARE` unless another is ahead of it by a standard error over classes.
+    """
+    folds = list(_folds(X, y, vectors, groups, prior, whiten, device))
+    shares = SHARES if prior else (1.0,)
+    default = DEFAULT_SHARE if prior else 1.0
+    spread = float(plain_cosines(X, vectors).std() or 1.0) if prior else None
+    choice = choose_seen(X, y, vectors, groups, prior, whiten, device)
+    choice = replace(choice, plain_spread=spread, share=default)
+    if not folds:
+        return choice
+    found = {}
+    for share in shares:
+        scores = [plain + share * learnt for plain, learnt, _ in folds]
+        curves = np.concatenate(
+            [_likelihoods(s, y) for s, (*_, y) in zip(scores, folds, strict=True)], axis=1
+        )
+        best = curves.mean(axis=1).argmax()
+        found[share] = float(TEMPERATURES[best]), curves[best]
+    best_share = max(found, key=lambda share: found[share][1].mean())
+    ahead = found[best_share][1] - found[default][1]
+    if ahead.mean() <= ahead.std() / np.sqrt(len(ahead)):
+        best_share = default
+    temperature = found[best_share][0]
+    scores = [(plain + best_share * learnt) / temperature for plain, learnt, _ in folds]
+    masses = masses_of(scores, [y for *_, y in folds])
+    return replace(choice, share=best_share, temperature=temperature, masses=masses)
+
+
+def choose_seen(
+    X: NDArray[Any],
+    y: NDArray[np.intp],
+    vectors: NDArray[np.float64],
+    groups: NDArray[Any] | None,
+    prior: bool,
+    whiten: bool,
+    device: torch.device,
+) -> Choice:
+    """The part of the seen expert, with the largest likelihood of held-out samples.
+
+    A fifth of the samples, or of the groups, is held out, but none that
+    a class would miss. The rule and the means name them; V, which is not learnt yet, is left out.
+    """
+    parts = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    order = np.random.RandomState(0).permutation(parts.max() + 1)
+    outside = order[parts] < HELD_OUT_SAMPLES * len(order)
+    outside &= ~np.isin(y, np.setdiff1d(y, y[~outside]))
+    if not outside.any():
+        return Choice()
+    stand_in = _StandIn(X[~outside], y[~outside], vectors, prior, whiten, device)
+    rule, means = (
+        [cosines(X[rows]) for rows in (~outside, outside)]
+        for cosines in (lambda rows: stand_in.cosines(rows, vectors), stand_in.mean_cosines)
+    )
+    found = []
+    for share in MEANS_SHARES:
+        weight = share * (rule[0].std() or 1.0) / (means[0].std() or 1.0)
+        kept, held_out = (r + weight * m for r, m in zip(rule, means, strict=True))
+        scores = held_out / (kept.std() or 1.0)
+        curve = np.nanmean(_likelihoods(scores, y[outside]), axis=1)
+        found.append((curve.max(), share, float(TEMPERATURES[curve.argmax()]), scores))
+    _, share, temperature, scores = max(found, key=lambda one: one[0])
+    masses = masses_of([scores / temperature], [y[outside]])
+    return Choice(means_share=share, seen_temperature=temperature, seen_masses=masses)
+
+
+def _folds(
+    X: NDArray[Any],
+    y: NDArray[np.intp],
+    vectors: NDArray[np.float64],
+    groups: NDArray[Any] | None,
+    prior: bool,
+    whiten: bool,
+    device: torch.device,
+) -> Iterator[tuple[Any, NDArray[np.float32], NDArray[np.intp]]]:
+    """Plain and learnt cosines over their spreads (n, C), and codes (n,), of held-out classes.
+
+    Samples of the other classes whose group has samples in the held-out ones do not take part.
+    """
+    n_classes = len(vectors)
+    if n_classes < 2 * LEAST_HELD_OUT:
+        return
+    order = np.random.RandomState(0).permutation(n_classes)
+    n_folds = min(N_FOLDS, n_classes // LEAST_HELD_OUT)
+    for held_out in np.array_split(order, n_folds):
+        kept, held_out = np.setdiff1d(order, held_out), np.sort(held_out)
+        inside, outside = np.isin(y, kept), np.isin(y, held_out)
+        if groups is not None:
+            inside &= ~np.isin(groups, groups[outside])
+        if len(np.unique(y[inside])) < len(kept) or not np.ptp(vectors[kept], axis=0).any():
+            continue
+        codes = np.searchsorted(kept, y[inside])
+        stand_in = _StandIn(X[inside], codes, vectors[kept], prior, whiten, device)
+        learnt = stand_in.cosines(X[outside], vectors[held_out]) / stand_in.spread
+        plain: Any = 0.0
+        if prior:
+            spread = plain_cosines(X[inside], vectors[kept]).std() or 1.0
+            plain = plain_cosines(X[outside], vectors[held_out]) / spread
+        yield plain, learnt, np.searchsorted(held_out, y[outside])
+
+
+class _StandIn:
+    """The visual rule with a linear a'."""
+
+    def __init__(
+        self,
+        X: NDArray[Any],
+        y: NDArray[np.intp],
+        vectors: NDArray[np.float64],
+        prior: bool,
+        whiten: bool,
+        device: torch.device,
+    ) -> None:
+        codes = torch.as_tensor(y, device=device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the whole fit says it
+            self.space, x = InputSpace.fit(X, codes if whiten else None, device)
+        self.to_unit_rows = self.space.on(device)
+        self.mean = row_mean(vectors)
+        embeddings = unit_rows(vectors, self.mean, np.float64)
+        means, shares = (to_numpy(part) for part in class_means(x, codes, len(vectors)))
+        self.means = unit_rows(means, np.zeros(means.shape[1]))
+        start = self.space.start() if prior else None
+        self.projection = linear_projection(embeddings, means, shares, start)
+        self.spread = float(self.cosines(X, vectors).std()) or 1.0
+
+    def cosines(self, X: NDArray[Any], vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Cosines of samples with projected class vectors, (n, C)."""
+        projected = unit_rows(vectors, self.mean, np.float64) @ self.projection.T
+        unit = unit_rows(projected, np.zeros(projected.shape[1]))
+        return to_numpy(self.to_unit_rows(X)) @ unit.T
+
+    def mean_cosines(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Cosines of samples with the means of the classes, (n, S)."""
+        return to_numpy(self.to_unit_rows(X)) @ self.means.T
+
+
+def _likelihoods(scores: NDArray[Any], y: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean log-probability of every class' own samples, for all temperatures, (T, C).
+
+    NaN for a class without a sample.
+    """
+    n_classes = scores.shape[1]
+    counts = np.bincount(y, minlength=n_classes).astype(float)
+    counts[counts == 0.0] = np.nan
+    found = np.empty((len(TEMPERATURES), n_classes))
+    for row, temperature in zip(found, TEMPERATURES, strict=True):
+        own = log_softmax(scores / temperature, axis=1)[np.arange(len(y)), y]
+        row[:] = np.bincount(y, own, minlength=n_classes) / counts
+    return found

@@ -1,0 +1,59 @@
+"""Features and class vectors in one space: the plain cosine, and whether seen classes support it.
+
+Nothing is centred: the constant offset between both kinds of vectors tells classes apart as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score
+
+from .._data.unit_rows import unit_rows
+
+LEAST_AGREEMENT = 4.0  # standard deviations of what chance would give
+LEAST_LIFT = 3.0  # times the accuracy of a guess
+
+
+def plain_cosines(X: NDArray[Any], vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Cosine of every sample with every class vector, (n, f), (C, f) -> (n, C)."""
+    x, t = (unit_rows(rows, np.zeros(rows.shape[1])) for rows in (X, vectors))
+    return np.asarray(x @ t.T)
+
+
+def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> float:
+    """How much more classes agree with their own vectors than with others', in deviations.
+
+    With Q the mean cosines of classes and vectors, centred in rows and columns, it is the trace
+    of Q over its standard deviation if vectors were dealt out to the classes at random (the
+    permutation test of Mantel, 1967, with its normal approximation).
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,)
+        Class codes.
+    vectors : ndarray of shape (n_classes, n_features)
+    """
+    cosines = plain_cosines(X, vectors)
+    n_classes = len(vectors)
+    sums = np.zeros((n_classes, n_classes))
+    np.add.at(sums, y, cosines)
+    q = sums / np.bincount(y, minlength=n_classes)[:, None]
+    q = q - q.mean(axis=0) - q.mean(axis=1, keepdims=True) + q.mean()
+    spread = np.sqrt((q**2).sum() / max(n_classes - 1, 1))
+    return float(np.trace(q) / spread) if spread > 0.0 else 0.0
+
+
+def is_shared(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> bool:
+    """Whether samples and the vectors of their classes, all seen, lie in one space.
+
+    They do if they are equally wide and the plain cosine names seen samples far better than
+    chance. A few classes can be right by luck, so classes count and not samples.
+    """
+    if X.shape[1] != vectors.shape[1] or agreement(X, y, vectors) < LEAST_AGREEMENT:
+        return False
+    named = plain_cosines(X, vectors).argmax(axis=1)
+    return bool(balanced_accuracy_score(y, named) >= LEAST_LIFT / len(vectors))
