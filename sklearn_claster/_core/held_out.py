@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.torch import to_numpy
@@ -31,7 +30,7 @@ DEFAULT_SHARE = 1.0
 MEANS_SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)  # in the seen expert
 DEFAULT_MEANS_SHARE = 1.0
 HELD_OUT_SAMPLES = 0.2  # of all, for the temperature of the seen expert
-TEMPERATURES = np.exp(np.linspace(-3.5, 3.0, 27))
+TEMPERATURES = np.exp(np.linspace(-3.5, 3.0, 27, dtype=np.float32))
 DEFAULT_TEMPERATURE = 0.5  # where no class can be held out
 
 
@@ -114,8 +113,8 @@ def choose_seen(
 ) -> Choice:
     """The part of the seen expert, with the largest likelihood of held-out samples.
 
-    A fifth of the samples, or of the groups, is held out, but none that
-    a class would miss. The rule and the means name them; V, which is not learnt yet, is left out.
+    A fifth of the samples, or of the groups, is held out, but none that a class would miss. The
+    rule and the means name them; V, which is not learnt yet, is left out.
     """
     parts = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
     order = np.random.RandomState(0).permutation(parts.max() + 1)
@@ -124,10 +123,9 @@ def choose_seen(
     if not outside.any():
         return Choice()
     stand_in = _StandIn(X[~outside], y[~outside], vectors, prior, whiten, device)
-    rule, means = (
-        [cosines(X[rows]) for rows in (~outside, outside)]
-        for cosines in (lambda rows: stand_in.cosines(rows, vectors), stand_in.mean_cosines)
-    )
+    others = X[outside]
+    rule = stand_in.own_cosines, stand_in.cosines(others, vectors)
+    means = stand_in.own_mean_cosines, stand_in.mean_cosines(others)
     found = []
     for share in MEANS_SHARES:
         weight = share * (rule[0].std() or 1.0) / (means[0].std() or 1.0)
@@ -176,7 +174,15 @@ def _folds(
 
 
 class _StandIn:
-    """The visual rule with a linear a'."""
+    """The visual rule with a linear a', and the class means.
+
+    Attributes
+    ----------
+    own_cosines, own_mean_cosines : ndarray of shape (n, S)
+        Of the samples and classes that it was fitted to.
+    spread : float
+        Standard deviation of the first.
+    """
 
     def __init__(
         self,
@@ -190,25 +196,31 @@ class _StandIn:
         codes = torch.as_tensor(y, device=device)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the whole fit says it
-            self.space, x = InputSpace.fit(X, codes if whiten else None, device)
-        self.to_unit_rows = self.space.on(device)
+            space, x = InputSpace.fit(X, codes if whiten else None, device)
+        self.to_unit_rows = space.on(device)
         self.mean = row_mean(vectors)
         embeddings = unit_rows(vectors, self.mean, np.float64)
         means, shares = (to_numpy(part) for part in class_means(x, codes, len(vectors)))
         self.means = unit_rows(means, np.zeros(means.shape[1]))
-        start = self.space.start() if prior else None
+        start = space.start() if prior else None
         self.projection = linear_projection(embeddings, means, shares, start)
-        self.spread = float(self.cosines(X, vectors).std()) or 1.0
+        own = [to_numpy(rows) for rows, _ in x.blocks()]
+        projected = self._projected(vectors)
+        self.own_cosines = np.concatenate([rows @ projected.T for rows in own])
+        self.own_mean_cosines = np.concatenate([rows @ self.means.T for rows in own])
+        self.spread = float(self.own_cosines.std()) or 1.0
 
     def cosines(self, X: NDArray[Any], vectors: NDArray[np.float64]) -> NDArray[np.float32]:
         """Cosines of samples with projected class vectors, (n, C)."""
-        projected = unit_rows(vectors, self.mean, np.float64) @ self.projection.T
-        unit = unit_rows(projected, np.zeros(projected.shape[1]))
-        return to_numpy(self.to_unit_rows(X)) @ unit.T
+        return to_numpy(self.to_unit_rows(X)) @ self._projected(vectors).T
 
     def mean_cosines(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Cosines of samples with the means of the classes, (n, S)."""
         return to_numpy(self.to_unit_rows(X)) @ self.means.T
+
+    def _projected(self, vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+        projected = unit_rows(vectors, self.mean, np.float64) @ self.projection.T
+        return unit_rows(projected, np.zeros(projected.shape[1]))
 
 
 def _likelihoods(scores: NDArray[Any], y: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -219,8 +231,10 @@ def _likelihoods(scores: NDArray[Any], y: NDArray[np.intp]) -> NDArray[np.float6
     n_classes = scores.shape[1]
     counts = np.bincount(y, minlength=n_classes).astype(float)
     counts[counts == 0.0] = np.nan
+    behind = scores - scores.max(axis=1, keepdims=True)  # so that no exponential overflows
+    own = behind[np.arange(len(y)), y]
     found = np.empty((len(TEMPERATURES), n_classes))
     for row, temperature in zip(found, TEMPERATURES, strict=True):
-        own = log_softmax(scores / temperature, axis=1)[np.arange(len(y)), y]
-        row[:] = np.bincount(y, own, minlength=n_classes) / counts
+        likelihoods = own / temperature - np.log(np.exp(behind / temperature).sum(axis=1))
+        row[:] = np.bincount(y, likelihoods, minlength=n_classes) / counts
     return found
