@@ -2,7 +2,8 @@
 
 from ._bias_detector import BiasDetector
 from ._class_embeddings import ClassEmbeddings
-from ._claster import PAPER_PARAMETERS, ClasterZSL
+from ._claster import ClasterZSL
+from ._core.paper import PAPER_PARAMETERS
 
 __version__ = "0.1.0"
 

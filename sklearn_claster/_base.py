@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import Bunch, check_array, check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from ._adaptation.adaptable import Adaptable
 from ._candidates import (
     NO_UNSEEN_CLASS,
     best_candidates,
@@ -22,10 +23,7 @@ from ._candidates import (
     table_of_unseen,
     warn_of_one_feature,
 )
-from ._class_embeddings import (
-    ClassEmbeddings,
-    warn_of_shared_vectors,
-)
+from ._class_embeddings import ClassEmbeddings, warn_of_shared_vectors
 from ._data.on_disk import in_memory
 from ._data.validated import validated, validated_blocks
 from ._gate.detectors import check_bias_detector, description_of, mode_of
@@ -41,7 +39,6 @@ from ._utils.labels import (
 )
 from ._utils.parameters import check_choice
 from ._utils.samples import check_groups
-from ._utils.state import WholeState
 from ._utils.torch import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
@@ -51,7 +48,7 @@ _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
 
 
-class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
+class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
     """Base of the zero-shot classifiers: two experts, for seen and for unseen classes, and a gate.
 
     A method adds its ``__init__`` (with parameters `space`, `bias_detector` and `gate`) and
@@ -138,6 +135,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
             If `class_embeddings` has no accepted form, or labels mix strings and numbers.
         """
         with self._twin() as twin:
+            twin._learnt = None
             twin._fit(X, y, class_embeddings, groups)
         return self
 
@@ -240,8 +238,8 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         """
         with self._question() as model:
             table, is_seen = model._candidates(unseen_embeddings)
-            gate, blocks = model._gate_in_use(), model._raw_blocks(X, table, is_seen)
-            found = ((said[-1], gate.log_proba(*said, is_seen)) for said in blocks)
+            decider, blocks = model._decider(table), model._raw_blocks(X, table, is_seen)
+            found = (decider.answers_and_log_proba(*said, is_seen) for said in blocks)
             best, probabilities = best_candidates(found, k, len(table.labels))
         return table.labels[best], probabilities
 
@@ -357,6 +355,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
             if not twin._has_table:
                 twin._refuse_unseen_embeddings()
             unseen = twin._unseen_table(unseen_embeddings)
+            twin._learnt = None
             twin.class_embeddings_ = twin._with_seen(unseen)
             twin.unseen_classes_ = unseen.labels
         return self
@@ -400,7 +399,8 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
                     f"{'' if model._has_table else ' and no class_embeddings'}. Fit with "
                     "space='gzsl', a class table and, for example, bias_detector=BiasDetector()."
                 )
-            return explain(gate, model._raw_blocks(X, table, is_seen), table.labels, is_seen)
+            blocks = model._raw_blocks(X, table, is_seen)
+            return explain(gate, blocks, table.labels, is_seen, model._decider(table))
 
     @property
     def gate_threshold_(self) -> float | None:
@@ -448,11 +448,11 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         Of an array on disk it takes as many rows as are read at once.
         """
         self._gate = None
+        self._keep_for_adapt(X, codes)
         if self.bias_detector is not None and self._has_table:
             seed, now = getattr(self, "random_state", None), self._what_a_gate_needs()
-            X, codes, groups = in_memory(X, codes, groups)
             gate = fit_gate_of(
-                self._experts(), self.bias_detector, now["gate"], X, codes, groups, seed
+                self._experts(), self.bias_detector, now["gate"], *in_memory(X, codes, groups), seed
             )
             self._gate = replace(gate, made_for=now)
 
@@ -495,7 +495,7 @@ class BaseZeroShotClassifier(WholeState, ClassifierMixin, BaseEstimator, ABC):
         self, question: str, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
     ) -> NDArray[Any]:
         """What the gate answers: "best" (n,), "scores" or "log_proba" (n, C)."""
-        answer = getattr(self._gate_in_use(), question)
+        answer = getattr(self._decider(table), question)
         blocks = self._raw_blocks(X, table, is_seen)
         return np.concatenate([answer(*said, is_seen) for said in blocks])
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from numbers import Integral, Real
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -338,7 +337,7 @@ default="combined"
         ------
         ValueError
             If `coverage` is out of range, if seen and unseen candidates compete
-            (``space="gzsl"``), or if `fit` has not held out anything for this rule.
+            (``space="gzsl"``), if `fit` has not held out anything for this rule, or after `adapt`.
 
         Notes
         -----
@@ -371,6 +370,11 @@ default="combined"
         True
         """
         check_value(coverage, "coverage", Real, 0, 1, low_allowed=False)
+        if self._learnt is not None:
+            raise ValueError(
+                "predict_set needs the probabilities that fit has chosen on held-out classes, and "
+                "adapt has changed them. Call it before adapt, or on a copy that was not adapted."
+            )
         with self._question() as zsl:
             table, is_seen = zsl._candidates(unseen_embeddings)
             mass = mass_of(zsl, zsl._model.scale, coverage, is_seen)
@@ -527,6 +531,13 @@ default="combined"
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         return candidates.apart(X)
 
+    def _input_rows(self, X: NDArray[Any], feature_mean: NDArray[np.float64]) -> NDArray[Any]:
+        return self._model.inputs(X)
+
+    def _prior_prototypes(self, vectors: NDArray[np.float64]) -> NDArray[Any]:
+        projected = self._model.projected(vectors)
+        return super()._prior_prototypes(vectors) if projected is None else projected
+
     def _can_hold_out_classes(self) -> bool:
         if self._has_table and len(self.classes_) >= 4:
             return True
@@ -596,26 +607,3 @@ default="combined"
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-# The paper's own values and sentences: `ClasterZSL(**PAPER_PARAMETERS)`. They need a GPU. What the
-# paper does not say (temperature, batch size, warm-up) keeps its default. The number of neighbours
-# in Eq. 6 it does not say either, and the default leaves that equation out: 3 is our choice.
-PAPER_PARAMETERS: Mapping[str, Any] = MappingProxyType(
-    {
-        "n_clusters": 6,
-        "alpha": 0.1,
-        "centroids": "reinforce",
-        "centroid_weight": 1.0,
-        "inference": "seen_class",
-        "prior": None,
-        "feature_weight": 1.0,
-        "n_neighbors": 3,
-        "whiten": False,
-        "linear_shortcut": False,
-        "hidden_layer_sizes": (8192, 8192),
-        "learning_rate": 1e-4,
-        "weight_decay": 5e-4,
-        "reinforce_steps": 10_000,
-    }
-)

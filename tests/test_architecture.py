@@ -22,11 +22,12 @@ MAY_IMPORT = {
     "_data": {"_utils"},
     "_core": {"_utils", "_data"},
     "_gate": {"_utils", "_data", "_class_embeddings", "model_selection._split"},
+    "_adaptation": {"_utils", "_data", "_class_embeddings", "_gate"},
     "_class_embeddings": {"_utils"},
     "metrics": {"_utils", "_class_embeddings"},
     "model_selection": {"_utils", "metrics"},
     "_candidates": {"_utils", "_class_embeddings"},
-    "_base": {"_utils", "_data", "_class_embeddings", "_candidates", "_gate"},
+    "_base": {"_utils", "_data", "_class_embeddings", "_candidates", "_gate", "_adaptation"},
 }
 GLOBAL_STATE = {  # of torch; generators are private here
     "torch.manual_seed",

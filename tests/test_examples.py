@@ -97,3 +97,10 @@ def test_operating_point(run, tmp_path):
     fits = held_seen >= 0.65
     best = np.where(fits, held_unseen, -1).argmax() if fits.any() else held_seen.argmax()
     assert chosen - 2 == best
+
+
+@pytest.mark.slow
+def test_unlabelled_samples(run, tmp_path):
+    accuracies, _ = run("plot_unlabelled_samples.py", tmp_path / "unlabelled.png")
+    for name in ("ClasterZSL", "ESZSL"):
+        assert accuracies[f"{name}, 15 per class"] > accuracies[f"{name}, without samples"]

@@ -125,6 +125,7 @@ def test_the_same_seed_gives_the_same_model():
 def test_no_more_than_a_part_is_read_at_once(monkeypatch):
     monkeypatch.setattr(on_disk_module, "READ_WHOLE_BYTES", 1024)
     monkeypatch.setattr("sklearn_claster._base._ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(on_disk_module, "_ROWS_AT_ONCE", 100)
     monkeypatch.setattr("sklearn_claster._data.unit_rows._ROWS_AT_ONCE", 100)
     monkeypatch.setattr(on_disk_module, "_ROWS_AT_ONCE", 100)
     array = Watched(X)
@@ -141,6 +142,7 @@ def test_rows_of_classes_that_are_held_out_are_not_read_along(monkeypatch):
     """In a file that is sorted by class they lie between those that are wanted."""
     monkeypatch.setattr(on_disk_module, "_WIDEST_GAP", 8)
     monkeypatch.setattr("sklearn_claster._base._ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(on_disk_module, "_ROWS_AT_ONCE", 100)
     monkeypatch.setattr("sklearn_claster._data.unit_rows._ROWS_AT_ONCE", 100)
     monkeypatch.setattr(on_disk_module, "_ROWS_AT_ONCE", 100)
     by_class = np.argsort(Y, kind="stable")

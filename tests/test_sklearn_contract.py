@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster.baselines import ESZSL
+from sklearn_claster.model_selection import Transductive
 
 ROOT = Path(__file__).resolve().parents[1]
 CHEAP = {"hidden_layer_sizes": (32,), "max_epochs": 4}
@@ -23,7 +24,7 @@ CHEAP = {"hidden_layer_sizes": (32,), "max_epochs": 4}
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@parametrize_with_checks([ClasterZSL(), ESZSL()])
+@parametrize_with_checks([ClasterZSL(), ESZSL(), Transductive(ESZSL())])
 @pytest.mark.filterwarnings("ignore:.*clusters are used")
 def test_every_check_of_scikit_learn(estimator, check):
     check(estimator)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from .._data.unit_rows import unit_rows
 from .._utils.torch import autocast, device_or_fallback, to_numpy, to_tensor
@@ -84,6 +85,21 @@ class ClasterModel:
     def points(self, X: NDArray[Any]) -> torch.Tensor:
         """The points psi of feature rows, (n, f) -> (n, p)."""
         return self.net.points(self.to_inputs(X))
+
+    @torch.inference_mode()
+    def inputs(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Unit rows of the input space of feature rows, (n, f) -> (n, f)."""
+        with autocast(self.device):
+            return to_numpy(self.to_inputs(X))
+
+    @torch.inference_mode()
+    def projected(self, vectors: NDArray[np.float64]) -> NDArray[np.float32] | None:
+        """Class embeddings in the input space, of length one, (C, s) -> (C, f); or None."""
+        if not self.net.use_semantics:
+            return None
+        with autocast(self.device):
+            a = to_tensor(unit_rows(vectors, self.embedding_mean), self.device)
+            return to_numpy(F.normalize(self.net.project(a), dim=1))
 
     @cached_property
     def to_inputs(self) -> Callable[[NDArray[Any]], torch.Tensor]:

@@ -8,9 +8,10 @@ scores rows (`rules`) and compares with a threshold (`fitting`). A classifier wi
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,75 @@ from .rules import Evidence, Rule
 MODES = ("hard", "soft")
 
 
-@dataclass(frozen=True)
-class Gate:
-    """A fitted gate: it decides between the experts for seen and for unseen classes.
+class Manner(NamedTuple):
+    """How margins decide: the parameters of a `Gate`."""
 
-    Its questions take feature rows X (n, f), scores that compare (n, C), the scores that each
-    side's expert answers by (n, C), and which of the candidates are seen classes (C,).
+    mode: str
+    scale: float = 1.0
+    sharpness: float = 1.0
+
+
+class Decides(ABC):
+    """Answers for feature rows X (n, f), by what `look` makes of what the experts say.
+
+    Its questions take X, scores that compare (n, C), the scores that each side's expert answers
+    by (n, C), and which of the candidates are seen classes (C,).
+    """
+
+    @abstractmethod
+    def look(
+        self,
+        X: NDArray[Any],
+        scores: NDArray[Any],
+        answers: NDArray[Any],
+        is_seen: NDArray[np.bool_],
+    ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """Answers (n, C), and margins (n,) of the seen side; None where all compete as they are."""
+
+    @property
+    @abstractmethod
+    def manner(self) -> Manner:
+        """How margins decide."""
+
+    def scores(self, *said: Any) -> NDArray[Any]:
+        """Scores of all candidates, of which the best is the answer, (n, C)."""
+        return self._scores(*self.look(*said), said[-1])
+
+    def best(self, *said: Any) -> NDArray[np.intp]:
+        """The column of the answer, (n,)."""
+        answers, margins = self.look(*said)
+        if margins is None or self.manner.mode == "soft":
+            return self._scores(answers, margins, said[-1]).argmax(axis=1)
+        return best_allowed(answers, said[-1], margins)
+
+    def log_proba(self, *said: Any) -> NDArray[Any]:
+        """Log-probabilities of all candidates, (n, C)."""
+        return self.answers_and_log_proba(*said)[1]
+
+    def answers_and_log_proba(self, *said: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The experts' answers beside them, (n, C) each."""
+        answers, margins = self.look(*said)
+        if margins is not None and self.manner.mode == "hard":
+            return answers, hard_log_proba(answers, said[-1], margins)
+        return answers, log_softmax(self._scores(answers, margins, said[-1]), axis=1)
+
+    def _scores(
+        self,
+        answers: NDArray[Any],
+        margins: NDArray[np.float64] | None,
+        is_seen: NDArray[np.bool_],
+    ) -> NDArray[Any]:
+        if margins is None:
+            return answers
+        mode, scale, sharpness = self.manner
+        if mode == "soft":
+            return soft_log_proba(answers, is_seen, margins, scale, sharpness)
+        return gated_scores(answers, is_seen, margins)
+
+
+@dataclass(frozen=True)
+class Gate(Decides):
+    """A fitted gate: it decides between the experts for seen and for unseen classes.
 
     Parameters
     ----------
@@ -75,58 +139,36 @@ class Gate:
         evidence = look(X, self.feature_mean, self.dtype, scores, is_seen)
         return self.rule.columns(evidence) @ self.weights + self.bias - self.threshold
 
-    def scores(
+    def look(
         self,
         X: NDArray[Any],
         scores: NDArray[Any],
         answers: NDArray[Any],
         is_seen: NDArray[np.bool_],
-    ) -> NDArray[Any]:
-        """Scores of all candidates, of which the best is the answer, (n, C)."""
-        margins = self.margins(X, scores, is_seen)
-        if self.mode == "soft":
-            return soft_log_proba(answers, is_seen, margins, self.scale, self.sharpness)
-        return gated_scores(answers, is_seen, margins)
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Answers (n, C) and margins (n,)."""
+        return answers, self.margins(X, scores, is_seen)
 
-    def best(
-        self,
-        X: NDArray[Any],
-        scores: NDArray[Any],
-        answers: NDArray[Any],
-        is_seen: NDArray[np.bool_],
-    ) -> NDArray[np.intp]:
-        """The column of the answer, (n,)."""
-        if self.mode == "soft":
-            return self.scores(X, scores, answers, is_seen).argmax(axis=1)
-        return best_allowed(answers, is_seen, self.margins(X, scores, is_seen))
-
-    def log_proba(
-        self,
-        X: NDArray[Any],
-        scores: NDArray[Any],
-        answers: NDArray[Any],
-        is_seen: NDArray[np.bool_],
-    ) -> NDArray[Any]:
-        """Log-probabilities of all candidates, (n, C)."""
-        if self.mode == "hard":
-            return hard_log_proba(answers, is_seen, self.margins(X, scores, is_seen))
-        return log_softmax(self.scores(X, scores, answers, is_seen), axis=1)
+    @property
+    def manner(self) -> Manner:
+        """How margins decide."""
+        return Manner(self.mode, self.scale, self.sharpness)
 
 
-class OpenGate:
+class OpenGate(Decides):
     """No gate: the experts' scores compete as they are."""
 
-    def scores(self, X: Any, scores: Any, answers: NDArray[Any], is_seen: Any) -> NDArray[Any]:
-        """The scores, (n, C)."""
-        return answers
+    manner = Manner("stacking")
 
-    def best(self, X: Any, scores: Any, answers: NDArray[Any], is_seen: Any) -> NDArray[np.intp]:
-        """The column of the largest score, (n,)."""
-        return answers.argmax(axis=1)
-
-    def log_proba(self, X: Any, scores: Any, answers: NDArray[Any], is_seen: Any) -> NDArray[Any]:
-        """Log-softmax of the scores, (n, C)."""
-        return log_softmax(answers, axis=1)
+    def look(
+        self,
+        X: NDArray[Any],
+        scores: NDArray[Any],
+        answers: NDArray[Any],
+        is_seen: NDArray[np.bool_],
+    ) -> tuple[NDArray[Any], None]:
+        """The answers (n, C); no margins."""
+        return answers, None
 
 
 def explain(
@@ -134,11 +176,16 @@ def explain(
     blocks: Iterable[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]],
     labels: NDArray[Any],
     is_seen: NDArray[np.bool_],
+    decider: Decides | None = None,
 ) -> Bunch:
-    """What a gate and both experts say of blocks of rows (n, f), scores and answers (n, C)."""
+    """What a gate and both experts say of blocks of rows (n, f), scores and answers (n, C).
+
+    `decider` is what the gate has become in an adapted model.
+    """
     margins, best_seen, best_unseen = [], [], []
-    for rows, scores, answers in blocks:
-        margins.append(gate.margins(rows, scores, is_seen))
+    for said in blocks:
+        answers, of_rows = (decider or gate).look(*said, is_seen)
+        margins.append(np.asarray(of_rows))
         best_seen.append(answers[:, is_seen].argmax(axis=1))
         best_unseen.append(answers[:, ~is_seen].argmax(axis=1))
     margin = np.concatenate(margins)

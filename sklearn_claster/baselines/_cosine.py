@@ -8,8 +8,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .._adaptation.labelled import Labelled
+from .._adaptation.prototypes import Learnt
 from .._class_embeddings import ClassEmbeddings, warn_of_shared_vectors
+from .._data.unit_rows import row_mean
 from .._utils.parameters import check_value
+from ._centred import directions
 from ._shared_space import Matrix, SharedSpaceClassifier
 
 
@@ -95,7 +99,8 @@ class CosineZSL(SharedSpaceClassifier):
         Returns
         -------
         CosineZSL
-            A fitted classifier without seen classes, whose candidates are those of the table.
+            A fitted classifier without seen classes, whose candidates are those of the table. Its
+            `adapt` learns from unlabelled samples.
 
         Raises
         ------
@@ -137,3 +142,17 @@ class CosineZSL(SharedSpaceClassifier):
         self, x: Matrix, y: NDArray[np.intp], t: Matrix, groups: NDArray[Any] | None
     ) -> None:
         """Nothing is learnt."""
+
+    def _learn_from(self, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]) -> Learnt:
+        if not len(self.classes_):
+            sums, n_samples = np.zeros(self.n_features_in_), 0
+            for rows in self._row_blocks(X):
+                sums += rows.sum(axis=0, dtype=np.float64)
+                n_samples += len(rows)
+            self._labelled = Labelled.nothing(sums / n_samples)
+        return super()._learn_from(X, table, is_seen)
+
+    def _prior_prototypes(self, vectors: NDArray[np.float64]) -> NDArray[Any]:
+        if len(self.classes_):
+            return super()._prior_prototypes(vectors)
+        return directions(vectors - row_mean(vectors))

@@ -1,4 +1,4 @@
-"""Folds that hold out whole classes, and the scorers of zero-shot learning."""
+"""Folds that hold out whole classes, scorers, and adaptation to each call's samples."""
 
 from ._scorers import (
     ausuc_scorer,
@@ -9,8 +9,10 @@ from ._scorers import (
     top_k_scorer,
 )
 from ._split import ZeroShotKFold, ZeroShotShuffleSplit
+from ._transductive import Transductive
 
 __all__ = [
+    "Transductive",
     "ZeroShotKFold",
     "ZeroShotShuffleSplit",
     "ausuc_scorer",

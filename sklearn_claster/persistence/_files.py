@@ -17,6 +17,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from .. import baselines
+from .._adaptation.labelled import Labelled
+from .._adaptation.prototypes import Learnt
 from .._bias_detector import BiasDetector
 from .._class_embeddings import ClassEmbeddings
 from .._claster import ClasterZSL
@@ -24,12 +26,13 @@ from .._core.model import ClasterModel
 from .._gate.gate import Gate
 from .._gate.rules import Confidence, Learned, Mahalanobis, Neighbors, OutlierRule, Stacking
 from .._utils.torch import asked_device, resolve_device
-from ..model_selection import ZeroShotKFold, ZeroShotShuffleSplit
+from ..model_selection import Transductive, ZeroShotKFold, ZeroShotShuffleSplit
 from ._writing import write_whole
 
 PACKAGES = ("sklearn_claster", "scikit-learn", "torch", "numpy", "scipy", "skops")
-_ESTIMATORS = (ClasterZSL, BiasDetector, *(getattr(baselines, name) for name in baselines.__all__))
-_PARTS = (ClassEmbeddings, ClasterModel, Gate)
+_BASELINES = (getattr(baselines, name) for name in baselines.__all__)
+_ESTIMATORS = (ClasterZSL, BiasDetector, Transductive, *_BASELINES)
+_PARTS = (ClassEmbeddings, ClasterModel, Gate, Labelled, Learnt)
 _RULES = (Confidence, Learned, Mahalanobis, Neighbors, OutlierRule, Stacking)
 _SPLITTERS = (ZeroShotKFold, ZeroShotShuffleSplit)
 

@@ -63,8 +63,8 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
     TypeError
         If the model is no `ClasterZSL`.
     ValueError
-        If a gate decides between seen and unseen classes, which the graph does not hold, or if
-        the weights take 2 GB or more.
+        If a gate decides between seen and unseen classes, or `adapt` has been called, neither of
+        which the graph holds, or if the weights take 2 GB or more.
     NotFittedError
         If it is not fitted.
     ImportError
@@ -82,6 +82,11 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
         raise ValueError(
             f"to_onnx writes scores without a gate; got bias_detector={model.bias_detector!r} with "
             "space='gzsl'. Set bias_detector=None for the raw scores, or space='zsl' or 'seen'."
+        )
+    if model._learnt is not None:
+        raise ValueError(
+            "to_onnx writes scores without what adapt has learnt. Use save_model, or write the "
+            "model before adapt."
         )
     space = model.space if model._has_table else "seen"
     rule = ScoringRule.of(model)

@@ -1,0 +1,1 @@
+"""What unlabelled samples of the candidates teach a fitted classifier."""
