@@ -129,7 +129,8 @@ default="combined"
     max_epochs : int, default=10
         Passes over the data that V trains for; the first half of the steps is a warm-up with
         fixed centroids. The two other networks have budgets of their own: 100 to 300 steps over
-        all classes for a' (ten a class, larger where they are fewer), 10 epochs for phi.
+        all classes for a' (ten a class, larger where they are fewer; 100 with a prior), 10 epochs
+        for phi.
     reinforce_steps : int or "auto", default="auto"
         Steps after the warm-up, in which rewards move the centroids (other `centroids`
         train V for as many). "auto" is the second half of `max_epochs`; a number replaces it.

@@ -30,7 +30,8 @@ from .model import ClasterModel
 from .networks import CentroidSum, ClasterNet
 from .training import EpochRecord, Optimization, fit_estimator, fit_projector, train_classifier
 
-PROJECTOR_STEPS = 300  # at most: ten a class, but at least a hundred
+PROJECTOR_STEPS = 300  # at most: ten a class, but at least
+LEAST_PROJECTOR_STEPS = 100
 ESTIMATOR_EPOCHS = 10
 _SAMPLE_ROWS = 4096  # whose cosines say how far a rule's scores spread
 HELD_OUT_SHARE = 0.25  # of the seen classes, in the search for the number of epochs
@@ -115,7 +116,9 @@ def learn(
     clustered = x  # what K-means sees
     mean_rows, shares = (part.to(device, a.dtype) for part in class_means(x, labels, len(a)))
     if net.use_semantics:
-        n_steps = min(PROJECTOR_STEPS, max(100, 10 * len(a)))
+        n_steps = min(PROJECTOR_STEPS, max(LEAST_PROJECTOR_STEPS, 10 * len(a)))
+        if choice.plain_spread is not None:  # a' starts close to where it ends
+            n_steps = min(n_steps, LEAST_PROJECTOR_STEPS)
         larger = replace(  # steps, where there are fewer of them
             optimization, learning_rate=optimization.learning_rate * PROJECTOR_STEPS / n_steps
         )
