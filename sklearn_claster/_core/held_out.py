@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from .._data.unit_rows import row_mean, unit_rows
-from .._utils.torch import to_numpy
+from .._utils.torch import to_numpy, to_tensor
 from .candidate_sets import masses_of
 from .input_space import InputSpace, class_means
 from .projection import linear_projection
@@ -204,10 +204,9 @@ class _StandIn:
         self.means = unit_rows(means, np.zeros(means.shape[1]))
         start = space.start() if prior else None
         self.projection = linear_projection(embeddings, means, shares, start)
-        own = [to_numpy(rows) for rows, _ in x.blocks()]
-        projected = self._projected(vectors)
-        self.own_cosines = np.concatenate([rows @ projected.T for rows in own])
-        self.own_mean_cosines = np.concatenate([rows @ self.means.T for rows in own])
+        both = to_tensor(np.concatenate([self._projected(vectors), self.means]), device)
+        own = to_numpy(torch.cat([rows @ both.T for rows, _ in x.blocks()]))
+        self.own_cosines, self.own_mean_cosines = np.split(own, 2, axis=1)
         self.spread = float(self.own_cosines.std()) or 1.0
 
     def cosines(self, X: NDArray[Any], vectors: NDArray[np.float64]) -> NDArray[np.float32]:
