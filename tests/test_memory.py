@@ -35,12 +35,13 @@ def make(**parameters):
 def test_fit_makes_few_copies(dtype):
     """While the temperature is chosen, four fifths as they are and as unit rows in float32.
 
-    They are gone when the networks get their copy, one in float32.
+    They are gone when the networks get their copy, and what `adapt` will need is taken from that.
     """
     rows = X.astype(dtype)
     make().fit(rows[:100], Y[:100], TABLE)  # imports what is imported late
     parts = 4 / 5 * (rows.nbytes + IN_FLOAT32)
-    assert IN_FLOAT32 <= peak(make().fit, rows, Y, TABLE) < 1.3 * parts + IN_FLOAT32 / 5
+    most = max(1.3 * parts + IN_FLOAT32 / 5, 2 * IN_FLOAT32)
+    assert IN_FLOAT32 <= peak(make().fit, rows, Y, TABLE) < most
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
