@@ -12,8 +12,9 @@ from sklearn.model_selection import cross_val_score
 
 from sklearn_claster import BiasDetector, ClasterZSL, baselines
 from sklearn_claster._adaptation import prototypes as module
-from sklearn_claster._adaptation.labelled import Labelled, directions, likeliest_temperature
+from sklearn_claster._adaptation.labelled import Labelled, likeliest_temperature
 from sklearn_claster._adaptation.prototypes import Learnt, Pool, learn
+from sklearn_claster._data.unit_rows import directions
 from sklearn_claster.baselines import ESZSL, CosineZSL, DeViSE
 from sklearn_claster.baselines._shared_space import SharedSpaceClassifier
 from sklearn_claster.datasets import make_zero_shot_classification

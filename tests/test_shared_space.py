@@ -24,7 +24,7 @@ from sklearn_claster._core import held_out
 from sklearn_claster._core.held_out import Choice
 from sklearn_claster._core.inference import TEST_RULES
 from sklearn_claster._core.projection import linear_projection
-from sklearn_claster._core.shared_space import agreement, is_shared
+from sklearn_claster._core.shared_space import agreement, is_shared, plain_cosines
 from sklearn_claster._data import on_disk as on_disk_module
 from sklearn_claster.baselines import CosineZSL
 from sklearn_claster.datasets import load_digit_pairs, make_zero_shot_classification
@@ -63,7 +63,7 @@ def test_agreement_is_the_distance_from_all_ways_to_deal_out_the_vectors():
         sum(q[c, k] for c, k in enumerate(order)) for order in itertools.permutations(range(6))
     ]
     expected = (np.trace(q) - np.mean(dealt)) / np.std(dealt)
-    assert agreement(X, y, means) == pytest.approx(expected, rel=1e-4)
+    assert agreement(plain_cosines(X, means), y) == pytest.approx(expected, rel=1e-4)
 
 
 def test_agreement_is_the_distance_from_vectors_dealt_out_at_random():
@@ -71,12 +71,12 @@ def test_agreement_is_the_distance_from_vectors_dealt_out_at_random():
     q, rng = mean_cosines(X, y, means), np.random.default_rng(0)
     dealt = [q[np.arange(15), rng.permutation(15)].sum() for _ in range(20_000)]
     expected = (np.trace(q) - np.mean(dealt)) / np.std(dealt)
-    assert agreement(X, y, means) == pytest.approx(expected, rel=0.03)
+    assert agreement(plain_cosines(X, means), y) == pytest.approx(expected, rel=0.03)
 
 
 def test_where_all_is_one_nothing_is_shared():
     X, y = np.random.default_rng(0).normal(size=(30, 3)), np.repeat(np.arange(10), 3)
-    assert agreement(np.zeros((30, 3)), y, np.ones((10, 3))) == 0.0
+    assert agreement(plain_cosines(np.zeros((30, 3)), np.ones((10, 3))), y) == 0.0
     assert not is_shared(np.zeros((30, 3)), y, np.ones((10, 3)))
     assert not is_shared(X, y, np.ones((10, 3)))
 
@@ -88,7 +88,7 @@ def test_random_vectors_of_the_same_width_are_not_taken_for_it(n_classes, f):
     for seed in range(40):
         _, X, y = classes_and_samples(n_classes, f, seed)
         vectors = np.random.default_rng(1000 + seed).normal(size=(n_classes, f))
-        found.append(agreement(X, y, vectors))
+        found.append(agreement(plain_cosines(X, vectors), y))
         assert not is_shared(X, y, vectors)
         assert not is_shared(X, y, np.abs(vectors) + 3.0)
     assert np.std(found) == pytest.approx(1.0, abs=0.4)  # the deviations are of this size
@@ -123,13 +123,14 @@ def test_an_offset_of_both_is_the_space_and_a_long_one_of_the_features_hides_it(
     assert is_shared(X + offset, y, means)
     assert is_shared(X + 3.0 * offset, y, means + 3.0 * offset)
     assert not is_shared(X + 100.0 * offset, y, means)
-    assert agreement(X + 100.0 * offset, y, means) > 10.0
+    assert agreement(plain_cosines(X + 100.0 * offset, means), y) > 10.0
 
 
 def test_five_classes_cannot_tell():
     """Even the vectors themselves reach S - 1 deviations at most."""
     vectors = np.random.default_rng(0).normal(size=(5, 50))
-    assert agreement(np.repeat(vectors, 3, axis=0), np.repeat(range(5), 3), vectors) <= 4.0 + 1e-6
+    cosines = plain_cosines(np.repeat(vectors, 3, axis=0), vectors)
+    assert agreement(cosines, np.repeat(range(5), 3)) <= 4.0 + 1e-6
     means, X, y = classes_and_samples(5, 16, seed=0)
     assert not is_shared(X, y, means)
 

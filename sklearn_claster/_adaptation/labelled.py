@@ -14,7 +14,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.utils import gen_batches
 
 from .._data.on_disk import in_memory
-from .._data.unit_rows import row_mean, unit_rows
+from .._data.unit_rows import directions, row_mean, unit_rows
 
 PENALTIES = np.logspace(-3.0, 3.0, 7)  # of the ridge regression from class vectors to prototypes
 N_FOLDS = 3  # each holds out a third of the seen classes
@@ -23,11 +23,6 @@ MOST_SAMPLES = 2048  # that choose the temperatures
 COLD_TEMPERATURE = 0.05  # where no labelled sample chooses one
 _LOG_TEMPERATURES = (-7.0, 1.0)
 _ROWS_AT_ONCE = 4096
-
-
-def directions(rows: NDArray[Any]) -> NDArray[Any]:
-    """Rows of length one; a zero row stays zero."""
-    return unit_rows(rows, np.zeros(rows.shape[1]), np.float64)
 
 
 @dataclass(frozen=True)

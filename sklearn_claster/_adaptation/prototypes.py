@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from .labelled import Labelled, directions
+from .._data.unit_rows import directions
+from .labelled import Labelled
 
 # Chosen once, on held-out seen classes of all development data (docs/unlabelled_samples.md).
 PRIOR_COUNT = 3.0  # the prior of a prototype counts as so many samples

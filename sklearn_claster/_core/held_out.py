@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._data.unit_rows import row_mean, unit_rows
+from .._data.unit_rows import directions, row_mean, unit_rows
 from .._utils.torch import to_numpy, to_tensor
 from .candidate_sets import masses_of
 from .input_space import InputSpace, class_means
@@ -201,7 +201,7 @@ class _StandIn:
         self.mean = row_mean(vectors)
         embeddings = unit_rows(vectors, self.mean, np.float64)
         means, shares = (to_numpy(part) for part in class_means(x, codes, len(vectors)))
-        self.means = unit_rows(means, np.zeros(means.shape[1]))
+        self.means = directions(means, np.float32)
         start = space.start() if prior else None
         self.projection = linear_projection(embeddings, means, shares, start)
         both = to_tensor(np.concatenate([self._projected(vectors), self.means]), device)
@@ -219,7 +219,7 @@ class _StandIn:
 
     def _projected(self, vectors: NDArray[np.float64]) -> NDArray[np.float32]:
         projected = unit_rows(vectors, self.mean, np.float64) @ self.projection.T
-        return unit_rows(projected, np.zeros(projected.shape[1]))
+        return directions(projected, np.float32)
 
 
 def _likelihoods(scores: NDArray[Any], y: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from .._data.unit_rows import unit_rows
+from .._data.unit_rows import directions
 
 LEAST_AGREEMENT = 4.0  # standard deviations of what chance would give
 LEAST_LIFT = 3.0  # times the accuracy of a guess
@@ -19,11 +19,10 @@ LEAST_LIFT = 3.0  # times the accuracy of a guess
 
 def plain_cosines(X: NDArray[Any], vectors: NDArray[Any]) -> NDArray[np.float32]:
     """Cosine of every sample with every class vector, (n, f), (C, f) -> (n, C)."""
-    x, t = (unit_rows(rows, np.zeros(rows.shape[1])) for rows in (X, vectors))
-    return np.asarray(x @ t.T)
+    return np.asarray(directions(X, np.float32) @ directions(vectors, np.float32).T)
 
 
-def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> float:
+def agreement(cosines: NDArray[Any], y: NDArray[np.intp]) -> float:
     """How much more classes agree with their own vectors than with others', in deviations.
 
     With Q the mean cosines of classes and vectors, centred in rows and columns, it is the trace
@@ -32,13 +31,12 @@ def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> fl
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    cosines : ndarray of shape (n_samples, n_classes)
+        Plain cosines.
     y : ndarray of shape (n_samples,)
         Class codes.
-    vectors : ndarray of shape (n_classes, n_features)
     """
-    cosines = plain_cosines(X, vectors)
-    n_classes = len(vectors)
+    n_classes = cosines.shape[1]
     sums = np.zeros((n_classes, n_classes))
     np.add.at(sums, y, cosines)
     q = sums / np.bincount(y, minlength=n_classes)[:, None]
@@ -53,7 +51,10 @@ def is_shared(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> bo
     They do if they are equally wide and the plain cosine names seen samples far better than
     chance. A few classes can be right by luck, so classes count and not samples.
     """
-    if X.shape[1] != vectors.shape[1] or agreement(X, y, vectors) < LEAST_AGREEMENT:
+    if X.shape[1] != vectors.shape[1]:
         return False
-    named = plain_cosines(X, vectors).argmax(axis=1)
-    return bool(balanced_accuracy_score(y, named) >= LEAST_LIFT / len(vectors))
+    cosines = plain_cosines(X, vectors)
+    if agreement(cosines, y) < LEAST_AGREEMENT:
+        return False
+    accuracy = balanced_accuracy_score(y, cosines.argmax(axis=1))
+    return bool(accuracy >= LEAST_LIFT / len(vectors))

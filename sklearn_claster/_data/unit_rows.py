@@ -51,3 +51,8 @@ def unit_rows(
         lengths = np.sqrt(np.where(squares > 0.0, squares, 1.0))[:, None]
         np.divide(centred, lengths, out=out[chunk], casting="same_kind")
     return out
+
+
+def directions(rows: NDArray[Any], dtype: type = np.float64) -> NDArray[Any]:
+    """Rows of length one; a zero row stays zero."""
+    return unit_rows(rows, np.zeros(rows.shape[1]), dtype)

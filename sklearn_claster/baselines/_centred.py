@@ -63,11 +63,6 @@ class BilinearClassifier(CentredClassifier):
         return self.coef_.T @ self._semantic(vectors).T  # (f, C)
 
 
-def directions(rows: NDArray[Any]) -> Matrix:
-    """Matrix of length one; a zero row stays zero."""
-    return unit_rows(rows, np.zeros(rows.shape[1]), np.float64)
-
-
 def class_sums(x: Matrix, y: NDArray[np.intp]) -> Matrix:
     """Sum of the rows of every class, (n, f), (n,) -> (S, f)."""
     sums = np.zeros((y.max() + 1, x.shape[1]))

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from .._data.unit_rows import directions
 from .._utils.parameters import check_number
-from ._centred import CentredClassifier, Matrix, directions, softmax_regression
+from ._centred import CentredClassifier, Matrix, softmax_regression
 
 
 class ConSE(CentredClassifier):

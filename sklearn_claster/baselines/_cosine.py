@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from .._adaptation.labelled import Labelled
 from .._adaptation.prototypes import Learnt
 from .._class_embeddings import ClassEmbeddings, warn_of_shared_vectors
-from .._data.unit_rows import row_mean
+from .._data.unit_rows import directions, row_mean
 from .._utils.parameters import check_value
-from ._centred import directions
 from ._shared_space import Matrix, SharedSpaceClassifier
 
 

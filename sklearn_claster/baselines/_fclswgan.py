@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from .._core.networks import MLP
+from .._data.unit_rows import directions
 from .._utils.parameters import check_number, check_widths
 from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
 from ._adversarial import Adversary
-from ._centred import CentredClassifier, Matrix, directions, softmax_regression
+from ._centred import CentredClassifier, Matrix, softmax_regression
 from ._dense import forward, layers_of
 
 

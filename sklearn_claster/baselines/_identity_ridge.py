@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from .._data.unit_rows import directions
 from .._utils.parameters import check_number
-from ._centred import class_sums, directions
+from ._centred import class_sums
 from ._shared_space import MappedClassifier, Matrix, choose_on_held_out_classes
 
 LAMBDAS = (math.inf, *(10.0**k for k in range(2, -4, -1)))  # the first is the cosine itself

@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
 from .._core.adam import Adam
+from .._data.unit_rows import directions
 from .._utils.parameters import check_number
 from .._utils.torch import resolve_device, to_numpy, to_tensor, undisturbed
-from ._centred import directions
 from ._shared_space import MappedClassifier, Matrix
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from .._data.unit_rows import directions
 from .._utils.parameters import check_choice, check_number
-from ._centred import CentredClassifier, Matrix, class_sums, directions
+from ._centred import CentredClassifier, Matrix, class_sums
 
 INFERENCES = ("visual", "semantic")
 
