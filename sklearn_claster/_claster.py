@@ -23,7 +23,7 @@ from ._core.centroids import (
     is_given,
     warn_of_empty_clusters,
 )
-from ._core.held_out import Choice, choose
+from ._core.held_out import SAMPLES_PER_CLASS, Choice, choose
 from ._core.inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, ScoringRule
 from ._core.learning import History, Plan, best_epoch, learn, print_epoch, search_epochs
 from ._core.model import ClasterModel, Scorer
@@ -473,9 +473,9 @@ default="combined"
     ) -> Choice:
         """Whether the plain cosine takes part, how much, and the temperature: seen classes say.
 
-        Of an array on disk as many samples take part as are read at once.
+        A few samples of each class tell as much as all of them.
         """
-        X, codes, groups = in_memory(X, codes, groups)
+        X, codes, groups = in_memory(X, codes, groups, SAMPLES_PER_CLASS)
         prior = self._has_table and self.inference == "combined"
         prior &= self.prior == "cosine" or (
             self.prior == "auto" and is_shared(X, codes, embeddings)

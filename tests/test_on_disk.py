@@ -159,7 +159,8 @@ def test_rows_of_classes_that_are_held_out_are_not_read_along(monkeypatch):
 @pytest.mark.parametrize("n_rows", [1, 130, 599, 600, 700])
 def test_a_sample_has_as_many_rows_as_it_may(n_rows):
     rows = rows_module.RowsOnDisk(on_disk_module.ArrayOnDisk(X), torch.from_numpy)
-    sample = rows.sample(n_rows * X.shape[1] + 3)
+    sample, at = rows.sample(n_rows * X.shape[1] + 3)
+    np.testing.assert_array_equal(sample.numpy(), X[at.numpy()])
     assert len(sample) == min(n_rows, len(X))
     assert len(np.unique(sample.numpy(), axis=0)) == len(sample)
 

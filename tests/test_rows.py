@@ -82,9 +82,10 @@ def test_no_gradient_flows_into_what_is_made(rows):
 
 
 def test_a_sample_is_all_rows_or_random_ones(rows):
-    whole = rows.sample(N * F)
+    whole, _ = rows.sample(N * F)
     assert sorted(whole[:, 0].tolist()) == X[:, 0].tolist()
-    some = rows.sample(100 * F)
+    some, at = rows.sample(100 * F)
+    assert torch.equal(some, torch.from_numpy(X)[at].to(some.dtype))
     found = (some[:, 0] / F).long()
     assert 90 <= len(some) <= 100
     assert len(set(found.tolist())) == len(some)
@@ -203,3 +204,13 @@ def test_as_many_rows_of_every_class_as_memory_may_take(monkeypatch):
     assert len(np.unique(rows[:, 0])) == 100
     whole, same, none = in_memory(X, y)
     assert whole is X and same is y and none is None
+
+
+@pytest.mark.parametrize("from_disk", [False, True])
+def test_a_few_rows_of_every_class(from_disk):
+    y = np.repeat([0, 1, 2], [1, 199, 800])
+    rows, codes, groups = in_memory(ArrayOnDisk(X) if from_disk else X, y, np.arange(len(y)), 20)
+    assert np.bincount(codes).tolist() == [1, 20, 20]
+    np.testing.assert_array_equal(rows, X[groups])
+    np.testing.assert_array_equal(codes, y[groups])
+    assert in_memory(X, y, None, 800)[0] is X

@@ -14,7 +14,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.utils import gen_batches
 
 from .._data.on_disk import in_memory
-from .._data.unit_rows import directions, row_mean, unit_rows
+from .._data.unit_rows import class_sums, directions, row_mean, unit_rows
 
 PENALTIES = np.logspace(-3.0, 3.0, 7)  # of the ridge regression from class vectors to prototypes
 N_FOLDS = 3  # each holds out a third of the seen classes
@@ -67,7 +67,7 @@ class Labelled:
         mean = row_mean(X)
         sums = np.zeros((len(vectors), X.shape[1]))
         for rows in gen_batches(len(X), _ROWS_AT_ONCE):
-            np.add.at(sums, codes[rows], to_rows(X[rows], mean))
+            sums += class_sums(to_rows(X[rows], mean), codes[rows], len(vectors))
         counts = np.bincount(codes, minlength=len(vectors))
         some = slice(None, None, -(-len(X) // MOST_SAMPLES))
         x, y = to_rows(X[some], mean), codes[some]

@@ -93,7 +93,7 @@ def make_aggregation(
     if is_given(centroids):
         return CentroidSum(to_tensor(np.ascontiguousarray(centroids), device), factor)
     start_at = random_centroids if centroids == "random" else kmeans_centroids
-    start = start_at(points.sample(_MOST_NUMBERS), n_clusters, seed)
+    start = start_at(points.sample(_MOST_NUMBERS)[0], n_clusters, seed)
     if centroids == "netvlad":  # its soft assignment sums to one: a mean already
         return NetVLAD(start, 1.0 if weight == "mean" else float(weight))
     return CentroidSum(start, factor, learnt=centroids == "gradient")

@@ -23,6 +23,7 @@ from .input_space import InputSpace, class_means
 from .projection import linear_projection
 from .shared_space import plain_cosines
 
+SAMPLES_PER_CLASS = 32  # that take part in the choice
 N_FOLDS = 3  # each holds out a third of the seen classes
 LEAST_HELD_OUT = 2  # classes, to be told apart
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of what is learnt, beside the plain cosine

@@ -33,7 +33,7 @@ from .training import EpochRecord, Optimization, fit_estimator, fit_projector, t
 PROJECTOR_STEPS = 300  # at most: ten a class, but at least
 LEAST_PROJECTOR_STEPS = 100
 ESTIMATOR_EPOCHS = 10
-_SAMPLE_ROWS = 4096  # whose cosines say how far a rule's scores spread
+_SAMPLE_ROWS = 2048  # whose cosines say how far a rule's scores spread
 HELD_OUT_SHARE = 0.25  # of the seen classes, in the search for the number of epochs
 
 History = dict[str, list[Any]]
@@ -135,8 +135,9 @@ def learn(
     )
     del clustered
     points = x.map(lambda rows, _: net.points(rows))  # psi, (n, p)
-    first, at = next(points.blocks())  # a network that has diverged shows in any of them
-    _check_finite("a point", float(first.abs().max()), parameters)
+    some_points, at = points.sample(_SAMPLE_ROWS * net.n_points)
+    some_x, _ = x.sample(_SAMPLE_ROWS * X.shape[1])  # the same samples
+    _check_finite("a point", float(some_points.abs().max()), parameters)
     refine = None
     if is_refined(parameters.centroids) and isinstance(net.aggregation, CentroidSum):
         n_steps = plan.n_steps - plan.n_warm_up_steps
@@ -145,12 +146,10 @@ def learn(
     history: History = {}
 
     rule = ScoringRule.of(parameters)
-    some_points = points.sample(_SAMPLE_ROWS * net.n_points)
-    some_x = x.sample(_SAMPLE_ROWS * X.shape[1])
 
     def model() -> ClasterModel:  # a new one each time: it keeps candidates of these weights
-        ahead = network_is_ahead(net, first, labels[at], a, rule)
-        scale = measured_scale(net, some_x, some_points, a, mean_rows, rule, choice, ahead)
+        said = some_x, some_points, labels[at], a, mean_rows
+        scale = measured_scale(net, *said, rule, choice)
         return ClasterModel(net, input_space, embedding_mean, seen, to_numpy(mean_rows), scale)
 
     def record_epoch(record: EpochRecord) -> bool:
@@ -180,20 +179,25 @@ def measured_scale(
     net: ClasterNet,
     x: Tensor,  # (n, f)
     points: Tensor,  # (n, p), of the same samples
+    y: Tensor,  # (n,), their classes
     seen: Tensor,  # (S, s)
     class_means: Tensor,  # (S, f)
     rule: ScoringRule,
     choice: Choice,
-    network_is_ahead: bool,
 ) -> Scale:
-    """What was chosen in standard deviations, in the units of the cosines of this network."""
+    """What was chosen in standard deviations, in the units of the cosines of this network.
+
+    V takes part in the seen expert if it names training samples as well as the rule does. It was
+    trained to, so that one that does not has learnt too little to be asked.
+    """
     every = torch.ones(len(seen), dtype=torch.bool, device=seen.device)
     to = make_candidates(net, seen, every, seen, 0)
     semantic = net.semantic(points)
     by_rule = combined(net, points, semantic, to, rule)
     by_network, by_means = compatibility(semantic, seen), compatibility(x, class_means)
     spread = _spread(by_rule)
-    network = spread / _spread(by_network) if network_is_ahead else 0.0
+    right, of_rule = ((cosines.argmax(dim=1) == y).sum() for cosines in (by_network, by_rule))
+    network = spread / _spread(by_network) if bool(right >= of_rule) else 0.0
     means = choice.means_share * spread / _spread(by_means)
     seen_spread = _spread(by_rule + network * by_network + means * by_means)
     plain = choice.plain_spread
@@ -207,22 +211,6 @@ def measured_scale(
         masses=choice.masses,
         seen_masses=choice.seen_masses,
     )
-
-
-@torch.inference_mode()
-def network_is_ahead(
-    net: ClasterNet, points: Tensor, y: Tensor, seen: Tensor, rule: ScoringRule
-) -> bool:
-    """Whether V names training samples, points (n, p) of classes y (n,), as well as the rule does.
-
-    It was trained to, so that one that does not has learnt too little to be asked.
-    """
-    every = torch.ones(len(seen), dtype=torch.bool, device=seen.device)
-    to = make_candidates(net, seen, every, seen, 0)
-    semantic = net.semantic(points)
-    by_rule = combined(net, points, semantic, to, rule)
-    hits = [(s.argmax(dim=1) == y).sum() for s in (compatibility(semantic, seen), by_rule)]
-    return bool(hits[0] >= hits[1])
 
 
 def _spread(cosines: Tensor) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from .._data.unit_rows import directions
+from .._data.unit_rows import class_sums, directions
 
 LEAST_AGREEMENT = 4.0  # standard deviations of what chance would give
 LEAST_LIFT = 3.0  # times the accuracy of a guess
@@ -37,9 +37,7 @@ def agreement(cosines: NDArray[Any], y: NDArray[np.intp]) -> float:
         Class codes.
     """
     n_classes = cosines.shape[1]
-    sums = np.zeros((n_classes, n_classes))
-    np.add.at(sums, y, cosines)
-    q = sums / np.bincount(y, minlength=n_classes)[:, None]
+    q = class_sums(cosines, y, n_classes) / np.bincount(y, minlength=n_classes)[:, None]
     q = q - q.mean(axis=0) - q.mean(axis=1, keepdims=True) + q.mean()
     spread = np.sqrt((q**2).sum() / max(n_classes - 1, 1))
     return float(np.trace(q) / spread) if spread > 0.0 else 0.0

@@ -89,21 +89,27 @@ def rows_where(X: NDArray[Any] | ArrayOnDisk, mask: NDArray[np.bool_]) -> Any:
 
 
 def in_memory(
-    X: NDArray[Any] | ArrayOnDisk, y: NDArray[np.intp], groups: NDArray[Any] | None = None
+    X: NDArray[Any] | ArrayOnDisk,
+    y: NDArray[np.intp],
+    groups: NDArray[Any] | None = None,
+    per_class: int | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[Any] | None]:
     """Rows, class codes and groups in memory; of an array on disk as many random rows as fit.
 
-    Every class keeps its share of rows, and at least one.
+    Every class keeps its share of rows, and at least one; with `per_class` at most so many.
     """
-    if not isinstance(X, ArrayOnDisk):
+    counts = np.bincount(y)
+    most = counts if per_class is None else np.minimum(counts, per_class)
+    if isinstance(X, ArrayOnDisk):
+        n_rows = max(1, READ_WHOLE_BYTES // (X.shape[1] * X.dtype.itemsize))
+        most = np.minimum(most, np.maximum(1, counts * n_rows // len(y)))
+    elif np.array_equal(most, counts):
         return X, y, groups
-    n_rows = max(1, READ_WHOLE_BYTES // (X.shape[1] * X.dtype.itemsize))
     rank = np.empty(len(y), dtype=np.intp)  # of a row within its class, shuffled
     shuffled = np.random.RandomState(0).permutation(len(y))
     by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
-    counts = np.bincount(y)
     rank[by_class] = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
-    chosen = rank < np.maximum(1, counts * n_rows // len(y))[y]
+    chosen = rank < most[y]
     rows = [X[part][chosen[part]] for part in gen_batches(len(X), _ROWS_AT_ONCE)]
     return np.concatenate(rows), y[chosen], None if groups is None else groups[chosen]
 

@@ -41,7 +41,7 @@ class Rows(Protocol):
     def map(self, function: Function) -> Rows:
         """The rows that a function makes of these, without gradient."""
 
-    def sample(self, n_numbers: int) -> Tensor:
+    def sample(self, n_numbers: int) -> tuple[Tensor, Tensor]:
         """All rows if they hold no more numbers than these, otherwise as many random rows."""
 
 
@@ -76,12 +76,13 @@ class RowsInMemory:
         assert out is not None  # there is a row at least
         return RowsInMemory(out)
 
-    def sample(self, n_numbers: int) -> Tensor:
+    def sample(self, n_numbers: int) -> tuple[Tensor, Tensor]:
         n_rows = max(1, n_numbers // self.values.shape[1])
         if len(self) <= n_rows:
-            return self.values
+            return self.values, self.positions
         chosen = torch.randperm(len(self), generator=seeded_generator(0))[:n_rows]
-        return self.values[chosen.to(self.values.device)]
+        chosen = chosen.to(self.values.device)
+        return self.values[chosen], chosen
 
 
 class RowsOnDisk:
@@ -134,16 +135,17 @@ class RowsOnDisk:
     def map(self, function: Function) -> RowsOnDisk:
         return RowsOnDisk(self.array, self.to_values, (*self.functions, function))
 
-    def sample(self, n_numbers: int) -> Tensor:
+    def sample(self, n_numbers: int) -> tuple[Tensor, Tensor]:
         width = self._values(self.array[:1], torch.arange(1))[0].shape[1]
         n_rows = min(max(1, n_numbers // width), len(self))
         found, n_missing = [], n_rows
-        for values, _ in self.batches(min(n_rows, _BLOCK), seeded_generator(0)):
-            found.append(values[:n_missing])
-            n_missing -= len(found[-1])
+        for values, rows in self.batches(min(n_rows, _BLOCK), seeded_generator(0)):
+            found.append((values[:n_missing], rows[:n_missing]))
+            n_missing -= len(found[-1][0])
             if not n_missing:
                 break
-        return torch.cat(found)
+        values, rows = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return values, rows
 
     def _windows(self, order: torch.Generator) -> tuple[Tensor, ...]:
         """First rows of runs, shuffled, in groups that fill a window."""

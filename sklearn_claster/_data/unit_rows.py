@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from sklearn.utils import gen_batches
 
 from .._utils.warning import warn
@@ -51,6 +52,12 @@ def unit_rows(
         lengths = np.sqrt(np.where(squares > 0.0, squares, 1.0))[:, None]
         np.divide(centred, lengths, out=out[chunk], casting="same_kind")
     return out
+
+
+def class_sums(rows: NDArray[Any], y: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    """Sum of the rows of every class, (n, f), (n,) -> (S, f), in float64."""
+    ones, at = np.ones(len(y)), np.arange(len(y))
+    return np.asarray(csr_array((ones, (y, at)), shape=(n_classes, len(y))) @ rows)
 
 
 def directions(rows: NDArray[Any], dtype: type = np.float64) -> NDArray[Any]:

@@ -79,20 +79,24 @@ class Judged:
         weights = 1.0 / (counts[codes] * n_classes)
         return cls(evidence, by_side, is_seen, own, named == own, weights)
 
-    def harmonic_mean(self, called_seen: NDArray[np.bool_]) -> float:
-        """Of the mean per-class accuracies of both sides, if these rows are called seen."""
+    def accuracies(self, called_seen: NDArray[np.bool_]) -> tuple[float, float]:
+        """Mean per-class accuracy of seen and of unseen classes, if these rows are called seen."""
         right = self.weights * (self.hits & (called_seen == self.is_seen))
-        return float(hmean([right[self.is_seen].sum(), right[~self.is_seen].sum()]))
+        return right[self.is_seen].sum(), right[~self.is_seen].sum()
 
     def harmonic_means(
         self,
         scores: NDArray[np.float64],
         thresholds: NDArray[np.float64],
         soft: tuple[float, float] | None,
-    ) -> list[float]:
-        """The same for every threshold on the gate's scores (n,); `soft`: scale, sharpness."""
+    ) -> NDArray[np.float64]:
+        """Of both accuracies, for every threshold on the gate's scores (n,).
+
+        `soft` is scale and sharpness.
+        """
         if soft is None:
-            return [self.harmonic_mean(scores >= threshold) for threshold in thresholds]
+            found = [self.accuracies(scores >= threshold) for threshold in thresholds]
+            return np.asarray(hmean(found, axis=1))
         scale, sharpness = soft
         seen, unseen = (log_softmax(sharpness * s.astype(np.float64), axis=1) for s in self.answers)
         best_seen, best_unseen = np.exp(seen.max(axis=1)), np.exp(unseen.max(axis=1))
@@ -101,8 +105,8 @@ class Judged:
             g = expit((scores - threshold) / scale)
             smoothed_seen = g * (g * best_seen + (1.0 - g) / seen.shape[1])
             smoothed_unseen = (1.0 - g) * ((1.0 - g) * best_unseen + g / unseen.shape[1])
-            found.append(self.harmonic_mean(smoothed_seen >= smoothed_unseen))
-        return found
+            found.append(self.accuracies(smoothed_seen >= smoothed_unseen))
+        return np.asarray(hmean(found, axis=1))
 
     def log_likelihood(self, sharpness: float) -> float:
         """Mean log-probability of the rows' classes within their sides, both alike."""

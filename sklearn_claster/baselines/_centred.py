@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from .._base import BaseZeroShotClassifier
-from .._data.unit_rows import row_mean, unit_rows, warn_of_one_direction
+from .._data.unit_rows import class_sums, row_mean, unit_rows, warn_of_one_direction
 
 Matrix = NDArray[np.float64]
 
@@ -63,16 +63,10 @@ class BilinearClassifier(CentredClassifier):
         return self.coef_.T @ self._semantic(vectors).T  # (f, C)
 
 
-def class_sums(x: Matrix, y: NDArray[np.intp]) -> Matrix:
-    """Sum of the rows of every class, (n, f), (n,) -> (S, f)."""
-    sums = np.zeros((y.max() + 1, x.shape[1]))
-    np.add.at(sums, y, x)
-    return sums
-
-
 def mean_samples(x: Matrix, y: NDArray[np.intp]) -> Matrix:
     """The mean sample of every class, (n, f), (n,) -> (S, f)."""
-    return class_sums(x, y) / np.bincount(y)[:, None]
+    counts = np.bincount(y)
+    return class_sums(x, y, len(counts)) / counts[:, None]
 
 
 def softmax_regression(x: NDArray[Any], y: NDArray[np.intp], C: float) -> tuple[Matrix, Matrix]:

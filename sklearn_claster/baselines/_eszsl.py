@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from .._data.unit_rows import class_sums
 from .._utils.parameters import check_number
-from ._centred import BilinearClassifier, class_sums
+from ._centred import BilinearClassifier
 
 
 class ESZSL(BilinearClassifier):
@@ -96,7 +97,7 @@ class ESZSL(BilinearClassifier):
     ) -> None:
         x, a = self._centre(X, embeddings)
         # X^T Y without forming Y: +1 for the own class, -1 for all others
-        xty = (2.0 * class_sums(x, y) - x.sum(axis=0)).T  # (f, S)
+        xty = (2.0 * class_sums(x, y, len(a)) - x.sum(axis=0)).T  # (f, S)
         left = _ridge_solve(x.T @ x, xty @ a, self.gamma)
         self.coef_ = _ridge_solve(a.T @ a, left.T, self.lam)
 

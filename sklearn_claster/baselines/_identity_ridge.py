@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from .._data.unit_rows import directions
+from .._data.unit_rows import class_sums, directions
 from .._utils.parameters import check_number
-from ._centred import class_sums
 from ._shared_space import MappedClassifier, Matrix, choose_on_held_out_classes
 
 LAMBDAS = (math.inf, *(10.0**k for k in range(2, -4, -1)))  # the first is the cosine itself
@@ -124,7 +123,7 @@ def _solutions(
     W - I = (G + lambda I)^-1 (H - G) with G = X^T X / n and H = X^T T_y / n.
     """
     gram = x.T @ x / len(x)
-    towards = class_sums(x, y).T @ t / len(x) - gram
+    towards = class_sums(x, y, len(t)).T @ t / len(x) - gram
     values, vectors = eigh(gram)
     rotated, identity = vectors.T @ towards, np.eye(len(gram))
     return [

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from .._data.unit_rows import directions
+from .._data.unit_rows import class_sums, directions
 from .._utils.parameters import check_choice, check_number
-from ._centred import CentredClassifier, Matrix, class_sums
+from ._centred import CentredClassifier, Matrix
 
 INFERENCES = ("visual", "semantic")
 
@@ -109,7 +109,7 @@ class SAE(CentredClassifier):
         self.coef_ = _solve_sylvester(
             a.T @ (np.bincount(y)[:, None] * a),
             self.lam * (x.T @ x),
-            (1.0 + self.lam) * (a.T @ class_sums(x, y)),
+            (1.0 + self.lam) * (a.T @ class_sums(x, y, len(a))),
         )
 
     def _prepare_candidates(
