@@ -21,7 +21,7 @@ class Adam:
     network : nn.Module
         What is trained; all its parameters get a gradient in each step.
     learning_rate, weight_decay : float
-        Step size, and penalty of the network's parameters.
+        Step size, which may change between steps, and penalty of the network's parameters.
     free : iterable of nn.Parameter
         More of them, without a penalty.
     betas : tuple of float
@@ -52,11 +52,11 @@ class Adam:
             for parameters, decay in ((penalised, weight_decay), (unpenalised, 0.0))
             if parameters
         ]
+        self.learning_rate = learning_rate
         self._options: dict[str, Any] = {
             "fused": fused or None,
             "amsgrad": False,
             "maximize": False,
-            "lr": learning_rate,
             "beta1": betas[0],
             "beta2": betas[1],
             "eps": 1e-8,
@@ -71,5 +71,5 @@ class Adam:
         with torch.no_grad():
             for parameters, means, squares, steps, decay in self._groups:
                 gradients: list[Any] = [parameter.grad for parameter in parameters]
-                decayed = self._options | {"weight_decay": decay}
-                adam(parameters, gradients, means, squares, [], steps, **decayed)
+                rates: dict[str, Any] = {"lr": self.learning_rate, "weight_decay": decay}
+                adam(parameters, gradients, means, squares, [], steps, **self._options, **rates)

@@ -143,7 +143,7 @@ class RLA(MappedClassifier):
         adam = Adam(nn.ParameterList([change]), self.learning_rate, 2.0 * self.lam_)
         for step in range(self.n_steps):
             cosine = 0.5 * (1.0 + math.cos(math.pi * step / self.n_steps))
-            adam._options["lr"] = self.learning_rate * cosine
+            adam.learning_rate = self.learning_rate * cosine
             mapped = normalize(torch.addmm(samples, samples, change), dim=1)
             adam.descend(cross_entropy(mapped @ classes, codes))
         self.coef_ = np.eye(x.shape[1]) + to_numpy(change).T.astype(np.float64)
