@@ -179,14 +179,17 @@ def rewarded(centroids, psi, logits, y, alpha, width):
 
 
 @torch.inference_mode()
-def predict(model, X, vectors):
-    """Positions of the best of unseen candidates (C, s) for rows (n, f), in blocks of rows."""
+def predict(model, X, vectors, prior=False):
+    """Positions of the best of unseen candidates (C, s) for rows (n, f), in blocks of rows.
+
+    With `prior` the plain cosine counts as much.
+    """
     device = model["mean"].device
     vectors = torch.tensor(vectors, dtype=torch.float32, device=device)
     candidates = F.normalize(vectors - model["a_mean"], dim=1)
     visual = linear_part(model, candidates) + model["project"](candidates)
     visual = F.normalize(torch.cat([visual, visual], dim=1), dim=1)
-    best = []
+    plain, best = F.normalize(vectors, dim=1), []
     for rows in torch.as_tensor(X).split(ROWS):
         x = F.normalize(rows.to(device) - model["mean"], dim=1)
         if model["W"] is not None:
@@ -196,5 +199,7 @@ def predict(model, X, vectors):
         moved, _ = omega(psi, model["centroids"], model["weight"])
         score = 0.05 * F.normalize(model["classify"](moved), dim=1) @ candidates.T
         score += 0.95 * F.normalize(torch.cat([10.0 * x, phi], dim=1), dim=1) @ visual.T
+        if prior:
+            score += F.normalize(rows.to(device), dim=1) @ plain.T
         best.append(score.argmax(dim=1))
     return torch.cat(best).cpu().numpy()
