@@ -5,6 +5,7 @@ A row whose task, versions and state of the code are equal is not computed again
 state is replaced.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ TASK = (
     "kind", "dataset", "data", "embedding", "split", "setting", "method", "changes", "rows_a_class",
 )  # fmt: skip
 AS_TEXT = dict.fromkeys(("data", "split", "code", "changes"), str)
+NO_FIGURE_FROM = {"__main__.py", "inspection", "persistence", "text", "video"}
 SAVE_EVERY = 20.0  # seconds
 
 
@@ -46,11 +48,27 @@ def versions():
 
 @cache
 def code():
-    """A short hash of the package's source, to tell rows of different states."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(sklearn_claster.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    """A short hash of what the package computes, to tell rows of different states.
+
+    Docstrings, comments and layout play no part, and no file that a figure does not depend on.
+    """
+    digest, folder = hashlib.sha256(), Path(sklearn_claster.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        if path.relative_to(folder).parts[0] in NO_FIGURE_FROM:
+            continue
+        digest.update(ast.dump(without_docstrings(path.read_text("utf-8"))).encode())
     return digest.hexdigest()[:12]
+
+
+def without_docstrings(source):
+    """The syntax tree of a module, less its docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                if ast.get_docstring(node, clean=False) is not None:
+                    del node.body[0]
+    return tree
 
 
 def machine(device):

@@ -1,5 +1,6 @@
 """The benchmarks: they run from the command line, and their rows and pages are honest."""
 
+import ast
 import gc
 import mmap
 import re
@@ -118,6 +119,15 @@ def test_a_row_says_enough_to_get_its_figure_again(runner, bench, tiny, tmp_path
         assert f"numpy {np.__version__}" in row["versions"] and row["fit_seconds"] > 0
     page = (tmp_path / "out" / "zero_shot.md").read_text("utf-8")
     assert "| tiny | attributes | 2 |" in page and str(tmp_path) not in page
+
+
+def test_words_are_no_change_of_the_code(bench):
+    def tree(source):
+        return ast.dump(bench("rows").without_docstrings(source))
+
+    plain = tree("def f(x):\n    return x + 1\n")
+    assert tree('"""A module."""\ndef f( x ):\n    """More."""\n    return x + 1  # one\n') == plain
+    assert tree("def f(x):\n    return x + 2\n") != plain
 
 
 def test_nothing_of_unseen_classes_enters_the_choice(runner, tmp_path):
