@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ from ._core.centroids import (
 )
 from ._core.held_out import SAMPLES_PER_CLASS, Choice, choose
 from ._core.inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, ScoringRule
-from ._core.learning import History, Plan, best_epoch, learn, print_epoch, search_epochs
+from ._core.learning import History, Plan, best_epoch, epoch_line, learn, search_epochs
 from ._core.model import ClasterModel, Scorer
 from ._core.networks import FUSIONS
 from ._core.shared_space import is_shared
@@ -34,6 +35,7 @@ from ._gate.detectors import description_of
 from ._utils.callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
 from ._utils.parameters import check_choice, check_number, check_value, check_widths
 from ._utils.processes import current
+from ._utils.progress import tell
 from ._utils.torch import autocast, draw_seed, for_training, resolve_device
 from ._utils.warning import warn
 
@@ -164,7 +166,7 @@ default="combined"
         model bit for bit on the CPU, with the same versions and number of threads. Torch's
         global generator is never touched.
     verbose : int, default=0
-        With 1 or more, one line per epoch.
+        With 1 or more, one line per stage of the fit and per epoch.
 
     Attributes
     ----------
@@ -438,15 +440,19 @@ default="combined"
         embeddings = self._seen_table().vectors
         with autocast(resolve_device(self.device)), for_training():
             seed = self._shared_seed(codes)
+            tell(self, "prior and temperature, on held-out seen classes")
             choice = self._choose_scale(rows, codes, embeddings, groups)
             plan, validation = self._choose_plan(rows, codes, embeddings, groups, seed, choice)
             hooks = EpochHooks(self, rows, self.classes_[codes], plan.n_epochs)
 
             def on_epoch(model: Callable[[], ClasterModel], history: History) -> bool:
-                self._report(history)
+                tell(self, epoch_line(history))
                 return hooks.epoch(lambda: self._fitted_attributes(copy.deepcopy(model()), history))
 
-            model, history = learn(self, rows, codes, embeddings, seed, plan, choice, on_epoch)
+            told = partial(tell, self)
+            model, history = learn(
+                self, rows, codes, embeddings, seed, plan, choice, told, on_epoch
+            )
         if validation is not None:
             history["validation_accuracy"] = validation
         self.__dict__.update(self._fitted_attributes(model, history))
@@ -496,7 +502,9 @@ default="combined"
         plan = Plan.of(self, len(X))
         if not self.early_stopping or not self._can_hold_out_classes():
             return plan, None
-        validation = search_epochs(self, X, codes, embeddings, groups, seed, choice, self._report)
+        validation = search_epochs(
+            self, X, codes, embeddings, groups, seed, choice, partial(tell, self)
+        )
         n_epochs = min(current.get().agree(best_epoch(validation)), plan.n_epochs)
         return plan.shortened(n_epochs), validation
 
@@ -552,10 +560,6 @@ default="combined"
             "trained.",
         )
         return False
-
-    def _report(self, history: History, held_out_accuracy: float | None = None) -> None:
-        if self.verbose and current.get().rank == 0:
-            print_epoch(history, held_out_accuracy)
 
     def _check_parameters(self) -> None:
         check_number(self, "n_clusters", Integral, 1)

@@ -558,11 +558,11 @@ def test_while_it_is_refitted_a_model_answers_as_before(monkeypatch):
     before, found, errors = answer(model), [], []
     inside, asked = threading.Event(), threading.Event()
 
-    def report(self, history):
+    def line(history):
         inside.set()
         assert asked.wait(30)
 
-    monkeypatch.setattr(ClasterZSL, "_report", report)
+    monkeypatch.setattr(sklearn_claster._claster, "epoch_line", line)
 
     def refit():
         try:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._class_embeddings import ClassEmbeddings
 from .._data.unit_rows import unit_rows
 from .._gate.gate import Decides, Gate, OpenGate
+from .._utils.progress import tell
 from .._utils.state import WholeState
 from .._utils.warning import warn
 from .decider import Decider, block_of, summary_of
@@ -162,9 +163,7 @@ class Adaptable(WholeState, ABC):
                 yield block_of(gate, self._to_rows(rows), rows, scores, answers, is_seen)
 
         def report(iteration: int, movement: float) -> None:
-            if getattr(self, "verbose", 0):
-                name = type(self).__name__
-                print(f"[{name}] adapt, iteration {iteration}: movement {movement:.2e}", flush=True)  # noqa: T201
+            tell(self, f"adapt, iteration {iteration}: movement {movement:.2e}")
 
         pool = Pool(read)
         next(iter(pool))  # whatever is wrong with the samples shows here

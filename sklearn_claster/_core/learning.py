@@ -19,6 +19,7 @@ from torch import Tensor
 from .._data.on_disk import ArrayOnDisk, rows_where
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.processes import current
+from .._utils.progress import Tell
 from .._utils.torch import resolve_device, seeded_generator, to_numpy, to_tensor
 from .._utils.warning import warn
 from .centroids import Reinforcement, is_given, is_refined, make_aggregation
@@ -81,6 +82,7 @@ def learn(
     seed: int,
     plan: Plan,
     choice: Choice,
+    tell: Tell,
     on_epoch: OnEpoch,
 ) -> tuple[ClasterModel, History]:
     """Fig. 2 of the paper, one call a box.
@@ -89,6 +91,7 @@ def learn(
     nothing is written to it.
     """
     device = resolve_device(parameters.device)
+    tell(f"input space, {len(X):,} samples of {X.shape[1]:,} features")
     labels = torch.as_tensor(y, device=device)  # (n,)
     embedding_mean = row_mean(embeddings)
     seen = unit_rows(embeddings, embedding_mean)
@@ -123,12 +126,15 @@ def learn(
             optimization, learning_rate=optimization.learning_rate * PROJECTOR_STEPS / n_steps
         )
         start = None if choice.plain_spread is None else input_space.start()
+        tell(f"a', {n_steps} steps")
         fit_projector(net, a, mean_rows, shares, larger, n_steps, start)  # a -> a'
         with torch.no_grad():
             projected = net.project(a)  # (S, f)
         _check_finite("a projected class", float(projected.abs().max()), parameters)
+        tell(f"phi, {ESTIMATOR_EPOCHS} epochs")
         fit_estimator(net, x, labels, projected, optimization, ESTIMATOR_EPOCHS)  # x -> phi
         clustered = x.map(lambda rows, at: net.fuse(rows, projected[labels[at]]))  # [x_i, a'(y_i)]
+    tell(f"clusters, then V in {plan.n_epochs} epochs")
     n_clusters = _usable_clusters(parameters, len(x))
     net.aggregation = make_aggregation(  # psi -> omega
         parameters.centroids, clustered, n_clusters, parameters.centroid_weight, seed, device
@@ -225,7 +231,7 @@ def search_epochs(
     groups: NDArray[Any] | None,
     seed: int,
     choice: Choice,
-    report: Callable[[History, float], None],
+    tell: Tell,
 ) -> list[float]:
     """Zero-shot accuracy on held-out seen classes after every epoch of learning the others.
 
@@ -253,7 +259,7 @@ def search_epochs(
             score(X_held_out[rows]).argmax(axis=1) for rows in gen_batches(len(X_held_out), 4096)
         ]
         accuracies.append(float(balanced_accuracy_score(y_held_out, np.concatenate(best))))
-        report(history, accuracies[-1])
+        tell(f"search, {epoch_line(history)}, held-out accuracy {accuracies[-1]:.3f}")
         return False
 
     y_kept = np.searchsorted(kept, y[inside])
@@ -261,7 +267,10 @@ def search_epochs(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_clusters=")  # more than these rows: all may do
         rows = rows_where(X, inside)
-        learn(parameters, rows, y_kept, embeddings[kept], seed, plan, choice, validate)
+        learn(
+            parameters, rows, y_kept, embeddings[kept], seed, plan, choice,
+            lambda stage: tell(f"search, {stage}"), validate,
+        )  # fmt: skip
     return accuracies
 
 
@@ -277,16 +286,12 @@ def best_epoch(accuracies: list[float]) -> int:
     return n_epochs
 
 
-def print_epoch(history: History, held_out_accuracy: float | None = None) -> None:
-    """One line of the latest epoch; with the accuracy on held-out classes where that is sought."""
+def epoch_line(history: History) -> str:
+    """What the latest epoch has shown."""
     latest = {name: values[-1] for name, values in history.items()}
-    searching = held_out_accuracy is not None
-    print(  # noqa: T201
-        f"[ClasterZSL] {'search, ' if searching else ''}epoch {len(history['loss'])}: "
-        f"loss {latest['loss']:.4f}, seen accuracy {latest['seen_accuracy']:.3f}, "
-        f"centroid movement {latest['centroid_movement']:.2e}"
-        f"{f', held-out accuracy {held_out_accuracy:.3f}' if searching else ''}",
-        flush=True,
+    return (
+        f"epoch {len(history['loss'])}: loss {latest['loss']:.4f}, seen accuracy "
+        f"{latest['seen_accuracy']:.3f}, centroid movement {latest['centroid_movement']:.2e}"
     )
 
 
