@@ -27,6 +27,7 @@ MODULES = [
 
 project = "sklearn_claster"
 author = "The sklearn_claster developers"
+copyright = f"2026, {author}"
 version = release = PACKAGE.__version__
 html_title = f"{project} {version}"
 html_theme = "furo"
@@ -37,11 +38,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["templates"]
 exclude_patterns = ["generated/gallery/*.py", "generated/gallery/*.ipynb"]
 default_role = "py:obj"
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
