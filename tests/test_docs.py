@@ -1,6 +1,8 @@
 """Code on the pages runs: each page's Python blocks, one after another, in one namespace."""
 
 import re
+import sys
+from code import InteractiveConsole
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,15 +14,26 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS)]
 WITH_CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]
 
 
+class Prompt(InteractiveConsole):
+    """Python's prompt: lines are run as they come, and an error ends the test."""
+
+    def showtraceback(self):
+        raise sys.exc_info()[1]
+
+    def showsyntaxerror(self, filename=None, **others):
+        raise sys.exc_info()[1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
-def test_code_blocks_run(page, tmp_path, monkeypatch):
+def test_code_blocks_can_be_pasted_into_a_prompt(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace = {}
-    text = page.read_text("utf-8")
-    for block in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        line = text.count("\n", 0, block.start()) + 1
-        exec(compile("\n" * line + block[1], str(page), "exec"), namespace)
+    monkeypatch.setattr(sys, "displayhook", repr)
+    prompt = Prompt({"__name__": "__main__"}, str(page))
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
+        for line in [*block.splitlines(), ""]:
+            is_open = prompt.push(line)
+        assert not is_open, f"the block ends too early:\n{block}"
     plt.close("all")
 
 
