@@ -1,27 +1,24 @@
 """
-From feature files and class names to predictions
-=================================================
+Example: from feature files and class names to predictions
+==========================================================
 
-The whole way of a data set of your own, without a download. The example draws pictures of shapes
-with textures, such as "DottedCircle", and writes what you would have on disk:
-
-* ``res101.mat`` with features and labels, ``att_splits.mat`` with attributes, class names and
-  the rows of each part: the form of the field's data sets (xlsa17);
-* ``vectors.txt`` with word vectors in the form of GloVe. (They are drawn at random here, one for
-  each word. Take real ones for real words.)
-
-From there on it does what you would do: read the files, make class vectors of the class names, fit
-on the seen classes and name pictures of the others. Vectors of words, attributes, and both together
-are compared.
+The whole way of a data set of your own, without a download. First the example writes what you would
+have on disk; then it reads the files, makes class vectors of the class names, fits on the seen
+classes and names pictures of the others.
 """
 
-import argparse
+# %%
+# The files
+# ---------
+# Pictures of shapes with textures, such as "DottedCircle", become
+#
+# * ``res101.mat`` with features and labels, ``att_splits.mat`` with attributes, class names and the
+#   samples of each part: the form of xlsa17;
+# * ``vectors.txt`` with word vectors in the form of GloVe. They are drawn at random here, one for
+#   each word. Take real ones for real words.
+
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import matplotlib
-
-matplotlib.use("Agg")  # draws into a file; no screen is needed
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,46 +29,11 @@ from sklearn_claster.datasets import load_xlsa17
 from sklearn_claster.metrics import mean_per_class_accuracy
 from sklearn_claster.text import combine_embeddings, embed_words
 
-SIZE = 16  # pixels a side
+SIZE = 16  # pixels per side
 SHAPES = ["Circle", "Square", "Triangle", "Cross", "Ring", "Frame"]
 TEXTURES = ["Solid", "Dotted", "Striped", "Barred", "Chequered"]
 CLASSES = [f"{texture}{shape}" for texture in TEXTURES for shape in SHAPES]
 N_PER_CLASS, N_UNSEEN = 40, 8
-
-
-def main():
-    parser = argparse.ArgumentParser(description="From feature files to predictions.")
-    parser.add_argument("--output", type=Path, default=Path("files_to_predictions.png"))
-    parser.add_argument("--random-state", type=int, default=0)
-    args = parser.parse_args()
-
-    with TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "shapes"
-        folder.mkdir()
-        pictures = write_files(folder, np.random.default_rng(args.random_state))
-        data = load_xlsa17(folder)
-        words = embed_words(data.class_embeddings.labels, folder / "vectors.txt")
-
-    tables = {
-        "words": words,
-        "attributes": data.class_embeddings,
-        "both": combine_embeddings(words, data.class_embeddings),
-    }
-    print(data.DESCR)
-    y_test = data.target[data.test_unseen]
-    predicted = {}
-    print("class vectors, and the mean accuracy over the unseen classes")
-    for name, table in tables.items():
-        zsl = ClasterZSL(random_state=args.random_state)
-        zsl.fit(data.data[data.train], data.target[data.train], table)
-        predicted[name] = zsl.predict(data.data[data.test_unseen])
-        accuracy = mean_per_class_accuracy(y_test, predicted[name])
-        print(f"{name:<12}{accuracy:.3f}")
-    print(f"{'chance':<12}{1 / N_UNSEEN:.3f}")
-
-    figure = draw(pictures[data.test_unseen], y_test, predicted["words"], args.random_state)
-    figure.savefig(args.output, dpi=120)
-    print(f"\npicture saved as {args.output}")
 
 
 def write_files(folder, rng):
@@ -150,19 +112,55 @@ def features(pictures):
     return np.hstack([(part - part.mean(axis=0)) / part.std() for part in parts])
 
 
-def draw(pictures, y_true, y_pred, random_state):
-    """Test pictures drawn at random, with true and predicted names."""
-    rows = np.random.default_rng(random_state).permutation(len(y_true))[:24]
-    figure, grid = plt.subplots(4, 6, figsize=(13, 9.5), layout="constrained")
-    for row, axes in zip(rows, grid.flat, strict=True):
-        right = y_true[row] == y_pred[row]
-        color = "#1a7f37" if right else "#c8102e"
-        axes.imshow(pictures[row], cmap="gray_r", interpolation="nearest")
-        axes.set_title(y_true[row] + ("" if right else f"\n→ {y_pred[row]}"), color=color)
-        axes.set(xticks=[], yticks=[])
-    figure.suptitle("Classes that were never seen, named by the vectors of their words")
-    return figure
+temporary = TemporaryDirectory()
+folder = Path(temporary.name) / "shapes"
+folder.mkdir()
+pictures = write_files(folder, np.random.default_rng(0))
+print(*sorted(path.name for path in folder.iterdir()), sep="\n")
 
+# %%
+# Read them
+# ---------
 
-if __name__ == "__main__":
-    main()
+data = load_xlsa17(folder)
+print(data.DESCR)
+
+# %%
+# Class vectors
+# -------------
+# From the words of the class names, from attributes, and both side by side.
+
+words = embed_words(data.class_embeddings.labels, folder / "vectors.txt")
+temporary.cleanup()  # all is read
+attributes = data.class_embeddings
+tables = {
+    "words": words,
+    "attributes": attributes,
+    "both": combine_embeddings(words, attributes),
+}
+
+# %%
+# Predictions
+# -----------
+# Mean accuracy over the unseen classes.
+
+y_test = data.target[data.test_unseen]
+predicted = {}
+for name, table in tables.items():
+    zsl = ClasterZSL(random_state=0).fit(data.data[data.train], data.target[data.train], table)
+    predicted[name] = zsl.predict(data.data[data.test_unseen])
+    print(f"{name:<12}{mean_per_class_accuracy(y_test, predicted[name]):.3f}")
+print(f"{'chance':<12}{1 / N_UNSEEN:.3f}")
+
+# %%
+# Pictures of classes that were never seen, drawn at random, named by the vectors of their words.
+
+shown = np.random.default_rng(0).permutation(len(y_test))[:24]
+figure, grid = plt.subplots(4, 6, figsize=(13, 9.5), layout="constrained")
+for at, axes in zip(shown, grid.flat, strict=True):
+    truth, name = y_test[at], predicted["words"][at]
+    axes.imshow(pictures[data.test_unseen][at], cmap="gray_r")
+    axes.set_title(name + ("" if name == truth else f"\nnot {truth}"))
+    axes.title.set_color("#1a7f37" if name == truth else "#c8102e")
+    axes.set(xticks=[], yticks=[])
+figure.savefig("files_to_predictions.png", dpi=120)
