@@ -4,6 +4,7 @@ from time import perf_counter
 
 import numpy as np
 from data import SEED_OF, load_problem
+from in_use import in_use
 from methods import CLASTER, build
 
 from sklearn_claster import BiasDetector
@@ -31,7 +32,7 @@ def measure(task, sources):
     )  # fmt: skip
     seed = SEED_OF.get(split, split)
     problem = problem.thin(task["rows_a_class"], seed)
-    kinds = {"validation": validation, "held_out": held_out, "test": test}
+    kinds = {"validation": validation, "held_out": held_out, "test": test, "in_use": in_use}
     return kinds[task["kind"]](task, problem, seed)
 
 

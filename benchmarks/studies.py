@@ -38,6 +38,7 @@ ABLATION = {  # Table 1, in the paper's words
 CLUSTERS = {str(k): {"n_clusters": k} for k in (2, 4, 6, 10, 20, 50, 100)}
 ALPHAS = {str(alpha): {"alpha": alpha} for alpha in (0.0, 0.01, 0.1, 1.0)}
 FUSIONS = {fusion: {"fusion": fusion} for fusion in ("concatenate", "sum", "product")}
+SIMPLE = (*ONE_SPACE, "ESZSL")  # beside ClasterZSL where features and class vectors share a space
 SEMANTIC = {"inference": "compatibility"}  # what else is changed with it is compared with it
 DEFAULTS = [
     {"whiten": False}, {"linear_shortcut": False}, {"feature_weight": 1.0}, {"feature_weight": 3.0},
@@ -250,6 +251,17 @@ def defaults_study(plan, rows):
     ]
 
 
+def in_use_study(plan, rows):
+    """Defaults, as a user meets them: in one space, with probabilities, sets and pools."""
+    options = {"kind": "in_use", "setting": "gzsl"}
+    return [
+        Entry(case, method, make_task(case, split, method, {}, plan.rows_a_class, **options))
+        for case in plan.real
+        for split in case.numbered[: plan.splits]
+        for method in (CLASTER, *(SIMPLE if case.one_space else ()))
+    ]
+
+
 STUDIES = {
     "methods": comparison("zsl"),
     "generalized": comparison("gzsl"),
@@ -261,8 +273,9 @@ STUDIES = {
     "alpha": one_change(ALPHAS),
     "fusion": one_change(FUSIONS),
     "defaults": defaults_study,
+    "in_use": in_use_study,
 }
-PAPER = [name for name in STUDIES if name != "defaults"]
+PAPER = [name for name in STUDIES if name not in ("defaults", "in_use")]
 
 
 def tuning(plan, names):

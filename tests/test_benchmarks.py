@@ -178,6 +178,58 @@ def test_the_page_of_the_defaults(runner, bench, monkeypatch, tmp_path):
     assert f"`temperature=1.0` | {means[3] - means[2]:+.1f} |" in page  # under the same rule
 
 
+def test_one_space_and_unlabelled_samples(runner, bench, tmp_path):
+    def change(arrays):
+        sums = np.zeros((12, 8))
+        np.add.at(sums, arrays["y"], arrays["X"])
+        arrays["means"] = sums / 20.0
+
+    write_tiny(tmp_path / "tiny.npz", change)
+    words = ("in_use", "--embeddings", "attributes", "means", "--splits", 2)
+    _, rows = runner(*words, data=tmp_path / "tiny.npz")
+    methods = bench("studies").SIMPLE
+    assert len(rows) == 2 * (2 + len(methods))
+    table = pd.DataFrame(rows).set_index(["embedding", "method", "split"]).sort_index()
+    assert table["shared"].loc["means", "ClasterZSL"].tolist() == [1.0, 1.0]
+    before, after = (
+        table[f"all, {when}"].loc["means", "CosineZSL"] for when in ("before", "after")
+    )
+    assert before.tolist() == table["accuracy"].loc["means", "CosineZSL"].tolist()
+    assert after.between(0, 1).all()
+    own = table.loc[("means", "ClasterZSL")]
+    for promised in (0.8, 0.9, 0.95):
+        assert own[f"zsl {promised}"].between(0, 1).all()
+        assert own[f"zsl {promised} size"].between(1, 3).all()
+    one_space, pools = (
+        (tmp_path / "out" / name).read_text("utf-8")
+        for name in ("one_space.md", "unlabelled_samples.md")
+    )
+    gain = 100 * (own["accuracy"] - table.loc[("means", "CosineZSL"), "accuracy"])
+    shown = f"({gain.mean():+.1f} ± {gain.std():.1f}; {gain.min():+.1f})"
+    assert f"| tiny, means | ClasterZSL | {100 * own['accuracy'].mean():.1f} " in one_space
+    assert shown in one_space and "tiny, attributes | CosineZSL" not in one_space
+    gain = 100 * (own["90 % seen, after"] - own["90 % seen, before"])
+    assert f"({gain.mean():+.1f} ± {gain.std():.1f}; {gain.min():+.1f})" in pools
+
+
+def test_pools(bench):
+    in_use = bench("in_use")
+    y = np.repeat(np.arange(6), 10)
+    sizes = {}
+    for name in in_use.POOLS:
+        own, foreign = in_use.draw_pool(name, y, 20, 0)
+        assert len(np.unique(own)) == len(own) and len(np.unique(foreign)) == len(foreign)
+        sizes[name] = np.bincount(y[own], minlength=6).tolist(), len(foreign)
+    assert sizes["all"] == ([10] * 6, 0) and sizes["three each"] == ([3] * 6, 0)
+    assert sorted(sizes["half absent"][0]) == [0, 0, 0, 10, 10, 10]
+    assert max(sizes["unequal"][0]) == 10 > min(sizes["unequal"][0])
+    for name, (own, foreign) in sizes.items():
+        share = in_use.FOREIGN.get(name, 0.0)
+        assert foreign / (sum(own) + foreign) == pytest.approx(share, abs=0.02)
+    parts = in_use.nine_to_one(np.arange(50), np.arange(100, 103))
+    assert [len(part) for part in parts] == [27, 3]
+
+
 def test_the_best_combination_and_the_best_baseline_are_those_of_validation(bench, monkeypatch):
     studies, rows = bench("studies"), bench("rows")
     case = studies.Case("tiny", "", "attributes", False, (0, 1, "truze"))
