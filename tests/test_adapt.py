@@ -112,10 +112,23 @@ def test_scores_and_logits_of_what_was_learnt():
     )  # fmt: skip
     adapted, new = learnt.adapted(x, scores, logits)
     pull = learnt.weight * x @ learnt.prototypes.T
-    np.testing.assert_allclose(adapted, scores + pull / learnt.logit)
+    np.testing.assert_allclose(adapted, learnt.factor * (scores + pull / learnt.logit))
     lead = pull[:, [0, 2]].max(axis=1) - pull[:, [1, 3]].max(axis=1)
     np.testing.assert_allclose(new, logits + lead - learnt.offset)
     assert abs(np.sum(new >= 0.0) - np.sum(logits >= 0.0)) <= 1  # as many as the gate calls seen
+
+
+def test_it_is_as_sure_as_before():
+    x, scores, _, labelled, prior = made_up(n=3000)
+    nobody = np.zeros(4, bool)
+    found = learn([(x, scores, None)], labelled, prior, nobody)
+    learnt = Learnt(np.arange(4), np.eye(4), nobody, {}, **found)
+    before, after = (
+        softmax(z, axis=1).max(axis=1).mean() for z in (scores, learnt.adapted(x, scores, None)[0])
+    )
+    assert found["weight"] > 0 and after == pytest.approx(before, rel=0.01)
+    nothing = learn([(np.zeros_like(x), scores, None)], labelled, prior, nobody)
+    assert nothing["factor"] == 1.0
 
 
 def test_the_temperature_is_the_likeliest():
@@ -268,7 +281,8 @@ def test_margins_come_from_scores_and_answers_from_the_experts():
     adapted, margins = model._decider(table).look(rows, scores, answers, is_seen)
     logits = gate.margins(rows, scores, is_seen) / gate.scale + lead - learnt.offset
     np.testing.assert_allclose(margins, gate.scale * logits, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(adapted, answers + pull / learnt.logit, rtol=1e-4, atol=1e-4)
+    expected = learnt.factor * (answers + pull / learnt.logit)
+    np.testing.assert_allclose(adapted, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("detector", [None, "stacking", BiasDetector()])

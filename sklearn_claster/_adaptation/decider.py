@@ -59,7 +59,8 @@ class Decider(Decides):
         """Adapted answers (n, C), and margins (n,) in the gate's unit where sides compete."""
         block = block_of(self.gate, self.to_rows(X), X, scores, answers, is_seen, self.learnt.logit)
         adapted, logits = self.learnt.adapted(*block)
-        unit = self.gate.scale if isinstance(self.gate, Gate) else 1.0 / self.learnt.logit
+        own = self.learnt.factor / self.learnt.logit
+        unit = self.gate.scale if isinstance(self.gate, Gate) else own
         return adapted, None if logits is None else unit * logits
 
     @property

@@ -18,8 +18,9 @@ PRIOR_COUNT = 3.0  # the prior of a prototype counts as so many samples
 CONFIDENCE_POWER = 2.0  # a sample counts q_c max(q)^2
 EVIDENCE = 0.7  # of the temperature of scores: the final model knows more classes than the folds
 DOUBT = 5.0  # the pool has its full say where the model doubts a fifth of its answers
-MAX_ITER = 10
+MAX_ITER = 6  # more of them gain nothing on average, and lose where pools are uneven
 TOLERANCE = 1e-3
+_MOST_SAMPLES = 2048  # that choose the factor of scores
 _KEPT_NUMBERS = 2**25  # of a pool that is read once; a larger one is read in every iteration
 
 # A block of the pool: unit rows (n, f), scores (n, C), the gate's logits of "seen" (n,) or None.
@@ -44,6 +45,8 @@ class Learnt:
         What turns differences of scores into logits.
     offset : float
         The threshold between seen and unseen candidates, in logits.
+    factor : float
+        Of all scores, which makes them as sure as they were.
     counts, movement : ndarray of shape (n_candidates,)
         Samples that each candidate has found, and the distance of its prototype from the prior.
     n_iter, n_samples : int
@@ -58,6 +61,7 @@ class Learnt:
     weight: float
     logit: float
     offset: float
+    factor: float
     counts: NDArray[np.float64]
     movement: NDArray[np.float64]
     n_iter: int
@@ -78,7 +82,7 @@ class Learnt:
         pull = self.weight * (x @ self.prototypes.T)
         if logits is not None:
             logits = logits + lead(pull, self.is_seen) - self.offset
-        return scores + (pull / self.logit).astype(scores.dtype), logits
+        return self.factor * (scores + (pull / self.logit).astype(scores.dtype)), logits
 
 
 class Pool:
@@ -166,19 +170,54 @@ def learn(
         report(n_iter, movement)
         if movement < TOLERANCE and n_iter > 2:
             break
-    if seen_logits:  # once more: the threshold for the last prototypes
-        last = [block[2] + lead(weight * (block[0] @ p.T), is_seen) for block in pool]
-        offset = float(np.quantile(np.concatenate(last), 1.0 - share))
+    offset, factor = _for_the_last(pool, weight * p, logit, is_seen, share, n_samples)
     return {
         "prototypes": p.astype(np.float32),
         "weight": float(weight),
         "logit": logit,
         "offset": offset,
+        "factor": factor,
         "counts": found,
         "movement": np.linalg.norm(p - first, axis=1),
         "n_iter": n_iter,
         "n_samples": n_samples,
     }
+
+
+def _for_the_last(
+    pool: Iterable[Block],
+    p: NDArray[Any],
+    logit: float,
+    is_seen: NDArray[np.bool_],
+    share: float,
+    n_samples: int,
+) -> tuple[float, float]:
+    """The threshold, and the factor of scores, for weighted prototypes (C, f)."""
+    offset, moved, before, after = 0.0, [], [], []
+    some = slice(None, None, -(-n_samples // _MOST_SAMPLES))
+    for x, scores, logits in pool:
+        pull = x @ p.T
+        moved.append(np.full(len(x), -1.0) if logits is None else logits + lead(pull, is_seen))
+        before.append(scores[some])
+        after.append((scores + pull / logit)[some])
+    if is_seen.any():
+        offset = float(np.quantile(np.concatenate(moved), 1.0 - share))
+    named_seen = np.concatenate([logits[some] >= offset for logits in moved])
+    other = named_seen[:, None] != is_seen
+    both = (np.where(other, -np.inf, np.concatenate(z)) for z in (before, after))
+    return offset, _as_sure(*both)
+
+
+def _as_sure(before: NDArray[Any], after: NDArray[Any]) -> float:
+    """What makes scores (n, C) afterwards as sure of the best, on average, as they were before."""
+    if np.array_equal(before, after):
+        return 1.0
+    sureness, low, high = softmax(before, axis=1).max(axis=1).mean(), -8.0, 8.0
+    for _ in range(30):
+        middle = (low + high) / 2.0
+        surer = softmax(np.exp(middle) * after, axis=1).max(axis=1).mean() > sureness
+        low, high = (low, middle) if surer else (middle, high)
+    return float(np.exp((low + high) / 2.0))
 
 
 def _logit(
