@@ -67,12 +67,12 @@ figure.savefig("unlabelled_sizes.png", dpi=100)
 # Images that lie together get one name. The names are those of ClasterZSL, before and after.
 
 places = TSNE(random_state=0).fit_transform(model.transform(heap))
-figure, panels = plt.subplots(1, 2, figsize=(9.6, 4.8), layout="constrained")
+figure, panels = plt.subplots(1, 2, figsize=(9.6, 5.2), layout="constrained")
 for axes, (title, names) in zip(panels, named.items(), strict=True):
     wrong = names != heap_labels
     axes.plot(*places[~wrong].T, "o", markersize=4, color="#9ecae1", label="named correctly")
     axes.plot(*places[wrong].T, "x", markersize=5, color="#b35806", label="named wrongly")
     axes.set_title(f"{title}: {100 * wrong.mean():.0f} % wrong")
     axes.set(xlabel="t-SNE, first axis", ylabel="t-SNE, second axis")
-panels[0].legend()
+figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 figure.savefig("unlabelled_map.png", dpi=80)

@@ -307,9 +307,10 @@ def test_the_pages_show_the_table_that_is_kept(bench, monkeypatch, tmp_path):
     assert source.stat().st_size < 500_000
     run = bench("run")
     monkeypatch.setattr(run, "outputs", lambda args: (source, tmp_path))
-    monkeypatch.setattr(sys, "argv", ["run.py", "--pages-only"])
+    words = ["methods", "ablation", "in_use", "--pages-only"]
+    monkeypatch.setattr(sys, "argv", ["run.py", *words])
     run.main()
-    for name in ("zero_shot.md", "ablation.md"):
+    for name in ("zero_shot.md", "ablation.md", "one_space.md", "unlabelled_samples.md"):
         shown = (ROOT / "docs" / "results" / name).read_text("utf-8")
         assert (tmp_path / name).read_text("utf-8") == shown
 
