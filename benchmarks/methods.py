@@ -30,6 +30,7 @@ GRIDS = {
         {"n_steps": [300], "classification_weight": [1.0]},
         {"n_steps": [500], "classification_weight": [0.1]},
     ],
+    "GGM": {"alpha": [0.1, 1.0, 10.0], "added_variance": [0.1, 0.5, 2.0]},
     "CosineZSL": {"temperature": ["auto"]},
     "RLA": {"learnt_share": [0.25, 0.5, 0.75, 1.0]},
     "GDA": {"gaussian_weight": ["auto"]},  # both choose on held-out classes by themselves

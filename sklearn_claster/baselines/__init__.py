@@ -8,6 +8,7 @@
 | both directions at once | `SAE` |
 | a classifier of the seen classes, or of their attributes | `ConSE`, `DAP`, `IAP` |
 | features of the unseen classes | `FCLSWGAN` |
+| Gaussians of the classes | `GGM` |
 
 For features and class vectors of one space, as of CLIP, SigLIP or a sentence model:
 
@@ -25,6 +26,7 @@ from ._dem import DEM
 from ._eszsl import ESZSL
 from ._fclswgan import FCLSWGAN
 from ._gda import GDA
+from ._ggm import GGM
 from ._identity_ridge import IdentityRidge
 from ._prototypes import PrototypeRegression
 from ._ranking import ALE, SJE, DeViSE
@@ -38,6 +40,7 @@ __all__ = [
     "ESZSL",
     "FCLSWGAN",
     "GDA",
+    "GGM",
     "IAP",
     "RLA",
     "SAE",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from sklearn.linear_model import LogisticRegression
 
 from .._base import BaseZeroShotClassifier
@@ -67,6 +68,14 @@ def mean_samples(x: Matrix, y: NDArray[np.intp]) -> Matrix:
     """The mean sample of every class, (n, f), (n,) -> (S, f)."""
     counts = np.bincount(y)
     return class_sums(x, y, len(counts)) / counts[:, None]
+
+
+def ridge_solve(gram: Matrix, right: Matrix, ridge: float) -> Matrix:
+    """(gram + ridge I)^-1 right, by eigenvalues: sound for rank-deficient Gram matrices too."""
+    values, vectors = eigh(gram)
+    shifted = np.maximum(values, 0.0) + ridge
+    with np.errstate(under="ignore"):  # of a very large ridge
+        return vectors @ ((vectors.T @ right) / shifted[:, None])
 
 
 def softmax_regression(x: NDArray[Any], y: NDArray[np.intp], C: float) -> tuple[Matrix, Matrix]:

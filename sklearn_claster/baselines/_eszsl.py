@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 from .._data.unit_rows import class_sums
 from .._utils.parameters import check_number
-from ._centred import BilinearClassifier
+from ._centred import BilinearClassifier, ridge_solve
 
 
 class ESZSL(BilinearClassifier):
@@ -98,15 +97,5 @@ class ESZSL(BilinearClassifier):
         x, a = self._centre(X, embeddings)
         # X^T Y without forming Y: +1 for the own class, -1 for all others
         xty = (2.0 * class_sums(x, y, len(a)) - x.sum(axis=0)).T  # (f, S)
-        left = _ridge_solve(x.T @ x, xty @ a, self.gamma)
-        self.coef_ = _ridge_solve(a.T @ a, left.T, self.lam)
-
-
-def _ridge_solve(
-    gram: NDArray[np.float64], right: NDArray[np.float64], ridge: float
-) -> NDArray[np.float64]:
-    """(gram + ridge I)^-1 right, by eigenvalues: sound for rank-deficient Gram matrices too."""
-    values, vectors = eigh(gram)
-    shifted = np.maximum(values, 0.0) + ridge
-    with np.errstate(under="ignore"):  # of a very large ridge
-        return vectors @ ((vectors.T @ right) / shifted[:, None])
+        left = ridge_solve(x.T @ x, xty @ a, self.gamma)
+        self.coef_ = ridge_solve(a.T @ a, left.T, self.lam)
