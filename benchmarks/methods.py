@@ -31,6 +31,8 @@ GRIDS = {
         {"n_steps": [500], "classification_weight": [0.1]},
     ],
     "GGM": {"alpha": [0.1, 1.0, 10.0], "added_variance": [0.1, 0.5, 2.0]},
+    "E2EHead": {"alpha": [10.0**k for k in range(-2, 5)]},
+    "ERHead": {"learning_rate": [1e-3, 3e-3, 1e-2], "max_epochs": [3, 10, 30]},
     "CosineZSL": {"temperature": ["auto"]},
     "RLA": {"learnt_share": [0.25, 0.5, 0.75, 1.0]},
     "GDA": {"gaussian_weight": ["auto"]},  # both choose on held-out classes by themselves

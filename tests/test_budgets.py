@@ -14,7 +14,7 @@ from small_models import CENTROIDS, TABLE, X_UNSEEN, X, Y, agree, fitted, identi
 from sklearn_claster import ClassEmbeddings, ClasterZSL
 from sklearn_claster._core import learning
 from sklearn_claster._core.learning import Plan, hidden_widths
-from sklearn_claster.baselines import DEM, FCLSWGAN
+from sklearn_claster.baselines import DEM, FCLSWGAN, ERHead
 
 # Tiny data: it happens, and a test of its own asks for it.
 pytestmark = [
@@ -155,7 +155,9 @@ def test_verbose_tells_the_search_for_epochs_from_the_fit(capsys):
 @pytest.mark.parametrize(
     "switch", ["no_grad", "inference_mode", "autocast", "float64", "bfloat16", "meta"]
 )
-@pytest.mark.parametrize("model", [make(), DEM(n_steps=50), FCLSWGAN(n_steps=20)], ids=repr)
+@pytest.mark.parametrize(
+    "model", [make(), DEM(n_steps=50), FCLSWGAN(n_steps=20), ERHead(16)], ids=repr
+)
 def test_settings_of_torch_around_a_fit_do_not_matter(model, switch):
     expected = clone(model).set_params(random_state=0).fit(X, Y, TABLE)
     before = torch.get_default_dtype()

@@ -5,6 +5,8 @@
 | a compatibility x W a^T, in closed form | `ESZSL` |
 | a compatibility x W a^T, by ranking the own class first | `SJE`, `ALE`, `DeViSE` |
 | visual prototypes from class embeddings | `PrototypeRegression`, `DEM` |
+| class embeddings from samples | `E2EHead` |
+| a third space for both | `ERHead` |
 | both directions at once | `SAE` |
 | a classifier of the seen classes, or of their attributes | `ConSE`, `DAP`, `IAP` |
 | features of the unseen classes | `FCLSWGAN` |
@@ -32,6 +34,7 @@ from ._prototypes import PrototypeRegression
 from ._ranking import ALE, SJE, DeViSE
 from ._rla import RLA
 from ._sae import SAE
+from ._vse_heads import E2EHead, ERHead
 
 __all__ = [
     "ALE",
@@ -48,6 +51,8 @@ __all__ = [
     "ConSE",
     "CosineZSL",
     "DeViSE",
+    "E2EHead",
+    "ERHead",
     "IdentityRidge",
     "PrototypeRegression",
 ]
