@@ -23,6 +23,7 @@ GRIDS = {
     "ConSE": {"n_top": [3, 10, 30], "C": [0.1, 1.0, 10.0]},
     "PrototypeRegression": {"alpha": [10.0**k for k in range(-4, 5)]},
     "DEM": {"learning_rate": [1e-4, 1e-3, 1e-2], "weight_decay": [1e-4, 1e-3, 1e-2]},
+    "ClassGCN": {"n_neighbors": [2, 4, 8], "neighbor_share": [0.1, 0.25, 0.5]},
     "DAP": {"C": [10.0**k for k in range(-3, 6)]},
     "IAP": {"C": [10.0**k for k in range(-3, 6)]},
     "SAE": {"lam": [10.0**k for k in range(-3, 6)]},

@@ -4,7 +4,7 @@
 |---|---|
 | a compatibility x W a^T, in closed form | `ESZSL` |
 | a compatibility x W a^T, by ranking the own class first | `SJE`, `ALE`, `DeViSE` |
-| visual prototypes from class embeddings | `PrototypeRegression`, `DEM` |
+| visual prototypes from class embeddings | `PrototypeRegression`, `DEM`, `ClassGCN` |
 | class embeddings from samples | `E2EHead` |
 | a third space for both | `ERHead` |
 | both directions at once | `SAE` |
@@ -22,6 +22,7 @@ For features and class vectors of one space, as of CLIP, SigLIP or a sentence mo
 """
 
 from ._attributes import DAP, IAP
+from ._class_gcn import ClassGCN
 from ._conse import ConSE
 from ._cosine import CosineZSL
 from ._dem import DEM
@@ -48,6 +49,7 @@ __all__ = [
     "RLA",
     "SAE",
     "SJE",
+    "ClassGCN",
     "ConSE",
     "CosineZSL",
     "DeViSE",
