@@ -42,7 +42,9 @@ GRIDS = {
 BASELINES = [name for name in GRIDS if name != CLASTER]
 # What these baselines gain from the first step of ClasterZSL alone.
 WHITENED = {f"{name}, whitened": GRIDS[name] for name in ("ESZSL", "SAE", "DEM")}
-METHODS = GRIDS | WHITENED
+# Where a class of this package is two systems.
+OPTIONS = {"FCLSWGAN, OD": {"cosine_weight": [0.1], "decoder_weight": [0.01, 0.1]}}
+METHODS = GRIDS | WHITENED | OPTIONS
 
 
 def combinations(name):
@@ -69,6 +71,8 @@ def class_of(name):
         raise ValueError(f"Unknown method {name!r}; there are {', '.join(METHODS)}.")
     if name in WHITENED:
         return whitened(class_of(name.partition(",")[0]))
+    if name in OPTIONS:
+        return class_of(name.partition(",")[0])
     return ClasterZSL if name == CLASTER else getattr(baselines, name)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from data import SYNTHETIC
 from in_use import BOTH_SIDES, FOREIGN, POOLS, PROMISED
 from measure import GATE, RULES
-from methods import BASELINES, CLASTER, WHITENED
+from methods import BASELINES, CLASTER, OPTIONS, WHITENED
 from rows import ROOT, key
 from scipy.stats import sem, t
 from studies import DEFAULT, SEMANTIC, SIMPLE, STUDIES, TUNED, name_of, selected_baseline
@@ -226,7 +226,7 @@ def differences_table(found, value, reference=DEFAULT):
 
 def methods_page(plan, rows):
     """Tables 2, 3 and 4, and the rows behind them."""
-    labels = (DEFAULT, TUNED, *BASELINES, *WHITENED)
+    labels = (DEFAULT, TUNED, *BASELINES, *OPTIONS, *WHITENED)
     zsl, both, named = (
         found_by(name, plan, rows, labels) for name in ("methods", "generalized", "named")
     )

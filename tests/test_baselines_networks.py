@@ -16,8 +16,10 @@ from sklearn_claster._core.training import fit_class_means
 from sklearn_claster._utils.torch import seeded_generator
 from sklearn_claster.baselines import DEM, FCLSWGAN
 from sklearn_claster.baselines._adversarial import (
+    cosine_loss,
     critic_loss,
     criticise,
+    decoder_loss,
     generate,
     generator_loss,
     gradient_of_critic,
@@ -216,6 +218,27 @@ def test_losses_on_tiny_numbers():
     assert loss.item() == pytest.approx(-0.3 + 0.25 * cross_entropy)
 
 
+def test_the_losses_of_od_are_loops_over_samples():
+    x, fake = (normalised(RNG.normal(size=(7, 4)), np.zeros(4)) for _ in range(2))
+    y = np.array([0, 0, 1, 2, 2, 2, 0])  # the first sample follows the last
+    expected = 0.0
+    for n in range(7):
+        cosine = fake[n] @ x[n - 1]
+        of_other = 1.0 - cosine if y[n] == y[n - 1] else max(0.0, cosine)
+        expected += (1.0 - fake[n] @ x[n] + of_other) / 7.0
+    loss = cosine_loss(torch.from_numpy(fake), torch.from_numpy(x), torch.from_numpy(y))
+    assert loss.item() == pytest.approx(expected)
+
+    decoder, a = network(4, (5,), 3), tensor(7, 3)
+    W, V = (layer.weight.detach().numpy() for layer in decoder.layers)
+    b, c = (layer.bias.detach().numpy() for layer in decoder.layers)
+    errors = [
+        V @ np.maximum(W @ row + b, 0) + c - t for row, t in zip(fake, a.numpy(), strict=True)
+    ]
+    loss = decoder_loss(decoder, torch.from_numpy(fake), a)
+    assert loss.item() == pytest.approx(sum(e @ e for e in errors) / 7.0)
+
+
 def test_the_generator_is_conditional_and_ends_on_the_unit_sphere():
     generator, noise, a = network(6, (8,), 5), tensor(7, 4), tensor(7, 2, seed=1)
     x = generate(generator, noise, a)
@@ -317,7 +340,20 @@ def test_two_candidates_have_the_probabilities_of_the_binary_classifier():
     assert_allclose(score, expected.decision_function(x), atol=1e-8)
 
 
+def test_what_is_generated_is_nearer_to_its_samples_with_the_losses_of_od():
+    """Each brings down what it weighs, after as many steps."""
+    _, X, y, table = fit()
+    x, a = seen_problem(X, y, table)
+    means = np.array([x[y == c].mean(axis=0) for c in range(5)])
+    cosines = [
+        np.mean(fit(cosine_weight=weight)[0]._generate(a) * np.repeat(means, 10, axis=0))
+        for weight in (0.0, 10.0)
+    ]
+    assert cosines == sorted(cosines)
+
+
 def test_every_weight_of_the_losses_counts():
     weights = fit(n_steps=3)[0].coefs_[0]
-    for change in ({"penalty_weight": 0.0}, {"classification_weight": 0.0}, {"n_critic_steps": 1}):
+    changes = [{"penalty_weight": 0.0}, {"classification_weight": 0.0}, {"n_critic_steps": 1}]
+    for change in (*changes, {"cosine_weight": 1.0}, {"decoder_weight": 1.0}):
         assert not np.array_equal(fit(n_steps=3, **change)[0].coefs_[0], weights)

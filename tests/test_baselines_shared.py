@@ -323,6 +323,8 @@ BAD = {
     "n_generated": [(0, ValueError)],
     "penalty_weight": [(-1.0, ValueError)],
     "classification_weight": [(-1.0, ValueError)],
+    "cosine_weight": [(-1.0, ValueError)],
+    "decoder_weight": [(-1.0, ValueError)],
     "device": [("abacus", ValueError)],
     "space": [("open", ValueError)],
     "gate": [("ajar", ValueError)],

@@ -82,6 +82,21 @@ def generator_loss(
     return -criticise(critic, fake, embeddings).mean() + weight * F.cross_entropy(logits, y)
 
 
+def cosine_loss(fake: Tensor, real: Tensor, y: Tensor) -> Tensor:
+    """OD: mean of 1 - cos(fake, real), and of the same with the next real row of the batch.
+
+    Where that is of another class, max(0, cos) stands for 1 - cos. All rows (n, f) are unit.
+    """
+    own, other = (fake * real).sum(dim=1), (fake * real.roll(1, 0)).sum(dim=1)
+    of_other = torch.where(y == y.roll(1), 1.0 - other, F.relu(other))
+    return (1.0 - own + of_other).mean()
+
+
+def decoder_loss(decoder: MLP, x: Tensor, embeddings: Tensor) -> Tensor:
+    """OD: mean squared distance from what is decoded of features (n, f) to embeddings (n, s)."""
+    return ((decoder(x) - embeddings) ** 2).sum(dim=1).mean()
+
+
 @dataclass(frozen=True)
 class Adversary:
     """How the two networks are trained against each other."""
@@ -92,21 +107,26 @@ class Adversary:
     n_critic_steps: int  # for each of them
     penalty_weight: float
     classification_weight: float
+    cosine_weight: float
+    decoder_weight: float
     draws: torch.Generator  # of rows, mixtures and noise, on the CPU
 
     def train(
         self,
         generator: MLP,
         critic: MLP,
+        decoder: MLP | None,  # from features to embeddings, where its weight is not 0
         x: Tensor,  # (n, f)
         y: Tensor,  # (n,)
         embeddings: Tensor,  # (S, s)
         n_noise: int,
         classifier: tuple[Tensor, Tensor],
     ) -> None:
-        """Alternate between steps of the critic and a step of the generator."""
+        """Alternate between steps of the critic (and decoder) and a step of the generator."""
         of_generator = Adam(generator, self.learning_rate, 0.0, betas=BETAS)
         of_critic = Adam(critic, self.learning_rate, 0.0, betas=BETAS)
+        if decoder is not None:
+            of_decoder = Adam(decoder, self.learning_rate, 0.0, betas=BETAS)
         for _ in range(self.n_steps):
             *of_critics, (rows, noise, _) = self._draw(len(x), n_noise, x.device)
             for critic_rows, critic_noise, mix in of_critics:
@@ -115,9 +135,15 @@ class Adversary:
                     fake = generate(generator, critic_noise, a)
                 loss = critic_loss(critic, x[critic_rows], fake, a, mix, self.penalty_weight)
                 of_critic.descend(loss)
+                if decoder is not None:
+                    of_decoder.descend(decoder_loss(decoder, x[critic_rows], a))
             a = embeddings[y[rows]]
             fake = generate(generator, noise, a)
             loss = generator_loss(critic, fake, a, y[rows], classifier, self.classification_weight)
+            if self.cosine_weight:
+                loss = loss + self.cosine_weight * cosine_loss(fake, x[rows], y[rows])
+            if decoder is not None:
+                loss = loss + self.decoder_weight * decoder_loss(decoder, fake, a)
             of_generator.descend(loss)
 
     def _draw(self, n: int, n_noise: int, device: torch.device) -> list[tuple[Tensor, ...]]:

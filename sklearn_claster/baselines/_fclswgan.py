@@ -57,6 +57,13 @@ class FCLSWGAN(CentredClassifier):
         Weight of the gradient penalty.
     classification_weight : float, default=0.1
         Weight of the classification loss of G.
+    cosine_weight : float, default=0.0
+        Weight of the cosine embedding loss of G, by which OD goes beyond f-CLSWGAN: 1 - cos of
+        G(z, a) and a real sample of its class, and of another sample, for which max(0, cos) stands
+        if its class is another. OD takes 0.1.
+    decoder_weight : float, default=0.0
+        Weight of the other loss of OD: a network decodes class embeddings from samples, and this is
+        its squared error for G(z, a). OD takes 0.01 times the mean over embedding features.
     C : float, default=10.0
         Inverse regularisation of the softmax classifiers (`LogisticRegression`).
     space : {"zsl", "gzsl", "seen"}, default="zsl"
@@ -103,6 +110,10 @@ class FCLSWGAN(CentredClassifier):
     Y. Xian, T. Lorenz, B. Schiele and Z. Akata, "Feature generating networks for zero-shot
     learning", CVPR 2018.
 
+    D. Mandal, S. Narayan, S. K. Dwivedi, V. Gupta, S. Ahmed, F. S. Khan and L. Shao,
+    "Out-of-distribution detection for generalized zero-shot action recognition", CVPR 2019, and its
+    code: the two losses of OD.
+
     I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin and A. Courville, "Improved training of
     Wasserstein GANs", NIPS 2017: the gradient penalty.
 
@@ -131,6 +142,8 @@ class FCLSWGAN(CentredClassifier):
         learning_rate: float = 1e-3,
         penalty_weight: float = 10.0,
         classification_weight: float = 0.1,
+        cosine_weight: float = 0.0,
+        decoder_weight: float = 0.0,
         C: float = 10.0,
         space: str = "zsl",
         bias_detector: Any = None,
@@ -147,6 +160,8 @@ class FCLSWGAN(CentredClassifier):
         self.learning_rate = learning_rate
         self.penalty_weight = penalty_weight
         self.classification_weight = classification_weight
+        self.cosine_weight = cosine_weight
+        self.decoder_weight = decoder_weight
         self.C = C
         self.space = space
         self.bias_detector = bias_detector
@@ -160,8 +175,8 @@ class FCLSWGAN(CentredClassifier):
             check_number(self, name, Integral, 1)
         for name in ("learning_rate", "C"):
             check_number(self, name, Real, 0, low_allowed=False)
-        for name in ("penalty_weight", "classification_weight"):
-            check_number(self, name, Real, 0)
+        for loss in ("penalty", "classification", "cosine", "decoder"):
+            check_number(self, f"{loss}_weight", Real, 0)
         resolve_device(self.device)
 
     @undisturbed
@@ -174,6 +189,7 @@ class FCLSWGAN(CentredClassifier):
         draws, device = seeded_generator(self._seed), resolve_device(self.device)
         generator = MLP(self.n_noise + s, hidden, f, draws).to(device)
         critic = MLP(f + s, hidden, 1, draws).to(device)
+        decoder = MLP(f, hidden, s, draws).to(device) if self.decoder_weight else None
         self._x, self._y = x.astype(np.float32), y
         self._seen_softmax = coef, intercept = softmax_regression(self._x, y, self.C)
         Adversary(
@@ -183,10 +199,13 @@ class FCLSWGAN(CentredClassifier):
             self.n_critic_steps,
             self.penalty_weight,
             self.classification_weight,
+            self.cosine_weight,
+            self.decoder_weight,
             draws,
         ).train(
             generator,
             critic,
+            decoder,
             to_tensor(x, device),
             torch.as_tensor(y, device=device),
             to_tensor(a, device),
