@@ -26,7 +26,7 @@ from ._candidates import (
 from ._class_embeddings import ClassEmbeddings, warn_of_shared_vectors
 from ._data.on_disk import in_memory
 from ._data.validated import validated, validated_blocks
-from ._gate.detectors import check_bias_detector, description_of, mode_of
+from ._gate.detectors import check_bias_detector, check_unseen_classes, description_of, mode_of
 from ._gate.fitting import fit_gate_of
 from ._gate.gate import MODES, Gate, OpenGate, explain
 from ._gate.rules import OutlierRule
@@ -429,17 +429,13 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         self._check_parameters()
         check_choice(self, "space", SPACES)
         check_choice(self, "gate", MODES)
-        check_bias_detector(self.bias_detector)
-        if self.bias_detector is not None and self.space != "gzsl":
-            raise ValueError(
-                f"bias_detector={self.bias_detector!r} decides between seen and unseen classes, "
-                f"which do not compete with space={self.space!r}. Set space='gzsl', or "
-                "bias_detector=None."
-            )
+        check_bias_detector(self.bias_detector, self.space)
         rows, labels = self._validate_samples(X, y)
         groups = check_groups(groups, labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self._set_table(class_embeddings)
+        if self._has_table:
+            check_unseen_classes(self.bias_detector, self.unseen_classes_)
         return rows, codes, groups
 
     def _fit_gate(self, X: Any, codes: NDArray[np.intp], groups: NDArray[Any] | None) -> None:

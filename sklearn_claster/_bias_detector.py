@@ -27,7 +27,15 @@ from ._utils.labels import check_labels
 from ._utils.parameters import check_choice, check_number
 from ._utils.samples import check_groups, check_samples
 from ._utils.state import WholeState
-from .baselines import ESZSL
+from .baselines import ESZSL, FCLSWGAN
+from .baselines._out_of_distribution import OutOfDistribution
+
+GENERATED = "generated"
+NO_UNSEEN = (
+    "BiasDetector('generated') learns from samples that are generated for unseen classes, and fit "
+    "knows of none: expected class_embeddings with classes that y does not hold, got none. Give "
+    "their vectors to fit, or take another method."
+)
 
 
 class BiasDetector(
@@ -42,7 +50,7 @@ class BiasDetector(
     Parameters
     ----------
     method : {"learned", "max_softmax", "entropy", "energy", "mahalanobis", \
-"relative_mahalanobis", "knn"}, default="learned"
+"relative_mahalanobis", "knn", "generated"}, default="learned"
         What a sample's score is. Let p be the softmax of its scores over the seen classes.
 
         - "learned": a logistic gate on the best score of a seen class, the best score of an
@@ -57,6 +65,10 @@ class BiasDetector(
           samples, by their covariance [5]_.
         - "knn": minus the distance to the k-th nearest training sample [6]_, among 512 of
           them drawn at random. A sample is no neighbour of itself.
+        - "generated": minus the entropy of a network of the seen classes that was trained to be
+          unsure of samples generated for unseen ones [7]_. `fit` has to know their vectors, and
+          the detector is one for those classes: other candidates change nothing, nor does
+          `set_candidates`. Classes that are held out choose how long the network is trained.
 
         Alone, a method falls back if its input is missing: "learned" to
         "relative_mahalanobis" without unseen classes in the table or where classes cannot
@@ -64,7 +76,9 @@ class BiasDetector(
         without `y` or with one class. `method_` tells which is in use.
     estimator : zero-shot classifier or None, default=None
         The experts that give the scores, when the detector stands alone; ``None`` is
-        `ESZSL`. Inside a classifier the experts are the classifier itself.
+        `ESZSL`. Inside a classifier the experts are the classifier itself. For "generated", an
+        `FCLSWGAN` here, or as that classifier, is also what generates samples; otherwise
+        ``FCLSWGAN(random_state=0)`` does.
     contamination : float or "auto", default="auto"
         The share of the seen scores below the threshold, from 0 to 1: the
         larger, the more is called unseen. "auto" chooses it: three folds hold out a third
@@ -101,7 +115,8 @@ class BiasDetector(
     -----
     The seen scores are those of the training samples; for "learned", whose unseen expert
     cannot be asked about classes it was trained on, those of the samples that the folds
-    held out. No sample and no vector of an unseen class has a part in the threshold.
+    held out. No sample and no vector of an unseen class has a part in the threshold, but for
+    "generated", which learns from these vectors.
 
     Samples are centred on the seen data and brought to unit length first.
 
@@ -124,6 +139,8 @@ class BiasDetector(
        fix to Mahalanobis distance for improving near-OOD detection", 2021.
     .. [6] Y. Sun, Y. Ming, X. Zhu and Y. Li, "Out-of-distribution detection with deep
        nearest neighbors", ICML 2022.
+    .. [7] D. Mandal et al., "Out-of-distribution detection for generalized zero-shot action
+       recognition", CVPR 2019; its code keeps the epoch that is best on test samples.
 
     Examples
     --------
@@ -208,11 +225,12 @@ class BiasDetector(
             experts.fit(X, y, class_embeddings)
             if class_embeddings is not None and can_hold_out(codes, groups):
                 table = experts._seen_table()
+        self._check_unseen([] if experts is None else experts.unseen_classes_)
         has_unseen = table is not None and len(experts.unseen_classes_) > 0
         self.method_ = usable_rule(self.method, has_unseen, n_classes > 1)
         gate = fit_gate(
             experts,
-            lambda: RULES[self.method_](self.n_neighbors),
+            lambda: self._rule(self.method_),
             rows,
             codes,
             table,
@@ -220,6 +238,7 @@ class BiasDetector(
             self.contamination,
             "hard",
             np.float64,
+            self._generate,
         )
         self.classes_ = classes
         self._set_gate(gate, experts)
@@ -317,7 +336,25 @@ class BiasDetector(
         return self.decision_function(X)[:, None]
 
     def _make_rule(self, has_unseen: bool) -> Rule:
-        return RULES[usable_rule(self.method, has_unseen)](self.n_neighbors)
+        return self._rule(usable_rule(self.method, has_unseen))
+
+    def _rule(self, name: str) -> Rule:
+        return OutOfDistribution() if name == GENERATED else RULES[name](self.n_neighbors)
+
+    def _check_unseen(self, unseen_classes: Any) -> None:
+        if self.method == GENERATED and not len(unseen_classes):
+            raise ValueError(NO_UNSEEN)
+
+    def _generate(self, experts: Any, X: NDArray[Any], codes: NDArray[np.intp]) -> NDArray[Any]:
+        """Samples of the experts' unseen classes, centred on X (n, f) and of unit length."""
+        generator = experts
+        if not isinstance(experts, FCLSWGAN):
+            of_user = isinstance(self.estimator, FCLSWGAN)
+            generator = clone(self.estimator) if of_user else FCLSWGAN(random_state=0)
+            generator.set_params(space="zsl", bias_detector=None)
+            generator.fit(X, experts.classes_[codes], experts.class_embeddings_)
+        unseen = experts.class_embeddings_.select(experts.unseen_classes_)
+        return generator._generate(generator._semantic(unseen.vectors))
 
     def _adopt(self, gate: Gate, experts: Any) -> Self:
         """Become the detector of a classifier that has fitted the gate."""
@@ -335,7 +372,7 @@ class BiasDetector(
         return self
 
     def _check_parameters(self) -> None:
-        check_choice(self, "method", tuple(RULES))
+        check_choice(self, "method", (*RULES, GENERATED))
         check_number(self, "contamination", Real, 0, 1, also=("auto",))
         check_number(self, "n_neighbors", Integral, 1)
         if self.estimator is not None and not isinstance(self.estimator, BaseZeroShotClassifier):

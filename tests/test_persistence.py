@@ -54,6 +54,7 @@ def make(**parameters):
 
 
 FOREST = IsolationForest(n_estimators=3, random_state=0)
+TINY_GAN = baselines.FCLSWGAN(3, hidden_layer_sizes=(8,), n_steps=2, random_state=0)
 ESTIMATORS = {
     **{f"centroids={kind}": make(centroids=kind) for kind in CENTROIDS},
     "centroids given": make(centroids=np.eye(3, 10)),
@@ -65,6 +66,7 @@ ESTIMATORS = {
     "stacking": make(bias_detector="stacking"),
     "soft gate": make(bias_detector=BiasDetector(), gate="soft"),
     **{f"gate {method}": make(bias_detector=BiasDetector(method)) for method in RULES},
+    "gate generated": make(bias_detector=BiasDetector("generated", estimator=TINY_GAN)),
     "foreign gate": make(bias_detector=FOREST),
     "gated ESZSL": ESZSL(space="gzsl", bias_detector=BiasDetector()),
     "detector": BiasDetector(),

@@ -40,8 +40,20 @@ def _rule_by_name(name: str, has_unseen: bool) -> Callable[[], Rule]:
     return lambda: RULES[usable_rule(name, has_unseen)](N_NEIGHBORS)
 
 
-def check_bias_detector(detector: Any) -> None:
-    """Raise unless it is None, one of the names, or an outlier detector that can be fitted."""
+def check_bias_detector(detector: Any, space: str = "gzsl") -> None:
+    """Raise unless it is None, one of the names, or an outlier detector that can be fitted.
+
+    Then raise if it has nothing to decide in this space.
+    """
+    _check_detector(detector)
+    if detector is not None and space != "gzsl":
+        raise ValueError(
+            f"bias_detector={detector!r} decides between seen and unseen classes, which do not "
+            f"compete with space={space!r}. Set space='gzsl', or bias_detector=None."
+        )
+
+
+def _check_detector(detector: Any) -> None:
     if detector is None or (isinstance(detector, str) and detector in NAMES):
         return
     if isinstance(last_step(detector), FrozenEstimator):
@@ -66,6 +78,12 @@ def check_bias_detector(detector: Any) -> None:
             f"bias_detector={detector!r} cannot judge new rows: it has no predict. "
             "LocalOutlierFactor needs novelty=True."
         )
+
+
+def check_unseen_classes(detector: Any, unseen_classes: Any) -> None:
+    """Raise if a detector learns from unseen classes, and the table given to `fit` has none."""
+    if hasattr(detector, "_check_unseen"):
+        detector._check_unseen(unseen_classes)
 
 
 def mode_of(detector: Any, gate: str) -> str:

@@ -33,6 +33,10 @@ SHARPNESSES = np.logspace(-2.0, 3.0, 41)
 LEVELS = np.linspace(0.0, 1.0, 201)  # of the seen scores, among which the best is chosen
 
 
+# Fitted experts, their training rows (n, f), class codes (n,) -> rows (m, f) of unseen classes.
+Generate = Callable[[Any, NDArray[Any], NDArray[np.intp]], NDArray[Any]]
+
+
 def can_hold_out(codes: NDArray[np.intp], groups: NDArray[Any] | None) -> bool:
     """Whether whole classes, and samples of others, can be held out in every fold."""
     if codes.max() + 1 < MIN_CLASSES:
@@ -133,6 +137,7 @@ def hold_out_classes(
     table: ClassEmbeddings,
     groups: NDArray[Any] | None,
     dtype: type,
+    generate: Generate | None = None,
 ) -> list[Fold]:
     """Refit the experts without each third of their classes; test on it and on held-out rows.
 
@@ -159,6 +164,8 @@ def hold_out_classes(
         trained = look(X[train], mean, dtype, train_scores, columns)
         tested = look(X[test], mean, dtype, scores, columns)
         train_codes = np.unique(codes[train], return_inverse=True)[1]
+        if generate is not None:
+            trained = replace(trained, generated=generate(model, X[train], train_codes))
         folds.append(Fold(trained, train_codes, Judged.of(tested, answers, columns, codes[test])))
     return folds
 
@@ -197,6 +204,7 @@ def fit_gate_of(
         contamination_of(detector),
         mode,
         np.float32,
+        getattr(detector, "_generate", None),
     )
 
 
@@ -210,6 +218,7 @@ def fit_gate(
     contamination: float | str,
     mode: str,
     dtype: type,
+    generate: Generate | None = None,
 ) -> Gate:
     """Fit a rule on the seen data and choose its threshold.
 
@@ -232,6 +241,8 @@ def fit_gate(
         How the decision is made.
     dtype : type
         Of the centred rows.
+    generate : callable or None
+        Makes rows of unseen classes up, for rules that learn from them.
 
     Returns
     -------
@@ -245,13 +256,24 @@ def fit_gate(
     scores = experts._raw_seen_scores(X) if needs_scores else None
     every = None if scores is None else np.ones(scores.shape[1], dtype=bool)
     evidence = look(X, mean, dtype, scores, every)
+    if not rule.reads_generated:
+        generate = None
+    if generate is not None:
+        evidence = replace(evidence, generated=generate(experts, X, codes))
     rule.fit(evidence, codes)
     folds = []
-    if table is not None and (contamination == "auto" or mode == "soft" or rule.reads_unseen):
-        folds = hold_out_classes(experts, X, codes, table, groups, dtype)
+    chooses = contamination == "auto" or rule.reads_unseen or rule.reads_generated
+    if table is not None and (chooses or mode == "soft"):
+        folds = hold_out_classes(experts, X, codes, table, groups, dtype, generate)
     if rule.reads_unseen and not folds:  # there is nothing to choose a constant by
         return Gate(rule, mode, mean, dtype)
     fold_rules = [_fitted(make_rule(), fold) for fold in folds]
+    rule.choose(
+        [
+            (fold_rule, fold.tested.evidence, fold.tested.is_seen)
+            for fold_rule, fold in zip(fold_rules, folds, strict=True)
+        ]
+    )
     tested = [
         fold_rule.columns(fold.tested.evidence)
         for fold_rule, fold in zip(fold_rules, folds, strict=True)

@@ -6,7 +6,7 @@ A rule learns from the rows of seen classes and turns rows into columns of evide
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ class Evidence:
     x: NDArray[Any]  # (n, f), centred on the seen data, unit rows
     seen: NDArray[Any] | None = None  # (n, S), scores of the seen classes
     unseen: NDArray[Any] | None = None  # (n, U), scores of the unseen ones
+    generated: NDArray[Any] | None = None  # (m, f), rows made up for unseen classes
 
 
 class Rule(ABC):
@@ -34,13 +35,21 @@ class Rule(ABC):
 
     reads_seen = False  # whether it needs the scores of the seen classes
     reads_unseen = False  # whether it needs those of unseen ones, too
+    reads_generated = False  # whether it learns from rows made up for unseen classes
 
     def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:  # noqa: B027, optional
         """Learn from rows of seen classes and their class codes."""
 
+    def choose(self, trials: Sequence[Trial]) -> None:  # noqa: B027, optional
+        """Choose what is left open by rules that were fitted to fewer classes, and these alike."""
+
     @abstractmethod
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
         """Evidence that rows are of seen classes, (n, 1) or wider."""
+
+
+# A rule fitted to fewer classes, rows that it has not seen, and which of these are of its classes.
+Trial = tuple[Any, Evidence, NDArray[np.bool_]]
 
 
 def max_softmax(scores: NDArray[Any]) -> NDArray[Any]:
