@@ -38,6 +38,7 @@ from ._utils.labels import (
     warn_of_labels_that_cannot_be_named,
 )
 from ._utils.parameters import check_choice
+from ._utils.progress import tell
 from ._utils.samples import check_groups
 from ._utils.torch import as_host_array
 
@@ -447,9 +448,8 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         self._keep_for_adapt(X, codes)
         if self.bias_detector is not None and self._has_table:
             seed, now = getattr(self, "random_state", None), self._what_a_gate_needs()
-            gate = fit_gate_of(
-                self._experts(), self.bias_detector, now["gate"], *in_memory(X, codes, groups), seed
-            )
+            given = self.bias_detector, now["gate"], *in_memory(X, codes, groups), seed
+            gate = fit_gate_of(self._experts(), *given, lambda line: tell(self, line))
             self._gate = replace(gate, made_for=now)
 
     def _experts(self) -> Self:

@@ -200,6 +200,13 @@ def test_verbose_prints_a_line_per_stage_and_epoch(verbose, capsys):
         assert line.startswith(f"[ClasterZSL] epoch {i + 1}: loss {zsl.history_['loss'][i]:.4f}, ")
 
 
+def test_verbose_tells_of_the_gate(capsys):
+    fitted(verbose=1, max_epochs=1, space="gzsl", bias_detector="learned")
+    lines = capsys.readouterr().out.splitlines()
+    told = [f"[ClasterZSL] gate, {fold} of 3 fits with fewer classes" for fold in (1, 2, 3)]
+    assert lines[-3:] == told and "epoch 1" in lines[-4]
+
+
 # ------------------------------------------------------------------ warnings and errors of training
 
 

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from .._class_embeddings import ClassEmbeddings, IndistinctClasses
 from .._data.unit_rows import row_mean
+from .._utils.progress import Tell
 from .._utils.warning import warn
 from ..model_selection._split import TrainTest, ZeroShotKFold
 from .detectors import contamination_of, rule_maker
@@ -138,6 +139,7 @@ def hold_out_classes(
     groups: NDArray[Any] | None,
     dtype: type,
     generate: Generate | None = None,
+    tell: Tell = lambda line: None,
 ) -> list[Fold]:
     """Refit the experts without each third of their classes; test on it and on held-out rows.
 
@@ -146,7 +148,8 @@ def hold_out_classes(
     """
     labels = table.labels[codes]
     folds = []
-    for train, test in _split(codes, groups):
+    for fold, (train, test) in enumerate(_split(codes, groups), start=1):
+        tell(f"gate, {fold} of {N_CLASS_FOLDS} fits with fewer classes")
         model = clone(experts)
         if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
             model.set_callbacks()
@@ -178,6 +181,7 @@ def fit_gate_of(
     codes: NDArray[np.intp],
     groups: NDArray[Any] | None,
     random_state: Any,
+    tell: Tell,
 ) -> Gate:
     """The gate of a classifier, from its parameter `bias_detector`; as `fit_gate`."""
     enough = can_hold_out(codes, groups)
@@ -205,6 +209,7 @@ def fit_gate_of(
         mode,
         np.float32,
         getattr(detector, "_generate", None),
+        tell,
     )
 
 
@@ -219,6 +224,7 @@ def fit_gate(
     mode: str,
     dtype: type,
     generate: Generate | None = None,
+    tell: Tell = lambda line: None,
 ) -> Gate:
     """Fit a rule on the seen data and choose its threshold.
 
@@ -243,6 +249,8 @@ def fit_gate(
         Of the centred rows.
     generate : callable or None
         Makes rows of unseen classes up, for rules that learn from them.
+    tell : callable
+        Is told of each fit.
 
     Returns
     -------
@@ -264,7 +272,7 @@ def fit_gate(
     folds = []
     chooses = contamination == "auto" or rule.reads_unseen or rule.reads_generated
     if table is not None and (chooses or mode == "soft"):
-        folds = hold_out_classes(experts, X, codes, table, groups, dtype, generate)
+        folds = hold_out_classes(experts, X, codes, table, groups, dtype, generate, tell)
     if rule.reads_unseen and not folds:  # there is nothing to choose a constant by
         return Gate(rule, mode, mean, dtype)
     fold_rules = [_fitted(make_rule(), fold) for fold in folds]
