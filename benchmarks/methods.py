@@ -31,6 +31,7 @@ GRIDS = {
         {"n_steps": [300], "classification_weight": [1.0]},
         {"n_steps": [500], "classification_weight": [0.1]},
     ],
+    "FVAEGAN": {"vae_weight": [1.0, 10.0]},
     "GGM": {"alpha": [0.1, 1.0, 10.0], "added_variance": [0.1, 0.5, 2.0]},
     "E2EHead": {"alpha": [10.0**k for k in range(-2, 5)]},
     "ERHead": {"learning_rate": [1e-3, 3e-3, 1e-2], "max_epochs": [3, 10, 30]},

@@ -14,7 +14,7 @@ from test_baselines import make_data, normalised
 from sklearn_claster._core.networks import MLP
 from sklearn_claster._core.training import fit_class_means
 from sklearn_claster._utils.torch import seeded_generator
-from sklearn_claster.baselines import DEM, FCLSWGAN
+from sklearn_claster.baselines import DEM, FCLSWGAN, FVAEGAN
 from sklearn_claster.baselines._adversarial import (
     cosine_loss,
     critic_loss,
@@ -24,6 +24,7 @@ from sklearn_claster.baselines._adversarial import (
     generator_loss,
     gradient_of_critic,
     gradient_penalty,
+    vae_loss,
 )
 from sklearn_claster.baselines._dense import forward, layers_of
 
@@ -239,6 +240,26 @@ def test_the_losses_of_od_are_loops_over_samples():
     assert loss.item() == pytest.approx(sum(e @ e for e in errors) / 7.0)
 
 
+def test_the_loss_of_the_autoencoder_is_minus_the_evidence_lower_bound():
+    """In loops, with log-densities of features of mean square one; their constant is left out."""
+    generator, encoder = network(5, (6,), 4), network(7, (6,), 4, seed=1)
+    x = torch.from_numpy(normalised(RNG.normal(size=(5, 4)), np.zeros(4)))
+    a, noise = tensor(5, 3), tensor(5, 2, seed=1)
+    bounds = []
+    with torch.no_grad():
+        for row, t, e in zip(x, a, noise, strict=True):
+            mean, log = encoder(torch.cat([row, t])[None])[0].numpy().reshape(2, 2)
+            z = torch.from_numpy(mean + np.exp(log / 2) * e.numpy())
+            decoded = generate(generator, z[None], t[None])[0]
+            likelihood = -(4.0 * (row - decoded) ** 2).sum().item() / 2.0
+            divergence = sum(
+                (m**2 + np.exp(v) - 1 - v) / 2.0 for m, v in zip(mean, log, strict=True)
+            )
+            bounds.append(likelihood - divergence)
+    loss = vae_loss(generator, encoder, x, a, noise)
+    assert loss.item() == pytest.approx(-np.mean(bounds) / 4.0)
+
+
 def test_the_generator_is_conditional_and_ends_on_the_unit_sphere():
     generator, noise, a = network(6, (8,), 5), tensor(7, 4), tensor(7, 2, seed=1)
     x = generate(generator, noise, a)
@@ -350,6 +371,17 @@ def test_what_is_generated_is_nearer_to_its_samples_with_the_losses_of_od():
         for weight in (0.0, 10.0)
     ]
     assert cosines == sorted(cosines)
+
+
+def test_without_its_losses_fvaegan_is_a_gan_without_classes():
+    X, y, table = make_data()
+    one = FVAEGAN(**SMALL, vae_weight=0.0, decoder_weight=0.0).fit(X, y, table)
+    other = fit(classification_weight=0.0)[0]
+    assert_array_equal(one.coefs_[0], other.coefs_[0])
+    for name in ("vae_weight", "decoder_weight"):
+        changed = FVAEGAN(**SMALL | {"n_steps": 3}, **{name: 0.0}).fit(X, y, table)
+        default = FVAEGAN(**SMALL | {"n_steps": 3}).fit(X, y, table)
+        assert not np.array_equal(changed.coefs_[0], default.coefs_[0])
 
 
 def test_every_weight_of_the_losses_counts():

@@ -25,6 +25,7 @@ from sklearn_claster.baselines import (
     DEM,
     ESZSL,
     FCLSWGAN,
+    FVAEGAN,
     GDA,
     GGM,
     IAP,
@@ -64,6 +65,7 @@ CHEAP = [
     DEM((32,), n_steps=60, random_state=0),
     ClassGCN(hidden_layer_sizes=(32,), n_steps=120, random_state=0),
     FCLSWGAN(**CHEAP_GAN, random_state=0),
+    FVAEGAN(**CHEAP_GAN, random_state=0),
     GGM(),
     E2EHead(),
     ERHead(16, max_epochs=20, random_state=0),
@@ -93,6 +95,7 @@ GRIDS = {
     "DEM": {"weight_decay": [1e-3, 1e-2]},
     "ClassGCN": {"neighbor_share": [0.1, 0.5]},
     "FCLSWGAN": {"n_generated": [5, 10]},
+    "FVAEGAN": {"n_generated": [5, 10]},
     "GGM": {"added_variance": [0.1, 1.0]},
     "E2EHead": {"alpha": [0.1, 1.0]},
     "ERHead": {"temperature": [0.1, 0.2]},
@@ -323,6 +326,7 @@ BAD = {
     "n_generated": [(0, ValueError)],
     "penalty_weight": [(-1.0, ValueError)],
     "classification_weight": [(-1.0, ValueError)],
+    "vae_weight": [(-1.0, ValueError)],
     "cosine_weight": [(-1.0, ValueError)],
     "decoder_weight": [(-1.0, ValueError)],
     "device": [("abacus", ValueError)],
@@ -384,7 +388,7 @@ def digit_pairs():
 )
 def test_unseen_digit_pairs_are_named(baseline, digit_pairs):
     """Chance is 1 in 30."""
-    few_steps = {"n_steps": 60} if isinstance(baseline, FCLSWGAN) else {}
+    few_steps = {"n_steps": 120} if isinstance(baseline, FCLSWGAN) else {}
     threshold = {"threshold": None} if "threshold" in baseline.get_params() else {}
     model = type(baseline)(**few_steps, **threshold)
     if "random_state" in model.get_params():

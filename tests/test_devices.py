@@ -22,7 +22,7 @@ from sklearn_claster._core.kmeans import kmeans, kmeans_plusplus
 from sklearn_claster._data import on_disk as on_disk_module
 from sklearn_claster._data import rows as rows_module
 from sklearn_claster._utils import torch as border
-from sklearn_claster.baselines import DEM, FCLSWGAN, RLA, ClassGCN, ERHead
+from sklearn_claster.baselines import DEM, FCLSWGAN, FVAEGAN, RLA, ClassGCN, ERHead
 from sklearn_claster.datasets import make_zero_shot_classification
 
 SIMULATED = sim_device.NAME in os.environ.get("CLASTER_TEST_DEVICE", "")
@@ -195,9 +195,10 @@ def test_the_graph_of_a_model_on_the_device(problem, tmp_path, device):
         ClassGCN,
         ERHead,
         lambda **parameters: FCLSWGAN(n_steps=3, **parameters),
+        lambda **parameters: FVAEGAN(n_steps=3, **parameters),
         lambda device, random_state: RLA(n_steps=30, device=device),  # nothing is random
     ],
-    ids=["DEM", "ClassGCN", "ERHead", "FCLSWGAN", "RLA"],
+    ids=["DEM", "ClassGCN", "ERHead", "FCLSWGAN", "FVAEGAN", "RLA"],
 )
 def test_baselines_agree_with_the_cpu_and_need_no_device_afterwards(problem, make, device):
     X, y, table, X_new = problem

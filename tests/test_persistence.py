@@ -80,6 +80,7 @@ ESTIMATORS = {
             "IAP": {"threshold": "mean"},
             "DEM": {"hidden_layer_sizes": (8,), "n_steps": 5},
             "FCLSWGAN": {"hidden_layer_sizes": (8,), "n_steps": 2, "n_generated": 3},
+            "FVAEGAN": {"hidden_layer_sizes": (8,), "n_steps": 2, "n_generated": 3},
             "ClassGCN": {"hidden_layer_sizes": (8,), "n_steps": 5},
             "ERHead": {"n_components": 8, "max_epochs": 2},
             "RLA": {"n_steps": 5},

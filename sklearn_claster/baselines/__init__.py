@@ -9,7 +9,7 @@
 | a third space for both | `ERHead` |
 | both directions at once | `SAE` |
 | a classifier of the seen classes, or of their attributes | `ConSE`, `DAP`, `IAP` |
-| features of the unseen classes | `FCLSWGAN` |
+| features of the unseen classes | `FCLSWGAN`, `FVAEGAN` |
 | Gaussians of the classes | `GGM` |
 
 For features and class vectors of one space, as of CLIP, SigLIP or a sentence model:
@@ -28,6 +28,7 @@ from ._cosine import CosineZSL
 from ._dem import DEM
 from ._eszsl import ESZSL
 from ._fclswgan import FCLSWGAN
+from ._fvaegan import FVAEGAN
 from ._gda import GDA
 from ._ggm import GGM
 from ._identity_ridge import IdentityRidge
@@ -43,6 +44,7 @@ __all__ = [
     "DEM",
     "ESZSL",
     "FCLSWGAN",
+    "FVAEGAN",
     "GDA",
     "GGM",
     "IAP",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._core.adam import Adam
@@ -97,6 +97,19 @@ def decoder_loss(decoder: MLP, x: Tensor, embeddings: Tensor) -> Tensor:
     return ((decoder(x) - embeddings) ** 2).sum(dim=1).mean()
 
 
+def vae_loss(generator: MLP, encoder: MLP, x: Tensor, embeddings: Tensor, noise: Tensor) -> Tensor:
+    """f-VAEGAN: minus the evidence lower bound of unit features (n, f), divided by f.
+
+    The encoder gives mean and log-variance of z (n, z); features of mean square one, which is f
+    times as much as here, are decoded with variance one.
+    """
+    mean, log_variance = encoder(torch.cat([x, embeddings], dim=1)).chunk(2, dim=1)
+    z = mean + (0.5 * log_variance).exp() * noise
+    squares = ((generate(generator, z, embeddings) - x) ** 2).sum(dim=1)
+    divergence = (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(dim=1)
+    return 0.5 * (squares + divergence / x.shape[1]).mean()
+
+
 @dataclass(frozen=True)
 class Adversary:
     """How the two networks are trained against each other."""
@@ -109,6 +122,7 @@ class Adversary:
     classification_weight: float
     cosine_weight: float
     decoder_weight: float
+    vae_weight: float
     draws: torch.Generator  # of rows, mixtures and noise, on the CPU
 
     def train(
@@ -116,6 +130,7 @@ class Adversary:
         generator: MLP,
         critic: MLP,
         decoder: MLP | None,  # from features to embeddings, where its weight is not 0
+        encoder: MLP | None,  # from features and embeddings to noise, likewise
         x: Tensor,  # (n, f)
         y: Tensor,  # (n,)
         embeddings: Tensor,  # (S, s)
@@ -123,7 +138,12 @@ class Adversary:
         classifier: tuple[Tensor, Tensor],
     ) -> None:
         """Alternate between steps of the critic (and decoder) and a step of the generator."""
-        of_generator = Adam(generator, self.learning_rate, 0.0, betas=BETAS)
+        of_generator = Adam(
+            generator if encoder is None else nn.ModuleList([generator, encoder]),
+            self.learning_rate,
+            0.0,
+            betas=BETAS,
+        )
         of_critic = Adam(critic, self.learning_rate, 0.0, betas=BETAS)
         if decoder is not None:
             of_decoder = Adam(decoder, self.learning_rate, 0.0, betas=BETAS)
@@ -144,6 +164,10 @@ class Adversary:
                 loss = loss + self.cosine_weight * cosine_loss(fake, x[rows], y[rows])
             if decoder is not None:
                 loss = loss + self.decoder_weight * decoder_loss(decoder, fake, a)
+            if encoder is not None:
+                z = torch.randn(noise.shape, generator=self.draws, dtype=torch.float32)
+                z = to_device(z, x.device)
+                loss = loss + self.vae_weight * vae_loss(generator, encoder, x[rows], a, z)
             of_generator.descend(loss)
 
     def _draw(self, n: int, n_noise: int, device: torch.device) -> list[tuple[Tensor, ...]]:

@@ -95,6 +95,10 @@ class FCLSWGAN(CentredClassifier):
     n_features_in_ : int
         Number of features seen in `fit`.
 
+    See Also
+    --------
+    FVAEGAN : The same with an autoencoder.
+
     Notes
     -----
     The candidates are known when predicting, not before: every call of a predicting method
@@ -129,6 +133,7 @@ class FCLSWGAN(CentredClassifier):
     """
 
     _read_when_scoring = ("n_generated", "C")
+    vae_weight: float = 0.0  # of what `FVAEGAN` adds
 
     def __init__(
         self,
@@ -190,6 +195,9 @@ class FCLSWGAN(CentredClassifier):
         generator = MLP(self.n_noise + s, hidden, f, draws).to(device)
         critic = MLP(f + s, hidden, 1, draws).to(device)
         decoder = MLP(f, hidden, s, draws).to(device) if self.decoder_weight else None
+        encoder = (
+            MLP(f + s, hidden, 2 * self.n_noise, draws).to(device) if self.vae_weight else None
+        )
         self._x, self._y = x.astype(np.float32), y
         self._seen_softmax = coef, intercept = softmax_regression(self._x, y, self.C)
         Adversary(
@@ -201,11 +209,13 @@ class FCLSWGAN(CentredClassifier):
             self.classification_weight,
             self.cosine_weight,
             self.decoder_weight,
+            self.vae_weight,
             draws,
         ).train(
             generator,
             critic,
             decoder,
+            encoder,
             to_tensor(x, device),
             torch.as_tensor(y, device=device),
             to_tensor(a, device),
