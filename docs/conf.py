@@ -23,6 +23,7 @@ MODULES = [
     ".model_selection",
     ".persistence",
     ".text",
+    ".video",
 ]
 
 project = "sklearn_claster"

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -21,6 +22,27 @@ from sklearn_claster._core.centroids import Reinforcement
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
+
+
+def operators_of_torchvision():
+    """Their names, where torchvision is built for another torch (CUDA's, say, beside a CPU build).
+
+    It could not be imported without them, nor could transformers; no network for videos calls one.
+    """
+    spec = find_spec("torchvision")
+    if spec is None:
+        return None
+    try:
+        torch.ops.load_library(Path(spec.origin).with_name("_C.so"))
+    except OSError:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        return library
+    return None
+
+
+OPERATORS = operators_of_torchvision()  # they last as long as this
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL = {name: getattr(learning, name) for name in small_models.SHORT}

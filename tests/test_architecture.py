@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sklearn_claster"
 MAX_CODE_LINES = 300  # docstrings, comments and blank lines do not count
-MAX_FLAT_MODULES = 7  # private and public ones beside the folders, __init__ not counted
+MAX_FLAT_MODULES = 7  # beside the folders; __init__ and __main__ do not count
 
 # What the modules of a folder may import from the rest of the package; a folder's own modules, too.
 MAY_IMPORT = {
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "_class_embeddings": {"_utils"},
     "metrics": {"_utils", "_class_embeddings"},
     "model_selection": {"_utils", "metrics"},
+    "video": {"_utils"},
     "_candidates": {"_utils", "_class_embeddings"},
     "_base": {"_utils", "_data", "_class_embeddings", "_candidates", "_gate", "_adaptation"},
 }
@@ -168,7 +169,8 @@ def test_imports_go_one_way(module):
 
 
 def test_listing_shows_the_design():
-    assert len({name for name in SOURCES if name} - PACKAGES - FOLDED) <= MAX_FLAT_MODULES
+    flat = {name for name in SOURCES if name} - PACKAGES - FOLDED - {"__main__"}
+    assert len(flat) <= MAX_FLAT_MODULES
 
 
 def test_no_import_cycle():

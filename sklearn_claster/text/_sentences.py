@@ -51,7 +51,7 @@ def embed_sentences(
     Raises
     ------
     ImportError
-        If a model is named and sentence-transformers is not installed.
+        If a model is named and sentence-transformers is not installed, or does not load.
     TypeError
         If the model has no method `encode`, or the classes are no texts.
     ValueError
@@ -88,7 +88,7 @@ def embed_sentences(
         [one.replace("{}", x) for x in lines for one in templates] for lines in texts.values()
     ]
     lines = [line for group in groups for line in group]
-    model = _load(model)
+    model = load_sentence_model(model)
     parts = [
         np.array(as_host_array(model.encode(lines[at])), dtype=np.float64)
         for at in gen_batches(len(lines), _TEXTS_AT_ONCE)
@@ -109,7 +109,7 @@ def embed_sentences(
     return ClassEmbeddings(list(texts), np.array(means))
 
 
-def _load(model: Any) -> Any:
+def load_sentence_model(model: Any) -> Any:
     """The model itself, loaded if it came as a name."""
     if hasattr(model, "encode") and not isinstance(model, str):
         return model
@@ -121,6 +121,15 @@ def _load(model: Any) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        if getattr(error, "name", None) != "sentence_transformers":
+            raise ImportError(
+                f"To load the model {model!r} sentence-transformers is needed, which is installed "
+                f"but does not load: {cause}. If torchvision is at fault, install it and torch "
+                "from one place, as pytorch.org says: both for the CPU or both for one CUDA."
+            ) from error
         raise ImportError(
             f"To load the model {model!r} sentence-transformers is needed. Install it with "
             "pip install 'sklearn_claster[text]', or pass an object with a method encode."

@@ -1,0 +1,424 @@
+"""`VideoFeatures`: videos in, one vector per video out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from copy import copy
+from dataclasses import astuple
+from numbers import Integral, Real
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .._utils.parameters import check_choice, check_number
+from .._utils.torch import draw_seed
+from .._utils.warning import warn
+from ._ahead import Means, Progress, decoded_ahead
+from ._backbones import Backbone, Clips, make_backbone, make_flow_network
+from ._flow import Raft, TwoStreams, spreads
+from ._kept import Kept
+from ._samples import as_samples, clips_of, identity
+from ._sampling import Sampling
+
+
+class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Videos to features, by a network that is trained already.
+
+    It looks at `n_clips` clips, evenly in time, and returns the mean of what the network gives for
+    them. `fit` trains nothing: it makes the network and learns how wide its features are, and with
+    `flow` how far the two streams spread.
+
+    Parameters
+    ----------
+    backbone : str, torch.nn.Module, callable or object with `encode`, default="r3d_18"
+        What turns frames into features:
+
+        * the name of a video network of torchvision (``r3d_18``, ``mc3_18``, ``r2plus1d_18``,
+          ``s3d``, ``mvit_v2_s``, ``swin3d_t``, ...), with its own preprocessing and without its
+          classifier;
+        * a module or a callable from clips (b, 3, t, h, w), with values from 0 to 1, to vectors
+          (b, n_features), tokens (b, n, c) or maps (b, c, t, h, w). It computes where its
+          parameters lie;
+        * an image-text model whose method `encode` takes PIL images, as
+          ``SentenceTransformer("clip-ViT-B-32")`` does. Each frame's vector is brought to unit
+          length, and their mean lies in one space with the model's vectors of class names.
+    weights : {"default"}, path or None, default="default"
+        Of a network by name: torchvision's, which it downloads once; a file with a state dict
+        (its classifier may be another); or None, random ones.
+    layer : str or None, default=None
+        The layer of the network to read, as `named_modules` calls it. None reads its output.
+    pooling : {"mean", "2x2"}, default="mean"
+        What is made of maps (b, c, t, h, w): their mean over time and space; or their mean over
+        time, pooled to 2 x 2 in space and flattened, as the paper does it.
+    flow : {"raft"}, callable or None, default=None
+        The paper's second stream, the motion between frames. "raft" is torchvision's small RAFT;
+        a callable takes first and second frames (n, 3, h, w), with values from 0 to 1, and returns
+        (dx, dy) in pixels as (n, 2, h, w). Features of the two streams stand side by side, each
+        divided by its spread over the training videos, which `fit` has to see then.
+    flow_backbone : torch.nn.Module, callable or None, default=None
+        The network of the flow, from clips (b, 2, t, h, w) of flow, cut at 20 pixels and divided by
+        20. None gives flow and speed to `backbone`, as if they were colours.
+    n_clips : int, default=5
+        How many clips are looked at.
+    clip_length : int or "auto", default="auto"
+        Frames per clip. "auto": as torchvision measured the network (16; 32 for Swin, 128 for
+        S3D), 16 for other networks, 1 for a model of images.
+    frame_rate : float, "auto" or None, default="auto"
+        Frames per second that are looked at. None: as the video has them. "auto": as torchvision
+        measured the network (15; 7.5 for MViT), None for others. Arrays and lists of images have
+        no rate: all their frames count.
+    frame_size : int or "auto", default="auto"
+        The side of the square that a network sees: the middle of the frame. "auto": as torchvision
+        measured the network, 224 for other networks. A model of images gets whole frames.
+    batch_size : int, default=8
+        Clips that the network takes at once.
+    device : str or torch.device, default="auto"
+        Where networks by name compute.
+    n_jobs : int or None, default=None
+        Threads that decode, ahead of the network. None is one, -1 as many as there are processors.
+    on_error : {"raise", "nan"}, default="raise"
+        Whether a video that cannot be read is an error, or a row of NaN and a warning at the end.
+        (A transformer must not leave out samples: they would no longer match `y`.)
+    memory : str, path, joblib.Memory or None, default=None
+        Where rows that are done are kept. An interrupted run goes on from there; several processes
+        may share it. Files are known by path, size and date, networks by weights and layers, other
+        callables by what pickles of them, functions by their source.
+    random_state : int, RandomState or None, default=None
+        Draws random weights, with `weights=None`.
+    verbose : int, default=0
+        Above 0 prints progress, with an estimate of the time left.
+
+    Attributes
+    ----------
+    errors_ : dict of int to str
+        What could not be read in the latest call, by position, with the reason.
+    spreads_ : ndarray of shape (n_features,)
+        Only with `flow`: what features are divided by, one value per stream, the root of its mean
+        variance over the training videos.
+
+    See Also
+    --------
+    sklearn_claster.text.embed_sentences : Class vectors from the same image-text model.
+
+    Notes
+    -----
+    PyAV decodes whatever FFmpeg does. Frames are taken by their time stamps, and stand as the file
+    says that they are to be shown. In MP4, Matroska, WebM and AVI files what lies between clips is
+    passed over, key frame by key frame; other formats are read from their beginning on. Of a
+    damaged file what can be decoded counts. A video shorter than a clip begins again. Memory holds
+    the clips of a few videos, however long these are.
+
+    Section 4 of the paper, with two networks that you have: I3D for frames and for flow, read at
+    `Mixed_5c`, averaged over time, pooled to 2 x 2 and flattened (4096 features per stream)::
+
+        VideoFeatures(i3d, flow="raft", flow_backbone=i3d_of_flow, layer="Mixed_5c", pooling="2x2")
+
+    A network that expects other values than 0 to 1 begins with a layer that makes them:
+    ``nn.Sequential(rescale, i3d)``, read at ``layer="1.Mixed_5c"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_claster.video import VideoFeatures
+    >>> videos = np.random.default_rng(0).random((4, 20, 32, 48, 3))  # or paths of files
+    >>> def colours(clips):  # your network: (b, 3, t, h, w) -> (b, n_features)
+    ...     return clips.mean(dim=(2, 3, 4))
+    >>> features = VideoFeatures(colours, frame_size=32)
+    >>> features.fit_transform(videos).shape
+    (4, 3)
+    >>> features.get_feature_names_out()
+    array(['videofeatures0', 'videofeatures1', 'videofeatures2'], dtype=object)
+    """
+
+    def __init__(
+        self,
+        backbone: Any = "r3d_18",
+        *,
+        weights: Any = "default",
+        layer: str | None = None,
+        pooling: str = "mean",
+        flow: Any = None,
+        flow_backbone: Any = None,
+        n_clips: int = 5,
+        clip_length: int | str = "auto",
+        frame_rate: float | str | None = "auto",
+        frame_size: int | str = "auto",
+        batch_size: int = 8,
+        device: Any = "auto",
+        n_jobs: int | None = None,
+        on_error: str = "raise",
+        memory: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.layer = layer
+        self.pooling = pooling
+        self.flow = flow
+        self.flow_backbone = flow_backbone
+        self.n_clips = n_clips
+        self.clip_length = clip_length
+        self.frame_rate = frame_rate
+        self.frame_size = frame_size
+        self.batch_size = batch_size
+        self.device = device
+        self.n_jobs = n_jobs
+        self.on_error = on_error
+        self.memory = memory
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any = None, y: Any = None) -> Self:
+        """Make the network and learn how many features it gives; videos are read for `flow` only.
+
+        Parameters
+        ----------
+        X : sequence of n_videos samples, default=None
+            The training videos, as for `transform`; without `flow` they are not used.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        VideoFeatures
+            The transformer itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, the backbone gives no features, or X is missing.
+        TypeError
+            If a parameter has the wrong type.
+        ImportError
+            If torchvision is needed and missing.
+        OSError
+            If weights do not exist or cannot be downloaded.
+        """
+        self._begin()
+        if self.flow is not None:
+            if X is None:
+                raise ValueError(
+                    "With flow, fit needs the training videos: it learns how far the two streams "
+                    "spread. Call fit(X), or fit_transform(X)."
+                )
+            self._learn_spreads(self._rows(X))
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
+        """The same as `fit`, then `transform`, but each video is read once.
+
+        Parameters
+        ----------
+        X : sequence of n_videos samples
+            As for `transform`.
+        y : object, default=None
+            Not used.
+
+        Returns
+        -------
+        ndarray of shape (n_videos, n_features)
+            In float32.
+        """
+        self._begin()
+        rows = self._rows(X)
+        if self.flow is None:
+            return rows
+        self._learn_spreads(rows)
+        return rows / self.spreads_
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """The features of videos.
+
+        Parameters
+        ----------
+        X : sequence of n_videos samples
+            Each a path of a video file; a list of paths of images, the frames in order; or an array
+            or a tensor (frames, height, width, 3) of uint8 or of floats from 0 to 1.
+
+        Returns
+        -------
+        ndarray of shape (n_videos, n_features)
+            In float32.
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted.
+        OSError, ValueError
+            If a video cannot be read and ``on_error="raise"``.
+        TypeError
+            If X is no list of videos.
+        """
+        check_is_fitted(self)
+        self._check()
+        rows = self._rows(X)
+        return rows if self.flow is None else rows / self.spreads_
+
+    def _begin(self) -> None:
+        """Make the network, and try it on a blank clip."""
+        self._check()
+        seed = draw_seed(self.random_state)
+        made = self._make(seed)
+        sampling = self._sampling(made)
+        blank = made.prepare(np.zeros((32, 32, 3), dtype=np.uint8))
+        try:
+            streams = made.features([[blank] * sampling.clip_length])
+        except RuntimeError as error:
+            raise ValueError(
+                f"The backbone does not take a clip of {sampling.clip_length} frames with "
+                f"frame_size={self.frame_size!r}: {error}. Change clip_length or frame_size; "
+                "'auto' suits torchvision's networks."
+            ) from error
+        self._seed, self._made = seed, made
+        self._widths = [stream.shape[1] for stream in streams]
+        self._n_features_out = sum(self._widths)
+
+    def _learn_spreads(self, rows: NDArray[np.float32]) -> None:
+        self.spreads_ = spreads(rows, self._widths)
+
+    def _rows(self, X: Any) -> NDArray[np.float32]:
+        """Features before the streams are scaled: these are kept in `memory`."""
+        samples, network = as_samples(X), self._network()
+        rows = np.full((len(samples), self._n_features_out), np.nan, dtype=np.float32)
+        self.errors_: dict[int, str] = {}
+        kept, keys = Kept(self.memory), self._keys(network, samples)
+        for i, key in keys.items():
+            if (row := kept.get(key)) is not None:
+                rows[i] = row
+        missing = [i for i in range(len(samples)) if np.isnan(rows[i]).any()]
+        for i, result in self._results(network, samples, missing):
+            if isinstance(result, str):
+                self.errors_[i] = result
+                continue
+            rows[i] = result
+            if i in keys:
+                kept.put(keys[i], rows[i])
+        if self.errors_:
+            shown = "; ".join(list(self.errors_.values())[:3])
+            warn(
+                f"{len(self.errors_)} of {len(samples)} videos could not be read; their rows are "
+                f"NaN, and errors_ says why: {shown}"
+            )
+        return rows
+
+    def _results(
+        self, network: Backbone, samples: list[Any], positions: list[int]
+    ) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
+        """The row of each sample at these positions, or why it has none, as they are done."""
+        sampling = self._sampling(network)
+        progress = Progress(type(self).__name__, len(positions)) if self.verbose > 0 else None
+        means = Means(network, self.n_clips, self.batch_size)
+
+        def decode(i: int) -> list[list[Any]]:
+            return clips_of(samples[i], sampling, network.prepare)
+
+        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        with closing(decoded_ahead(decode, positions, n_threads)) as ahead:
+            for i, result in ahead:
+                try:
+                    clips = result()
+                except (OSError, ValueError, TypeError) as error:
+                    error.add_note(f"This is sample {i} of X, counted from 0.")
+                    if self.on_error == "raise" or isinstance(error, TypeError):
+                        yield from means.rest()  # what is decoded is not lost
+                        raise
+                    yield i, str(error)
+                else:
+                    yield from means.add(i, clips)
+                if progress is not None:
+                    progress.step()
+        yield from means.rest()
+
+    def _network(self) -> Backbone:
+        """The network, made again after a pickle: those hold parameters only."""
+        if getattr(self, "_made", None) is None:
+            self._made = self._make(self._seed)
+        made: Backbone = self._made
+        return made
+
+    def _make(self, seed: int) -> Backbone:
+        name = type(self).__name__
+        made = make_backbone(
+            self.backbone,
+            weights=self.weights,
+            layer=self.layer,
+            pooling=self.pooling,
+            frame_size=self.frame_size,
+            device=self.device,
+            seed=seed,
+            announce=name,
+        )
+        if self.flow is None:
+            return made
+        if not isinstance(made, Clips):
+            raise ValueError(
+                "flow needs a backbone of clips; got a model of single frames. Set flow=None."
+            )
+        flow, other = self.flow, None
+        if isinstance(flow, str):
+            flow = Raft(self.weights, seed, made.device, name)
+        if self.flow_backbone is not None:
+            other = make_flow_network(
+                self.flow_backbone, made.device, layer=self.layer, pooling=self.pooling
+            )
+        return TwoStreams(made, flow, other)
+
+    def _sampling(self, network: Backbone) -> Sampling:
+        length = network.clip_length if self.clip_length == "auto" else self.clip_length
+        rate = network.frame_rate if self.frame_rate == "auto" else self.frame_rate
+        if self.flow is not None and length == 1:
+            raise ValueError("clip_length=1 leaves no motion to see; flow needs 2 frames at least.")
+        return Sampling(self.n_clips, int(length), None if rate is None else float(rate))
+
+    def _keys(self, network: Backbone, samples: list[Any]) -> dict[int, str]:
+        """What the rows are kept by; a file that is not there has no key."""
+        if self.memory is None:
+            return {}
+        known = joblib.hash((network.key(), astuple(self._sampling(network))))
+        keys = {}
+        for i, sample in enumerate(samples):
+            with suppress(OSError):
+                keys[i] = joblib.hash((known, identity(sample)))
+        return keys
+
+    def _check(self) -> None:
+        check_choice(self, "pooling", ("mean", "2x2"))
+        check_choice(self, "on_error", ("raise", "nan"))
+        check_number(self, "n_clips", Integral, 1)
+        check_number(self, "batch_size", Integral, 1)
+        check_number(self, "clip_length", Integral, 1, also=("auto",))
+        check_number(self, "frame_rate", Real, 0, low_allowed=False, also=("auto", None))
+        check_number(self, "frame_size", Integral, 1, also=("auto",))
+        if not callable(self.flow):
+            check_choice(self, "flow", (None, "raft"))
+        if self.flow_backbone is not None and self.flow is None:
+            raise ValueError(
+                "flow_backbone has nothing to look at: set flow='raft', or a callable."
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_n_features_out")
+
+    def __sklearn_clone__(self) -> Self:
+        """A clone with the same networks: nothing changes them, and they may be large."""
+        networks = {name: getattr(self, name) for name in ("backbone", "flow", "flow_backbone")}
+        bare = copy(self).set_params(**dict.fromkeys(networks))
+        cloned: Self = BaseEstimator.__sklearn_clone__(bare)
+        return cloned.set_params(**networks)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_made"}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.requires_fit = True
+        return tags

@@ -1,0 +1,121 @@
+"""What a sample may be: a video file, a list of image files, or an array of frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .._utils.torch import as_host_array
+from ._decoding import read_clips
+from ._sampling import Sampling
+
+
+def as_samples(X: Any) -> list[Any]:
+    """The samples of X, one by one.
+
+    Raises
+    ------
+    TypeError
+        If X is a single path, or has no length.
+    ValueError
+        If it is a table of several columns.
+    """
+    if isinstance(X, (str, os.PathLike)) or not hasattr(X, "__len__"):
+        raise TypeError(
+            f"X has to be a list of videos; got {type(X).__name__} {X!r}. Put a single one into a "
+            "list: [path]."
+        )
+    if hasattr(X, "to_numpy"):  # pandas and polars
+        X = X.to_numpy()
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        if X.shape[1] != 1:
+            raise ValueError(
+                f"X has to have one column, of paths; got the shape {X.shape}. Videos as arrays "
+                "have the shape (frames, height, width, 3) each."
+            )
+        X = X[:, 0]
+    return list(X)
+
+
+def clips_of(
+    sample: Any, sampling: Sampling, prepare: Callable[[NDArray[np.uint8]], Any]
+) -> list[list[Any]]:
+    """The clips (n_clips, clip_length) of a sample, as lists of prepared frames.
+
+    Raises
+    ------
+    OSError
+        If a file is not there, or cannot be opened.
+    ValueError
+        If it holds no frames.
+    TypeError
+        If the sample is none of what is known.
+    """
+    if isinstance(sample, (str, os.PathLike)):
+        return read_clips(os.fspath(sample), sampling, prepare)
+    images = _is_list_of_paths(sample)
+    frames = list(sample) if images else _as_frames(sample)
+    steps = sampling.steps(len(frames))
+    wanted, where = np.unique(steps, return_inverse=True)
+    prepared = [prepare(_read_image(frames[i]) if images else _as_bytes(frames[i])) for i in wanted]
+    return [[prepared[i] for i in clip] for clip in where.reshape(steps.shape)]
+
+
+def identity(sample: Any) -> Any:
+    """What tells a sample from others: path, size and time of change; the content of arrays."""
+    if isinstance(sample, (str, os.PathLike)):
+        path = os.path.realpath(sample)
+        status = os.stat(path)
+        return path, status.st_size, status.st_mtime_ns
+    if _is_list_of_paths(sample):
+        return [identity(path) for path in sample]
+    return joblib.hash(as_host_array(sample))
+
+
+def _is_list_of_paths(sample: Any) -> bool:
+    is_list = isinstance(sample, Sequence) and not isinstance(sample, (str, bytes))
+    return is_list and len(sample) > 0 and isinstance(sample[0], (str, os.PathLike))
+
+
+def _as_frames(sample: Any) -> NDArray[Any]:
+    if not isinstance(sample, (np.ndarray, Tensor)):
+        raise TypeError(
+            "A video is a path, a list of image files or an array (frames, height, width, 3); got "
+            f"{type(sample).__name__}."
+        )
+    frames: NDArray[Any] = as_host_array(sample)
+    if frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
+        raise ValueError(
+            "A video as an array has the shape (frames, height, width, 3), with one frame at "
+            f"least; got {frames.shape}. Move the axes with transpose, and repeat grey values: "
+            "np.repeat(video[..., None], 3, axis=-1)."
+        )
+    return frames
+
+
+def _as_bytes(frame: NDArray[Any]) -> NDArray[np.uint8]:
+    if frame.dtype == np.uint8:
+        return frame
+    if frame.dtype.kind != "f" or not (frame.min() >= 0 and frame.max() <= 1):
+        raise ValueError(
+            "The frames of an array are whole numbers from 0 to 255 of the type uint8, or floats "
+            f"from 0 to 1; got {frame.dtype} from {frame.min()} to {frame.max()}."
+        )
+    return np.rint(frame * 255).astype(np.uint8)
+
+
+def _read_image(path: Any) -> NDArray[np.uint8]:
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ImportError(
+            "To read images Pillow is needed: pip install 'sklearn_claster[video]'."
+        ) from error
+    with Image.open(path) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
