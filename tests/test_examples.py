@@ -79,6 +79,16 @@ def test_files_to_predictions(run):
 
 
 @pytest.mark.slow
+def test_video_features(run):
+    pytest.importorskip("av", reason="needs the extra video")
+    accuracies, text = run("plot_video_features.py", "video_features.png")
+    assert list(accuracies) == ["RGB", "RGB + flow"]
+    assert accuracies["RGB + flow"] > 0.85 and accuracies["RGB"] > 0.7  # chance: 0.125
+    assert re.search(r"^RGB \+ flow +512 features", text, re.MULTILINE)
+    assert "144 of them of seen classes" in text
+
+
+@pytest.mark.slow
 def test_operating_point(run):
     _, text = run("plot_operating_point.py", "operating_point.png")
     rows = re.findall(r"^0\.\d+ +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)", text, re.MULTILINE)
