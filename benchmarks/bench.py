@@ -44,7 +44,7 @@ STAGES = {
 QUICK = {"n": 240, "f": 16, "s": 8, "classes": 6, "candidates": 4}
 BLOCK = 10_000  # samples that are made at a time
 PAGE = """\
-# Speed
+# Results: speed
 
 `ClasterZSL` beside plain torch loops of the same arithmetic (`benchmarks/bare.py`), in turns in one
 process. Seconds are the median of three runs, with the least and the most in brackets.

@@ -20,7 +20,7 @@ PUBLISHED = {
     ("Table 4", DEFAULT): "HMDB51 33.2",
 }
 METHODS = """\
-# ClasterZSL and other methods
+# Results: ClasterZSL and other methods
 
 Every method is fitted on the same samples and named classes it had never seen; figures are mean
 per-class accuracies in percent, mean ± standard deviation over the class splits. Differences are
@@ -70,7 +70,7 @@ each, so there is no spread. Accuracy on unseen classes when only they are candi
 generalized setting.
 """
 ABLATION = """\
-# ClasterZSL taken apart
+# Results: ClasterZSL taken apart
 
 One part is changed at a time; all else has its default. Mean per-class accuracy on unseen classes
 in percent, mean ± standard deviation over the class splits, with one kind of class vectors for each
@@ -105,7 +105,7 @@ class that lies in its main cluster (what the paper's figures can only be), `clu
 share of a cluster that belongs to its main class (its Eq. 7 as printed).
 """
 DEFAULTS = """\
-# How the defaults were chosen
+# Results: how the defaults were chosen
 
 Each line changes one default of `ClasterZSL`. The unseen classes of every problem were put away; of
 its seen classes a quarter was held out, and a variant that had learnt the others named them (at
@@ -120,7 +120,7 @@ do.
 """
 
 ONE_SPACE = """\
-# One space, probabilities and sets
+# Results: one space, probabilities and sets
 
 Defaults, fitted without a fifth of the samples of each seen class; in percent, mean ± standard
 deviation over the class splits. First, where `ClasterZSL` has found that features and class vectors
@@ -135,7 +135,7 @@ promised, and the candidates in a set in brackets, both as means over classes: f
 among unseen candidates, and for held-out samples of seen classes among seen ones.
 """
 UNLABELLED = """\
-# Pools of unlabelled samples
+# Results: pools of unlabelled samples
 
 What [`adapt`](../unlabelled_samples.md) makes of a pool, with defaults. These figures are
 *transductive*: they do not belong beside inductive ones. In percent: without → with the pool, in
