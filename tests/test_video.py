@@ -449,6 +449,15 @@ def test_an_interrupted_run_goes_on(paths, tmp_path, monkeypatch):
     assert Counting.seen == 9
 
 
+def test_an_error_does_not_cost_what_was_decoded_before(paths, tmp_path):
+    features = make(memory=tmp_path).set_params(backbone=Counting(), batch_size=50).fit()
+    with pytest.raises(FileNotFoundError, match="none"):
+        features.transform([*paths, tmp_path / "none.mp4"])
+    Counting.seen = 0
+    features.transform(paths)
+    assert Counting.seen == 0
+
+
 def test_what_is_kept_belongs_to_its_parameters_and_files(paths, tmp_path):
     own = write(tmp_path / "own.mp4", numbered(8))
     kept = make(memory=str(tmp_path / "kept")).set_params(backbone=Counting())
