@@ -313,8 +313,9 @@ def summary_table(plan, rows, found):
 def ablation_page(plan, rows):
     """Table 1, K, alpha, aggregation, section 5.6, and the rows behind them."""
     tables = {name: found_by(name, plan, rows) for name in SECTIONS}
-    cases = ", ".join(f"{case.dataset}: {case.embedding}" for case in plan.for_studies)
-    parts = [ABLATION.format(cases=cases)]
+    shown = {case for found in tables.values() if not found.empty for case in found["about"]}
+    cases = [f"{case.dataset}: {case.embedding}" for case in plan.for_studies if case in shown]
+    parts = [ABLATION.format(cases=", ".join(cases))]
     for name, (heading, words, column, reference) in SECTIONS.items():
         if not tables[name].empty and reference in set(tables[name]["label"]):
             parts += [heading, words, rules_table(tables[name], column, reference)]
