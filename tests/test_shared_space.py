@@ -723,3 +723,10 @@ def test_plain_cosines_that_are_all_one_leave_all_to_what_is_learnt():
     zsl = make(prior="cosine", space="gzsl").fit(rows, y, {c: [1.0 + c] for c in range(10)})
     assert zsl.temperature_ > 0.0 and np.isfinite(zsl._model.scale.learnt)
     assert_allclose(zsl.predict_proba(rows).sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_of_equally_likely_temperatures_the_least_sure_is_taken():
+    curve = np.full(len(held_out.TEMPERATURES), -2.0)
+    curve[3], curve[7], curve[9] = -1.0, -1.0 - 0.09 / 50, -1.0 - 0.11 / 50
+    assert held_out._likeliest(curve, 50) == 7
+    assert held_out._likeliest(curve, 10**6) == 3

@@ -91,7 +91,7 @@ def choose(
         curves = np.concatenate(
             [_likelihoods(s, y) for s, (*_, y) in zip(scores, folds, strict=True)], axis=1
         )
-        best = curves.mean(axis=1).argmax()
+        best = _likeliest(curves.mean(axis=1), sum(len(y) for *_, y in folds))
         found[share] = float(TEMPERATURES[best]), curves[best]
     best_share = max(found, key=lambda share: found[share][1].mean())
     ahead = found[best_share][1] - found[default][1]
@@ -133,7 +133,8 @@ def choose_seen(
         kept, held_out = (r + weight * m for r, m in zip(rule, means, strict=True))
         scores = held_out / (kept.std() or 1.0)
         curve = np.nanmean(_likelihoods(scores, y[outside]), axis=1)
-        found.append((curve.max(), share, float(TEMPERATURES[curve.argmax()]), scores))
+        best = _likeliest(curve, len(others))
+        found.append((curve[best], share, float(TEMPERATURES[best]), scores))
     _, share, temperature, scores = max(found, key=lambda one: one[0])
     masses = masses_of([scores / temperature], [y[outside]])
     return Choice(means_share=share, seen_temperature=temperature, seen_masses=masses)
@@ -221,6 +222,15 @@ class _StandIn:
     def _projected(self, vectors: NDArray[np.float64]) -> NDArray[np.float32]:
         projected = unit_rows(vectors, self.mean, np.float64) @ self.projection.T
         return directions(projected, np.float32)
+
+
+def _likeliest(curve: NDArray[np.float64], n_samples: int) -> int:
+    """Position of the temperature with the largest mean log-likelihood, (T,).
+
+    So many samples do not tell apart what differs by a tenth of one over their number: of such
+    temperatures it is the largest, which is the least sure.
+    """
+    return int(np.flatnonzero(curve >= curve.max() - 0.1 / n_samples)[-1])
 
 
 def _likelihoods(scores: NDArray[Any], y: NDArray[np.intp]) -> NDArray[np.float64]:
