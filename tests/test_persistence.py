@@ -320,7 +320,7 @@ def test_loading_starts_no_threads(kind):
     torch.set_num_threads(2)
     try:
         with ThreadPoolExecutor(1) as executor:
-            assert executor.submit(n_started, pickle.loads, saved).result() == 0
+            assert executor.submit(n_started, pickle.loads, saved).result() <= 0  # others may end
             assert executor.submit(n_started, torch.zeros, 10**6).result() > 0
     finally:
         torch.set_num_threads(n_threads)
