@@ -213,11 +213,15 @@ class _StandIn:
 
     def cosines(self, X: NDArray[Any], vectors: NDArray[np.float64]) -> NDArray[np.float32]:
         """Cosines of samples with projected class vectors, (n, C)."""
-        return to_numpy(self.to_unit_rows(X)) @ self._projected(vectors).T
+        return self._products(X, self._projected(vectors))
 
     def mean_cosines(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Cosines of samples with the means of the classes, (n, S)."""
-        return to_numpy(self.to_unit_rows(X)) @ self.means.T
+        return self._products(X, self.means)
+
+    def _products(self, X: NDArray[Any], directions: NDArray[np.float32]) -> NDArray[np.float32]:
+        x = self.to_unit_rows(X)
+        return to_numpy(x @ to_tensor(directions, x.device).T)
 
     def _projected(self, vectors: NDArray[np.float64]) -> NDArray[np.float32]:
         projected = unit_rows(vectors, self.mean, np.float64) @ self.projection.T
