@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from small_models import CHEAP, Twin, agree, identical, weights
 
+import sklearn_claster
 from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, _claster
 from sklearn_claster._core import held_out
 from sklearn_claster._core.held_out import Choice
@@ -730,3 +731,17 @@ def test_of_equally_likely_temperatures_the_least_sure_is_taken():
     curve[3], curve[7], curve[9] = -1.0, -1.0 - 0.09 / 50, -1.0 - 0.11 / 50
     assert held_out._likeliest(curve, 50) == 7
     assert held_out._likeliest(curve, 10**6) == 3
+
+
+def test_a_few_samples_of_each_class_choose(monkeypatch):
+    counts = []
+
+    def choose(X, y, *others):
+        counts.append(np.bincount(y))
+        return held_out.choose(X, y, *others)
+
+    monkeypatch.setattr(sklearn_claster._claster, "choose", choose)
+    X = np.random.default_rng(0).normal(size=(180, 5))
+    y = np.repeat([0, 1, 2, 3], [100, 50, 20, 10])
+    ClasterZSL(hidden_layer_sizes=(4,), max_epochs=1).fit(X, y, dict(enumerate(np.eye(4))))
+    assert counts[0].tolist() == [32, 32, 20, 10]
