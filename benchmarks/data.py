@@ -1,4 +1,4 @@
-"""The benchmark's zero-shot problems: digit pairs, made-up data, .npz files, folders of .mat files.
+"""The benchmark's zero-shot problems: digit pairs, .npz files, folders of .mat files.
 
 An .npz file holds X (n, f), y (n,) of positions in class_names, class_names (C,), and one or more
 matrices of class vectors (C, s) under names of their own. It may bring class splits, one per line,
@@ -21,15 +21,10 @@ from sklearn_claster.datasets import (
     load_i3d,
     load_truze_split,
     load_xlsa17,
-    make_zero_shot_classification,
 )
 from sklearn_claster.model_selection import ZeroShotShuffleSplit
 
-DIGIT_PAIRS, SYNTHETIC = "digit_pairs", "synthetic"
-BUILT_IN = {  # their kinds of class vectors; of synthetic data: kinds of problems
-    DIGIT_PAIRS: ["one_hot_digits"],
-    SYNTHETIC: ["linear", "nonlinear", "network", "small linear", "small nonlinear"],
-}
+DIGIT_PAIRS = "digit_pairs"
 N_SPLITS = 10  # class splits of a data set
 UNSEEN_SHARE = 0.2  # of the classes, where a file brings no splits
 SEEN_TEST_SHARE = 0.2  # of each seen class's samples, in the generalized setting
@@ -80,8 +75,8 @@ def default_folders():
 
 
 def find_sources(paths):
-    """The data sets by name: those built in, and what lies at these files and folders."""
-    sources = {name: name for name in BUILT_IN}
+    """The data sets by name: digit pairs, and what lies at these files and folders."""
+    sources = {DIGIT_PAIRS: DIGIT_PAIRS}
     for path in map(Path, paths):
         if path.is_dir() and not _is_mat_folder(path):
             inside = [p for p in sorted(path.iterdir()) if p.suffix == ".npz" or _is_mat_folder(p)]
@@ -99,7 +94,7 @@ def find_sources(paths):
 def fingerprint(source):
     """A short hash of a data set's files, so that rows of other data are not taken for its own."""
     digest = hashlib.sha256()
-    if source not in BUILT_IN:
+    if source != DIGIT_PAIRS:
         for part in sorted(source.rglob("*.mat")) if source.is_dir() else [source]:
             digest.update(part.read_bytes())
     return digest.hexdigest()[:12]
@@ -107,20 +102,20 @@ def fingerprint(source):
 
 def names_of_embeddings(source):
     """The kinds of class vectors that a data set has."""
-    return BUILT_IN[source] if source in BUILT_IN else list(_tables(source))
+    return ["one_hot_digits"] if source == DIGIT_PAIRS else list(_tables(source))
 
 
 def is_binary(source, embedding):
     """Whether class vectors hold two values only, as some methods need."""
-    if source in BUILT_IN:
-        return source == DIGIT_PAIRS
+    if source == DIGIT_PAIRS:
+        return True
     parts = [read_arrays(source)[name] for name in embedding.split("+")]
     return all(set(np.unique(part)) <= {0, 1} or set(np.unique(part)) <= {-1, 1} for part in parts)
 
 
 def is_one_space(source, embedding):
     """Whether class vectors are as wide as the features, as methods for one space need."""
-    if source in BUILT_IN:
+    if source == DIGIT_PAIRS:
         return False
     arrays = read_arrays(source)
     widths = [arrays[name].shape[1] for name in embedding.split("+")]
@@ -129,7 +124,7 @@ def is_one_space(source, embedding):
 
 def splits_of(source):
     """Numbered class splits, then the ones that have a name."""
-    if source in BUILT_IN:
+    if source == DIGIT_PAIRS:
         return list(range(N_SPLITS))
     arrays = read_arrays(source)
     named = [OWN] if all(name in arrays for name in OWN_PARTS) else []
@@ -144,9 +139,11 @@ def load_problem(source, embedding, split, setting="zsl"):
     to test on. A data set's own split of the samples is taken as it is. Two kinds of class vectors
     may be joined with a plus sign.
     """
-    if source in BUILT_IN:
-        X, y, table, is_seen = _built_in(source, embedding, split)
-        return Problem.of(X, y, table, *_hold_out(y, is_seen, ~is_seen, split, setting))
+    if source == DIGIT_PAIRS:
+        data = load_digit_pairs(random_state=split)
+        is_seen = np.isin(data.target, data.seen_classes)
+        rows = _hold_out(data.target, is_seen, ~is_seen, split, setting)
+        return Problem.of(data.data, data.target, data.class_embeddings, *rows)
     arrays = read_arrays(source)
     codes = arrays["y"]
     if split == OWN:
@@ -157,45 +154,6 @@ def load_problem(source, embedding, split, setting="zsl"):
         rows = _hold_out(codes, *(np.isin(codes, side) for side in classes), split, setting)
     table = _joined([_tables(source)[name] for name in embedding.split("+")])
     return Problem.of(arrays["X"], arrays["class_names"][codes], table, *rows)
-
-
-def _built_in(source, kind, seed):
-    """Samples, labels, class table, and which samples are of seen classes."""
-    if source == DIGIT_PAIRS:
-        data = load_digit_pairs(random_state=seed)
-    elif kind == "network":
-        X, y, table = network_features(42, 40, seed)
-        return X, y, table, y < 40
-    else:
-        n_seen, per_class, f, s = (
-            (20, 20, 20, 15) if kind.startswith("small") else (40, 40, 256, 64)
-        )
-        data = make_zero_shot_classification(
-            (n_seen + 2) * per_class, f, n_seen=n_seen, n_unseen=2, n_embedding_features=s,
-            nonlinear=kind.endswith("nonlinear"), random_state=seed,
-        )  # fmt: skip
-    seen = np.isin(data.target, data.seen_classes)
-    return data.data, data.target, data.class_embeddings, seen
-
-
-def network_features(n_classes, n_per_class, seed=0):
-    """Samples such as a deep network gives: many features, redundant, none negative.
-
-    Class vectors come from a dozen hidden traits. They and what differs within a class go through
-    two random layers with ReLU, so that classes also differ where their samples are alike, in ways
-    that no linear map of their vectors tells.
-    """
-    random = np.random.default_rng(seed)
-    traits = random.normal(size=(n_classes, 12)) @ random.normal(size=(12, 85))
-    vectors = 1.0 / (1.0 + np.exp(-traits))
-    y = np.arange(n_classes * n_per_class) % n_classes
-    standard = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
-    latent = 0.2 * standard[y] @ random.normal(size=(85, 64))
-    latent += 1.5 * random.normal(size=latent.shape)
-    hidden = latent @ random.normal(size=(64, 256)) / 8 + 0.3 * random.normal(size=256)
-    X = np.maximum(hidden, 0.0) @ random.normal(size=(256, 512)) / 12
-    X += 0.3 * (random.normal(size=512) + random.normal(size=X.shape)) - 0.5
-    return np.maximum(X, 0.0).astype(np.float32), y, ClassEmbeddings(np.arange(n_classes), vectors)
 
 
 @lru_cache(maxsize=2)
