@@ -1,160 +1,167 @@
-"""Pages of the evidence: the rows that the studies ask for, as Markdown tables."""
+"""Pages of the evidence: the rows that the studies ask for, as pictures, tables and CSV files."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from data import SYNTHETIC
 from in_use import BOTH_SIDES, FOREIGN, POOLS, PROMISED
 from measure import GATE, RULES
-from methods import BASELINES, CLASTER, OPTIONS, WHITENED
+from methods import BASELINES, CLASTER, OPTIONS, SLOW, WHITENED
+from pictures import draw_ablation, draw_methods, draw_pools, draw_shared, interval
 from rows import ROOT, key
-from scipy.stats import sem, t
-from studies import DEFAULT, SEMANTIC, SIMPLE, STUDIES, TUNED, name_of, selected_baseline
+from studies import DEFAULT, SIMPLE, STUDIES, TUNED, selected_baseline
 
 CASE = "data set, class vectors"
-PRINTED = "What the paper prints, on I3D features of other data:"
 PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text("utf-8"))
 METHODS = """\
 # Results: ClasterZSL and other methods
 
-Every method is fitted on the same samples and named classes it had never seen; figures are mean
-per-class accuracies in percent, mean ± standard deviation over the class splits. Differences are
-paired by split against ClasterZSL with its defaults (method minus ClasterZSL, percentage points,
-95 % t-interval). Splits share classes and samples, so they are not independent and the intervals
-are somewhat too narrow.
+![Accuracy on unseen classes, and H of seen and unseen classes together](zero_shot.svg)
 
-* Hyper-parameters of every method, ours and theirs, are chosen among at most nine combinations by
-  three-fold cross-validation over the *seen* classes of {tuning} (at most {tuning_rows} samples per
-  class), which holds out whole classes. "ClasterZSL" is not tuned: it has one set of parameters
-  everywhere.
-* "whitened": the baseline on features that are whitened within classes, the first step of
-  ClasterZSL. It says how much of the difference is due to this step, which any method may take. It
-  does not count as a baseline where one is selected.
-* A cell without a figure: the method needs binary class vectors (DAP, IAP), or class vectors in
-  the space of the features (CosineZSL, RLA, GDA, IdentityRidge), or rows are missing.
-* Features of ucf101_captions are made from machine-made captions, not from pixels. What the paper
-  prints stands in tables of its own: it was measured on I3D features of other data (M manual
-  attributes, W word2vec, S sentence2vec, C combination, ED elaborate descriptions) and compares
-  with no figure of ours. HMDB51 and Olympic Sports take a user's own features (`--data`), and get
-  the same tables.
+Every method learns from the same samples and then names classes that it has never seen. Figures
+are mean per-class accuracies in percent, mean ± standard deviation over {splits} class splits. All
+figures, with the differences to ClasterZSL paired by split, are in [zero_shot.csv](zero_shot.csv).
+
+* Each method chooses its hyper-parameters among at most nine combinations, by three-fold
+  cross-validation over the *seen* classes of the first split, with at most {tuning_rows} samples
+  per class. A fold holds out whole classes. "ClasterZSL" alone is not tuned: it has its defaults.
+* "DEM, whitened" gets features whitened within classes, the first step of ClasterZSL. It shows what
+  this step alone is worth. It is not a baseline that validation may select.
+* {slow} train a generator for every fit. They run on one kind of class vectors per data set and on
+  three splits, and are not selected either.
+* An empty cell: the method needs binary class vectors (DAP, IAP), or class vectors in the space of
+  the features (CosineZSL, RLA, GDA, IdentityRidge), or it is one of the slow ones.
+* The features of ucf101 captions and ucf101 minilm come from machine-made captions of the videos,
+  not from pixels. No figure compares with one measured on other features.
+* Splits share classes and samples, so the intervals are somewhat too narrow.
 """
 SUMMARY = """\
 ## Against the baseline that validation selects
 
-For each data set and kind of class vectors: the baseline with the best validation score on seen
-classes, and the one that turns out best on the unseen classes, which nobody can know beforehand.
-Differences are ClasterZSL (defaults) minus baseline. The last line is the mean over the lines
-above, with the t-interval over them; two kinds of class vectors side by side (A+B) are not in it.
+The selected baseline is the one with the best validation score on seen classes. The best with
+hindsight is best on the unseen classes, which nobody can know beforehand. Differences are
+ClasterZSL minus baseline in percentage points, paired by split, with the 95 % t-interval. The last
+line is the mean over the lines above, with the interval over them.
 """
 GENERALIZED = """\
 ## Table 3: seen and unseen classes together
 
 A fifth of the samples of each seen class is held out. All methods have the same gate between seen
-and unseen classes (`BiasDetector({gate!r})`, its threshold chosen on held-out seen classes). H is
-the harmonic mean of the accuracies on seen and on unseen classes; AUSUC, the area under the
-seen-unseen curve, needs no threshold and is taken without the gate.
+and unseen classes, `BiasDetector({gate!r})`, with its threshold chosen on held-out seen classes. H
+is the harmonic mean of the accuracies on seen and on unseen classes.
+"""
+AREA = """\
+The area under the seen-unseen curve needs no threshold. It is taken without the gate.
+"""
+WITH_POOL = """\
+## Tables 2 and 3 with unlabelled samples
+
+The same fits after [`adapt`](../unlabelled_samples.md) to all test samples. These figures are
+*transductive*: do not put them beside inductive ones. GGM has an adaptation of its own as well, see
+[the compared systems](../compared_systems.md).
 """
 NAMED = """\
 ## Table 4: splits with a name
 
-TruZe: no unseen class occurs in Kinetics. "own": a data set's own split of the samples. One split
-each, so there is no spread. Accuracy on unseen classes when only they are candidates, and H of the
-generalized setting.
+TruZe: no unseen class occurs in Kinetics. "own": a data set's own split of the samples. There is
+one split each, so there is no spread. Accuracy on unseen classes when only they are candidates, and
+H of the generalized setting.
+"""
+PRINTED = """\
+## What the paper prints
+
+Measured on I3D features of other data, so no figure here compares with one above. M: manual
+attributes, W: word2vec, S: sentence2vec, C: combination, ED: elaborate descriptions.
 """
 ABLATION = """\
 # Results: ClasterZSL taken apart
 
-One part is changed at a time; all else has its default. Mean per-class accuracy on unseen classes
-in percent, mean ± standard deviation over the class splits, with one kind of class vectors for each
-data set ({cases}).
-Differences are paired by split (percentage points, 95 % t-interval). The visual half of the default
-test rule "combined" never sees the clusters; "compatibility" and "seen_class", the paper's sentence
-to the letter, see nothing else. All three are read off one fit.
+![Differences to the whole method](ablation.svg)
+
+One part changes at a time; everything else has its default. Figures are mean per-class accuracies
+on unseen classes in percent, mean ± standard deviation over {splits} class splits, with one kind of
+class vectors per data set ({cases}). Differences are paired by split: percentage points with the
+95 % t-interval.
+
+The clusters act on the semantic half of the method. The default test rule "combined" also has a
+visual half, which never sees the clusters. "compatibility" sees nothing but the semantic half. Both
+are read off one fit; [ablation.csv](ablation.csv) has them all, "seen_class" (the paper's sentence
+to the letter) too.
+
+The number of clusters, the step size alpha and the way to join the two halves were varied in the
+same way in an earlier state: no value of K from 2 to 100, of alpha from 0 to 1, and no other
+`fusion` changed the default rule by more than the spread between splits.
 """
-SECTIONS = {  # study: heading, what is said, head of the column, reference
-    "ablation": (
-        "## Table 1: the paper's ablation", "Differences to the last line.", "variant", "CLASTER",
-    ),
-    "clusters": (
-        "## The number of clusters", "Differences to K = 6, the default and the paper's choice.",
-        "K", "6",
-    ),
-    "alpha": (
-        "## The step size of REINFORCE",
-        "Differences to alpha = 0.1, the default; alpha = 0 is K-means, fixed.", "alpha", "0.1",
-    ),
-    "fusion": (
-        "## The aggregation of the visual and the semantic half",
-        "The supplement's comparison. Differences to the concatenation, the default.",
-        "fusion", "concatenate",
-    ),
-}  # fmt: skip
+TABLE_1 = "## Table 1: the paper's ablation\n\nDifferences to the last line of each data set."
+CHAIN = """\
+## With unlabelled samples
+
+The same fits after [`adapt`](../unlabelled_samples.md) to the samples of the unseen classes. Do
+clusters and rewards matter there?
+"""
 PURITIES = """\
 ## Section 5.6: clusters before and after REINFORCE
 
-Purities in percent, mean ± standard deviation over the splits: `class_purity` is the share of a
-class that lies in its main cluster (what the paper's figures can only be), `cluster_purity` the
-share of a cluster that belongs to its main class (its Eq. 7 as printed).
+Purities in percent. `class_purity` is the share of a class that lies in its main cluster (what the
+paper's figures can only be). `cluster_purity` is the share of a cluster that belongs to its main
+class (its Eq. 7 as printed).
 """
-DEFAULTS = """\
-# Results: how the defaults were chosen
-
-Each line changes one default of `ClasterZSL`. The unseen classes of every problem were put away; of
-its seen classes a quarter was held out, and a variant that had learnt the others named them (at
-most 40 samples per class). Mean per-class accuracy on the held-out classes, in percent: first the
-default, then what a variant adds to it; the last column is the mean over all {n} folds of
-{averaged} data, with the 95 % t-interval of the paired differences. Synthetic are "linear" and
-"nonlinear", `make_zero_shot_classification` (40 seen classes, 256 features, vectors of 64),
-"small", likewise (20 seen classes of 20 samples, 20 features, vectors of 15), and "network", made
-like the features of a deep network (`benchmarks/data.py`). Lines with "compatibility" are compared
-with the default parameters under the same test rule, since "combined" hides most of what clusters
-do.
-"""
-
 ONE_SPACE = """\
 # Results: one space, probabilities and sets
 
+![Accuracy where features and class vectors share a space](one_space.svg)
+
 Defaults, fitted without a fifth of the samples of each seen class; in percent, mean ± standard
-deviation over the class splits. First, where `ClasterZSL` has found that features and class vectors
-lie in one space: mean per-class accuracy on unseen classes, and H of seen and unseen classes
-together without a gate. In brackets the differences to the plain cosine, paired by split: mean ±
-standard deviation, and the least of them. No method is tuned.
+deviation over {splits} class splits. First, where `ClasterZSL` has found that features and class
+vectors lie in one space: mean per-class accuracy on unseen classes, and H of seen and unseen
+classes together without a gate. In brackets the differences to the plain cosine, paired by split:
+mean ± standard deviation, and the least of them. No method is tuned.
 """
 SURENESS = """\
-The expected calibration error of `predict_proba` on unseen classes, and the largest of a split;
-then the share of sets of `predict_set` that hold the true class, where 80, 90 and 95 % are
-promised, and the candidates in a set in brackets, both as means over classes: for unseen classes
-among unseen candidates, and for held-out samples of seen classes among seen ones.
+## Probabilities
+
+The expected calibration error of `predict_proba` on unseen classes, and the largest of a split.
+"""
+SETS = """\
+## Sets of candidates
+
+The share of sets of `predict_set` that hold the true class, where 80, 90 and 95 % are promised, and
+the number of candidates in a set in brackets, both as means over classes: for unseen classes among
+unseen candidates, and for held-out samples of seen classes among seen ones.
 """
 UNLABELLED = """\
 # Results: pools of unlabelled samples
 
+![What a pool gains](unlabelled_samples.svg)
+
 What [`adapt`](../unlabelled_samples.md) makes of a pool, with defaults. These figures are
-*transductive*: they do not belong beside inductive ones. In percent: without → with the pool, in
-brackets the paired differences, mean ± standard deviation over the class splits, and the least.
-`fit` did not see a fifth of the samples of each seen class.
+*transductive*: do not put them beside inductive ones. In percent: without → with the pool, in
+brackets the paired differences, mean ± standard deviation over {splits} class splits, and the
+least. `fit` did not see a fifth of the samples of each seen class.
 
 Mean per-class accuracy on the pool: all samples of the unseen classes; half of the classes absent;
 unequal sizes (Dirichlet 0.5); three samples and one of each class. What is drawn at random is drawn
-three times. Last, the expected calibration error before and after "all".
+three times.
 """
-FOREIGNERS = (
-    "A part of the pool are samples of seen classes, no candidates; accuracy on the others:"
-)
+FOREIGNERS = """\
+## Samples of other classes in the pool
+
+Part of the pool are samples of seen classes, which are no candidates. Accuracy on the others:
+"""
 TOGETHER = """\
-Seen and unseen classes together, `bias_detector=BiasDetector()`: H over all test samples of both
-sides, whatever the pool held. "mixed" is a pool of all test samples.
+## Seen and unseen classes together
+
+H with `bias_detector=BiasDetector()` over all test samples of both sides, whatever the pool held.
+"mixed" is a pool of all test samples.
 """
-NO_LABEL = "Features and class vectors in one space and no label at all, `CosineZSL.from_table`:"
+NO_LABEL = """\
+## No label at all
 
-
-def interval(differences, confidence=0.95):
-    """Mean and half width of the t-interval of the mean; the width of one value is nan."""
-    n = len(differences)
-    half = t.ppf((1 + confidence) / 2, n - 1) * sem(differences) if n > 1 else np.nan
-    return np.mean(differences), half
+Features and class vectors in one space, `CosineZSL.from_table`:
+"""
+SURE = ["calibration", "calibration, after"]
+SURE_AFTER = "## Probabilities\n\nThe expected calibration error before and after a full pool:"
 
 
 def mean_and_spread(values):
@@ -176,6 +183,12 @@ def difference(gains, digits=1):
     return f"{mean:+.{digits}f}{limits}"
 
 
+def with_least(gains):
+    """In percentage points: "+1.3 ± 0.4; +0.8", the last the least."""
+    gains = 100 * gains.dropna()
+    return f"{gains.mean():+.1f} ± {gains.std():.1f}; {gains.min():+.1f}"
+
+
 def markdown(table, n_words=1):
     """A table whose first columns are words and whose others are figures; with its index."""
     table = table.reset_index()
@@ -193,12 +206,16 @@ def found_by(study, plan, rows, labels=None):
         if key(entry.task) in rows
     )
     if not found.empty:
-        found["case"] = found["dataset"] + ", " + found["embedding"]
+        found["case"] = (found["dataset"] + ", " + found["embedding"]).str.replace("_", " ")
         for name, order in (("label", labels), ("case", None)):
             present = found[name].unique()
             order = [x for x in order if x in present] if order else present
             found[name] = pd.Categorical(found[name], order, ordered=True)
     return found
+
+
+def n_splits(found):
+    return found["split"].nunique()
 
 
 def figures_table(found, value):
@@ -213,40 +230,52 @@ def gains(found, value, reference):
     return wide.sub(wide[reference], axis=0)
 
 
-def differences_table(found, value, reference=DEFAULT):
-    """Labels by cases: paired differences."""
-    return gains(found, value, reference).groupby("case", observed=False).agg(difference).T
+def summary_of(found, values, reference):
+    """A line per case, label and figure, for a CSV file: mean, spread, paired difference."""
+    lines = []
+    for value in values:
+        over = gains(found, value, reference)
+        for (case, label), own in found.groupby(["case", "label"], observed=True)[value]:
+            mean, half = interval(100 * over.loc[case, label].dropna().to_numpy())
+            cells = [100 * own.mean(), 100 * own.std(), mean, mean - half, mean + half]
+            lines += [[case, label, value, own.count(), *np.round(cells, 2)]] if own.count() else []
+    head = ["data set, class vectors", "method", "figure", "splits", "mean", "standard deviation"]
+    return pd.DataFrame(lines, columns=[*head, f"minus {reference}", "from", "to"])
 
 
-def methods_page(plan, rows):
+def of_methods(table):
+    return markdown(table.rename_axis("method"))
+
+
+def methods_page(plan, rows, folder):
     """Tables 2, 3 and 4, and the rows behind them."""
     labels = (DEFAULT, TUNED, *BASELINES, *OPTIONS, *WHITENED)
     zsl, both, named = (
         found_by(name, plan, rows, labels) for name in ("methods", "generalized", "named")
     )
-    tuning = "each split" if plan.tune_every_split else "the first split"
-    parts = [METHODS.format(tuning=tuning, tuning_rows=plan.tuning_rows)]
-    if not zsl.empty:
-        parts += [SUMMARY, summary_table(plan, rows, zsl), "## Table 2: unseen classes only"]
-        parts += [of_methods(figures_table(zsl, "accuracy"))]
-        parts += ["Differences to ClasterZSL:", others(zsl, "accuracy"), published("table_2_zsl")]
+    if zsl.empty:
+        return [], []
+    options = {"slow": ", ".join(SLOW[:-1]) + f" and {SLOW[-1]}", "splits": n_splits(zsl)}
+    parts = [METHODS.format(tuning_rows=plan.tuning_rows, **options)]
+    summary, selected = summary_table(plan, rows, zsl)
+    parts += [SUMMARY, summary, "## Table 2: unseen classes only"]
+    parts += [of_methods(figures_table(zsl, "accuracy"))]
+    csv = [summary_of(zsl, ["accuracy", "adapted"], DEFAULT)]
     if not both.empty:
-        sides = ["seen", "unseen"]
-        means = both.groupby(["label", "case"], observed=False)[sides].mean()
-        cells = means.mul(100).apply(lambda pair: " / ".join(f"{x:.1f}" for x in pair), axis=1)
-        parts += [GENERALIZED.format(gate=GATE), "H:"]
-        parts += [of_methods(figures_table(both, "harmonic_mean"))]
-        parts += ["Differences in H to ClasterZSL:", others(both, "harmonic_mean")]
-        parts += ["AUSUC:", of_methods(figures_table(both, "ausuc"))]
-        parts += ["Seen / unseen, means:", of_methods(cells.unstack().replace("nan / nan", ""))]
-        parts += [published("table_3_gzsl_harmonic_mean")]
+        parts += [GENERALIZED.format(gate=GATE), of_methods(figures_table(both, "harmonic_mean"))]
+        parts += [AREA, of_methods(figures_table(both, "ausuc"))]
+        values = ["seen", "unseen", "harmonic_mean", "adapted_harmonic_mean", "ausuc"]
+        csv += [summary_of(both, values, DEFAULT)]
     if not named.empty:
-        parts += [NAMED, of_methods(named_table(named)), published("table_4_truze")]
+        parts += [NAMED, of_methods(named_table(named))]
+    parts += [WITH_POOL, "Accuracy on unseen classes:", of_methods(figures_table(zsl, "adapted"))]
+    if not both.empty:
+        parts += ["H:", of_methods(figures_table(both, "adapted_harmonic_mean"))]
+    tables = ("table_2_zsl", "table_3_gzsl_harmonic_mean", "table_4_truze")
+    parts += [PRINTED, *map(published, tables)]
+    draw_methods(zsl, both, selected, folder / "zero_shot.svg")
+    pd.concat(csv).to_csv(folder / "zero_shot.csv", index=False)
     return parts, [zsl, both, named]
-
-
-def of_methods(table):
-    return markdown(table.rename_axis("method"))
 
 
 def published(name):
@@ -257,16 +286,14 @@ def published(name):
         for row, cells in printed["rows"].items()
     }
     table = pd.DataFrame.from_dict(lines, orient="index", columns=printed["columns"]).fillna("")
-    return f"{PRINTED}\n\n{of_methods(table)}"
-
-
-def others(found, value):
-    return of_methods(differences_table(found, value).drop(DEFAULT))
+    heading = name.replace("_", " ").partition(" ")[2].partition(" ")[0]
+    return f"Table {heading}:\n\n{of_methods(table)}"
 
 
 def named_table(found):
     """Methods by named splits: both settings in one cell."""
     column = found["dataset"] + " (" + found["split"] + "), " + found["embedding"]
+    column = column.str.replace("_", " ")
     found["case"] = pd.Categorical(column, column.unique(), ordered=True)
     zsl = figures_table(found[found["setting"] == "zsl"], "accuracy")
     both = figures_table(found[found["setting"] == "gzsl"], "harmonic_mean")
@@ -275,70 +302,67 @@ def named_table(found):
 
 
 def summary_table(plan, rows, found):
-    """One line a case: ClasterZSL, the selected baseline, the best one with hindsight."""
-    lines, means = [], []
-    for _, own in found.groupby("case", observed=True):
+    """ClasterZSL, the selected baseline and the best one with hindsight, a line per case.
+
+    And the selected baselines by case.
+    """
+    lines, means, selected = [], [], {}
+    for name, own in found.groupby("case", observed=True):
         case = own["about"].iloc[0]
         wide = own.pivot(index="split", columns="label", values="accuracy")
         picked = [selected_baseline(plan, rows, case, split) for split in wide.index]
-        known = [label in wide.columns for label in picked]
-        selected = pd.Series(
-            [wide.at[s, label] for s, label in zip(wide.index, picked, strict=True) if all(known)],
-            dtype=float,
-        )
-        theirs = wide[[label for label in BASELINES if label in wide.columns]]
-        best = theirs.mean().idxmax() if theirs.shape[1] else ""
-        hindsight = wide[best] if best else pd.Series(dtype=float)
-        ours = wide[DEFAULT].to_numpy()
+        known = all(label in wide.columns for label in picked)
+        theirs = [wide.at[s, label] for s, label in zip(wide.index, picked, strict=True) if known]
+        others = wide[[b for b in BASELINES if b in wide.columns and b not in SLOW]]
+        best = others.mean().idxmax() if others.shape[1] else ""
         tuned = wide.get(TUNED, pd.Series(dtype=float))
-        cells = [case.dataset, case.embedding, wide[DEFAULT].count()]
-        cells += [mean_and_spread(wide[DEFAULT]), mean_and_spread(tuned)]
+        cells = [name, mean_and_spread(wide[DEFAULT]), mean_and_spread(tuned)]
         both = []
-        for label, accuracies in (
-            (", ".join(dict.fromkeys(filter(None, picked))), selected), (best, hindsight),
-        ):  # fmt: skip
-            gain = pd.Series(ours - accuracies.to_numpy() if len(accuracies) else [], dtype=float)
-            cells += [label, mean_and_spread(accuracies), difference(gain)]
-            both.append(gain.mean())
-        lines.append(cells)
-        means += [both] if "+" not in case.embedding else []
-    pairs = pd.DataFrame(means, columns=["selected", "hindsight"], dtype=float)
-    selected, hindsight = map(difference, (pairs["selected"], pairs["hindsight"]))
-    lines.append(["mean", "", "", "", "", "", "", selected, "", "", hindsight])
-    head = ["data set", "class vectors", "splits", DEFAULT, TUNED, "selected baseline"]
-    head += ["its accuracy", "difference", "best with hindsight", "its accuracy", "difference"]
-    table = pd.DataFrame(lines, columns=head)
-    return markdown(table.set_index("data set"), 2)
+        for accuracies in (pd.Series(theirs, wide.index[: len(theirs)]), wide.get(best)):
+            gain = pd.Series(dtype=float) if accuracies is None else wide[DEFAULT] - accuracies
+            both.append(gain)
+        selected[name] = ", ".join(dict.fromkeys(filter(None, picked)))
+        cells += [f"{selected[name]} {mean_and_spread(pd.Series(theirs, dtype=float))}".strip()]
+        cells += [difference(both[0]), best and f"{best} {mean_and_spread(wide[best])}"]
+        lines.append([*cells, difference(both[1])])
+        means += [[gain.mean() for gain in both]] if "+" not in case.embedding else []
+    over = [difference(column) for _, column in pd.DataFrame(means, dtype=float).items()]
+    lines.append(["mean", "", "", "", over[0], "", over[1]])
+    head = [CASE, DEFAULT, "tuned", "selected baseline", "difference"]
+    table = pd.DataFrame(lines, columns=[*head, "best with hindsight", "difference "])
+    return markdown(table.set_index(CASE)), selected
 
 
-def ablation_page(plan, rows):
-    """Table 1, K, alpha, aggregation, section 5.6, and the rows behind them."""
-    tables = {name: found_by(name, plan, rows) for name in SECTIONS}
-    shown = {case for found in tables.values() if not found.empty for case in found["about"]}
-    cases = [f"{case.dataset}: {case.embedding}" for case in plan.for_studies if case in shown]
-    parts = [ABLATION.format(cases=", ".join(cases))]
-    for name, (heading, words, column, reference) in SECTIONS.items():
-        if not tables[name].empty and reference in set(tables[name]["label"]):
-            parts += [heading, words, rules_table(tables[name], column, reference)]
-    if not tables["ablation"].empty:
-        before, after = PUBLISHED["purity_section_5_6"].values()
-        parts += [published("table_1"), PURITIES, purity_table(tables["ablation"])]
-        parts += [f"The paper prints {before:.0%} before and {after:.0%} after, on other features."]
-    return parts, list(tables.values())
+def ablation_page(plan, rows, folder):
+    """Table 1, the same with unlabelled samples, section 5.6, and the rows behind them."""
+    found = found_by("ablation", plan, rows)
+    if found.empty:
+        return [], []
+    cases = ", ".join(found["case"].cat.categories)
+    parts = [ABLATION.format(cases=cases, splits=n_splits(found))]
+    parts += [TABLE_1, rules_table(found, ""), CHAIN, rules_table(found, ", adapted")]
+    before, after = PUBLISHED["purity_section_5_6"].values()
+    parts += [PURITIES, purity_table(found)]
+    parts += [f"The paper prints {before:.0%} before and {after:.0%} after, on other features."]
+    parts += [PRINTED.partition(" M:")[0], published("table_1")]
+    over = {rule: gains(found, rule, "CLASTER") for rule in RULES[:2]}
+    draw_ablation(over, folder / "ablation.svg")
+    values = [rule + end for rule in RULES for end in ("", ", adapted")]
+    summary_of(found, values, "CLASTER").to_csv(folder / "ablation.csv", index=False)
+    return parts, [found]
 
 
-def rules_table(found, column, reference):
-    """A line for each data set and label; for each test rule the figure and the difference."""
+def rules_table(found, ending):
+    """A line per data set and variant: figure and difference under two test rules."""
     columns = {}
-    for rule in RULES:
-        columns[f'"{rule}"'] = figures_table(found, rule).T.stack(future_stack=True)
-        differences = differences_table(found, rule, reference).T.assign(**{reference: ""})
-        columns[f"difference, {rule}"] = differences.stack(future_stack=True)
-    purity = figures_table(found, "unseen_class_purity").T.stack(future_stack=True)
-    table = pd.DataFrame(columns | {"class purity, unseen": purity}).reset_index()
+    for rule in RULES[:2]:
+        value = rule + ending
+        columns[f'"{rule}"'] = figures_table(found, value).T.stack(future_stack=True)
+        over = gains(found, value, "CLASTER").groupby("case", observed=False).agg(difference)
+        columns[f"difference, {rule}"] = over.assign(CLASTER="").stack(future_stack=True)
+    table = pd.DataFrame(columns).reset_index()
     table["case"] = table["case"].str.partition(",")[0]
-    heads = [name.removesuffix(f", {rule}") for rule in RULES for name in columns if rule in name]
-    table.columns = ["data set", column, *heads, "class purity, unseen"]
+    table.columns = ["data set", "variant", *columns]
     return markdown(table.set_index("data set"), 2)
 
 
@@ -357,50 +381,31 @@ def purity_table(found):
     return markdown(table, 2)
 
 
-def defaults_page(plan, rows):
-    """Variants on held-out seen classes, and the rows behind them."""
-    found = found_by("defaults", plan, rows)
-    if found.empty:
-        return [], []
-    own = name_of(SEMANTIC)
-    wide = found.pivot(index=["case", "split"], columns="label", values="accuracy")
-    real = ~wide.index.get_level_values("case").astype(str).str.startswith(SYNTHETIC)
-    averaged = real if real.any() else ~real
-    lines = {}
-    for label in wide.columns:
-        reference = own if own in label and label != own else "default"
-        gain = wide[label] - (wide[reference] if label != "default" else 0.0)
-        means = 100 * gain.groupby("case", observed=True).mean()
-        shown = means.map(("{:+.1f}" if label != "default" else "{:.1f}").format)
-        lines[label] = dict(shown) | {"mean difference": difference(gain[averaged], 2)}
-    lines["default"]["mean difference"] = ""
-    table = pd.DataFrame.from_dict(lines, orient="index")
-    text = DEFAULTS.format(n=sum(averaged), averaged="real" if real.any() else "synthetic")
-    return [text, markdown(table.rename_axis("variant"))], [found]
-
-
-def one_space_page(plan, rows):
+def one_space_page(plan, rows, folder):
     """The plain cosine and others in one space; probabilities; sets."""
     found, ours, shared = in_use_rows(plan, rows)
     if found.empty:
         return [], []
-    parts, columns = [ONE_SPACE], {}
-    for value, name in (("accuracy", "unseen classes"), ("harmonic_mean", "H")):
-        if "CosineZSL" in set(shared["label"]):
+    parts, columns = [ONE_SPACE.format(splits=n_splits(ours))], {}
+    if "CosineZSL" in set(shared["label"]):
+        for value, name in (("accuracy", "unseen classes"), ("harmonic_mean", "H")):
             over = gains(shared, value, "CosineZSL").stack(future_stack=True).dropna()
             figures = shared.groupby(["case", "label"], observed=True)[value].apply(mean_and_spread)
             over = over.groupby(["case", "label"], observed=True).apply(with_least)
             columns[name] = figures + " (" + over + ")"
-    parts += [markdown(pd.DataFrame(columns).rename_axis([CASE, "method"]), 2)] if columns else []
+        parts += [markdown(pd.DataFrame(columns).rename_axis([CASE, "method"]), 2)]
+        draw_shared(shared, folder / "one_space.svg")
     groups = ours.groupby("case", observed=True)
     columns = {"calibration error": groups["calibration"].apply(mean_and_spread)}
     columns["largest"] = (100 * groups["calibration"].max()).map("{:.1f}".format)
+    parts += [SURENESS, markdown(pd.DataFrame(columns).rename_axis(CASE))]
+    columns = {}
     for space, name in (("zsl", "unseen"), ("seen", "seen")):
         for promised in PROMISED:
             sizes = groups[f"{space} {promised} size"].mean().map(" ({:.1f})".format)
             share = groups[f"{space} {promised}"].apply(mean_and_spread)
             columns[f"{name}, {100 * promised:.0f} %"] = share + sizes
-    return [*parts, SURENESS, markdown(pd.DataFrame(columns).rename_axis(CASE))], [found]
+    return [*parts, SETS, markdown(pd.DataFrame(columns).rename_axis(CASE))], [found]
 
 
 def in_use_rows(plan, rows):
@@ -412,36 +417,36 @@ def in_use_rows(plan, rows):
     return found, ours, found[found["case"].isin(ours.loc[ours["shared"] > 0, "case"])]
 
 
-def with_least(gains):
-    """In percentage points: "+1.3 ± 0.4; +0.8", the last the least."""
-    gains = 100 * gains.dropna()
-    return f"{gains.mean():+.1f} ± {gains.std():.1f}; {gains.min():+.1f}"
-
-
-def unlabelled_page(plan, rows):
+def unlabelled_page(plan, rows, folder):
     """What pools of unlabelled samples are worth."""
     found, ours, shared = in_use_rows(plan, rows)
     if found.empty:
         return [], []
     own = [name for name in POOLS if name not in FOREIGN]
-    parts = [UNLABELLED, pools_table(ours, own, ["calibration", "calibration, after"])]
+    parts = [UNLABELLED.format(splits=n_splits(ours)), pools_table(ours, own)]
     parts += [FOREIGNERS, pools_table(ours, FOREIGN), TOGETHER, pools_table(ours, BOTH_SIDES)]
     cosine = shared[shared["label"] == "CosineZSL"]
     parts += [] if cosine.empty else [NO_LABEL, pools_table(cosine, own)]
+    groups = ours.groupby("case", observed=True)
+    columns = {name: groups[name].apply(mean_and_spread) for name in SURE}
+    parts += [SURE_AFTER, markdown(pd.DataFrame(columns).rename_axis(CASE))]
+    draw_pools(ours, {name: gain(ours, name) for name in own}, folder / "unlabelled_samples.svg")
     return parts, [ours, cosine]
 
 
-def pools_table(found, pools, others=()):
+def gain(found, pool):
+    return found[f"{pool}, after"] - found[f"{pool}, before"]
+
+
+def pools_table(found, pools):
     """Cases by pools, with the mean of the differences over the cases."""
     groups, columns, last = found.groupby("case", observed=True), {}, {}
     for name in pools:
-        over = found[f"{name}, after"] - found[f"{name}, before"]
-        over = over.groupby(found["case"], observed=True)
+        over = gain(found, name).groupby(found["case"], observed=True)
         before, after = (100 * groups[f"{name}, {when}"].mean() for when in ("before", "after"))
         shown = before.map("{:.1f} → ".format) + after.map("{:.1f} (".format)
         columns[name] = shown + over.apply(with_least) + ")"
         last[name] = f"{100 * over.mean().mean():+.1f}"
-    columns |= {name: groups[name].apply(mean_and_spread) for name in others}
     table = pd.DataFrame(columns)
     table.index = table.index.astype(str)
     table.loc["mean of the differences"] = last
@@ -450,8 +455,7 @@ def pools_table(found, pools, others=()):
 
 PAGES = {  # and the studies that they show
     "zero_shot.md": (methods_page, ["methods", "generalized", "named"]),
-    "ablation.md": (ablation_page, list(SECTIONS)),
-    "defaults.md": (defaults_page, ["defaults"]),
+    "ablation.md": (ablation_page, ["ablation"]),
     "one_space.md": (one_space_page, ["in_use"]),
     "unlabelled_samples.md": (unlabelled_page, ["in_use"]),
 }
@@ -459,11 +463,11 @@ PAGES = {  # and the studies that they show
 
 def write_pages(names, plan, rows, folder, source):
     """Write each page of one of these studies that there are rows for."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, (page, studies) in PAGES.items():
-        parts, tables = page(plan, rows) if set(studies) & set(names) else ([], [])
+        parts, tables = page(plan, rows, folder) if set(studies) & set(names) else ([], [])
         used = [table for table in tables if not table.empty]
         if used:
-            folder.mkdir(parents=True, exist_ok=True)
             text = "\n\n".join(part.rstrip() for part in [*parts, provenance(used, source)])
             (folder / name).write_text(text + "\n", "utf-8")
             print(f"written: {folder / name}")
@@ -475,11 +479,12 @@ def provenance(tables, source):
     used = used.loc[~used.apply(key, axis=1).duplicated()]
     name = source.relative_to(ROOT) if source.is_relative_to(ROOT) else source.name
     lines = [
+        "## How it was measured",
+        "",
         f"* Rows: {len(used)} of `{name}`, measured {used['date'].min()} to "
         f"{used['date'].max()} on {' or '.join(used['machine'].unique())}, one thread per process.",
-        f"* Versions: {' or '.join(used['versions'].unique())}; states of the code, each with its "
-        f"own defaults: {', '.join(used['code'].unique())}.",
-        "* Times are wall times on a machine with other work to do: orders of magnitude, no more.",
+        f"* Versions: {' or '.join(used['versions'].unique())}; states of the code: "
+        f"{', '.join(used['code'].unique())}.",
     ]
     if limits := sorted(set(used.loc[used["kind"].isin(["test", "in_use"]), "rows_a_class"]) - {0}):
         lines.append(f"* At most {limits} training samples per class: no figures to quote.")

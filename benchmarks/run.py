@@ -53,9 +53,6 @@ def make_parser():
         help="two splits, six training samples per class, one kind of class vectors, fast methods",
     )  # fmt: skip
     parser.add_argument(
-        "--tune-every-split", action="store_true", help="not on the first split for all of them"
-    )
-    parser.add_argument(
         "--output", type=Path, metavar="DIR",
         help="folder for rows.csv.gz and the pages (default: benchmarks/results and docs/results; "
         "build/benchmarks with --quick)",
@@ -83,7 +80,7 @@ def make_plan(args):
     cases = catalogue(sources, args.datasets, args.embeddings)
     if not cases:
         raise ValueError("No data set has these class vectors.")
-    plan = Plan(cases, **(QUICK if args.quick else {}), tune_every_split=args.tune_every_split)
+    plan = Plan(cases, **(QUICK if args.quick else {}))
     if args.quick and not args.embeddings:
         plan = replace(plan, cases=tuple(plan.for_studies))
     given = {"methods": args.methods and tuple(args.methods), "splits": args.splits}
@@ -108,7 +105,7 @@ def main():
     args = parser.parse_args()
     names, errors = args.studies or PAPER, []
     path, folder = outputs(args)
-    plan = Plan((), tune_every_split=args.tune_every_split, **(QUICK if args.quick else {}))
+    plan = Plan((), **(QUICK if args.quick else {}))
     try:
         if unknown := set(names) - set(STUDIES):
             raise ValueError(f"Unknown study {', '.join(unknown)}; there are {', '.join(STUDIES)}.")

@@ -84,7 +84,6 @@ class Plan:
     splits: int = N_SPLITS  # of every study
     rows_a_class: int = 0  # training samples per class at most; 0 for all
     tuning_rows: int = PER_CLASS
-    tune_every_split: bool = False
 
     @property
     def for_studies(self):
@@ -98,8 +97,7 @@ class Plan:
 
     def tuning_split(self, case, split):
         """The split whose seen classes choose the hyper-parameters for this one."""
-        own = self.tune_every_split or isinstance(split, str) or not case.numbered
-        return split if own else case.numbered[0]
+        return split if isinstance(split, str) else case.numbered[0]
 
 
 @dataclass(frozen=True)
@@ -215,7 +213,7 @@ def _compared(plan, named):
     """
     found = [
         (case, split, method)
-        for case in plan.cases
+        for case in (plan.for_studies if named else plan.cases)
         for split in (case.named if named else case.numbered[: plan.splits])
         for method in plan.methods
         if case.takes(method) and (method not in SLOW or _affords(plan, case, split))

@@ -1,0 +1,114 @@
+"""Pictures of the evidence: dots with intervals, a line per data set."""
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.stats import sem, t
+from studies import DEFAULT
+
+STYLE = {"svg.hashsalt": "sklearn_claster", "svg.fonttype": "path", "font.size": 9}
+OURS, THEIRS, REST = "tab:blue", "tab:orange", "0.65"
+MARKERS = "osD^v<>P"
+
+
+def interval(values, confidence=0.95):
+    """Mean and half width of the t-interval of the mean; the width of one value is nan."""
+    n = len(values)
+    half = t.ppf((1 + confidence) / 2, n - 1) * sem(values) if n > 1 else np.nan
+    return np.mean(values), half
+
+
+def draw_methods(zsl, both, selected, path):
+    """Unseen classes alone and H, a line per case: ours, the selected baseline, all others."""
+    panels = {"Accuracy on unseen classes (%)": (zsl, "accuracy")}
+    panels |= {} if both.empty else {"H, seen and unseen classes (%)": (both, "harmonic_mean")}
+    cases = list(zsl["case"].cat.categories)
+    figure, axes = _panels(len(panels), cases)
+    for ax, (title, (found, value)) in zip(axes, panels.items(), strict=True):
+        means = 100 * found.groupby(["case", "label"], observed=True)[value].mean()
+        for line, case in enumerate(cases):
+            rest = means.loc[case].drop([DEFAULT, selected[case]], errors="ignore")
+            ax.plot(rest, np.full(len(rest), line), "o", color=REST, ms=4, label="other methods")
+            for label, colour, marker in ((DEFAULT, OURS, "o"), (selected[case], THEIRS, "s")):
+                own = found[(found["case"] == case) & (found["label"] == label)][value]
+                name = DEFAULT if label == DEFAULT else "selected baseline"
+                _dot(ax, own, line, colour, marker, name)
+        ax.set_xlabel(title)
+    _finish(figure, axes, path)
+
+
+def draw_ablation(by_rule, path):
+    """Differences to the whole method, a panel per test rule, a marker per case."""
+    variants = list(next(iter(by_rule.values())).columns[:-1])
+    figure, axes = _panels(len(by_rule), variants)
+    for ax, (rule, over) in zip(axes, by_rule.items(), strict=True):
+        cases = over.index.get_level_values("case").unique()
+        for number, case in enumerate(cases):
+            for line, variant in enumerate(variants):
+                at = line + 0.16 * (number - (len(cases) - 1) / 2)
+                values = over.loc[case, variant].dropna()
+                _dot(ax, values, at, f"C{number}", MARKERS[number], case.partition(",")[0])
+        ax.axvline(0, color="0.8", zorder=0)
+        ax.set_xscale("symlog", linthresh=2)
+        ax.set_xticks([-30, -10, -2, -1, 0, 1, 2], [-30, -10, -2, -1, 0, 1, 2])
+        ax.set_xlabel(f'Points to the whole method, "{rule}"')
+    _finish(figure, axes, path)
+
+
+def draw_shared(found, path):
+    """Unseen classes alone and H where features and class vectors share a space."""
+    cases = list(found["case"].cat.remove_unused_categories().cat.categories)
+    labels = list(found["label"].cat.categories)
+    figure, axes = _panels(2, cases, 0.9)
+    titles = {"accuracy": "Accuracy on unseen classes (%)", "harmonic_mean": "H, no gate (%)"}
+    for ax, (value, title) in zip(axes, titles.items(), strict=True):
+        for line, case in enumerate(cases):
+            for number, label in enumerate(labels):
+                own = found[(found["case"] == case) & (found["label"] == label)][value]
+                at = line + 0.12 * (number - (len(labels) - 1) / 2)
+                _dot(ax, own, at, f"C{number}", MARKERS[number], label)
+        ax.set_xlabel(title)
+    _finish(figure, axes, path)
+
+
+def draw_pools(found, by_pool, path):
+    """What each kind of pool gains, a line per case."""
+    cases = list(found["case"].cat.categories)
+    figure, (ax,) = _panels(1, cases, 0.6)
+    for number, (pool, gains) in enumerate(by_pool.items()):
+        for line, case in enumerate(cases):
+            at = line + 0.15 * (number - (len(by_pool) - 1) / 2)
+            _dot(ax, gains[found["case"] == case], at, f"C{number}", MARKERS[number], pool)
+    ax.axvline(0, color="0.8", zorder=0)
+    ax.set_xlabel("Points gained on the pool, accuracy on unseen classes")
+    _finish(figure, [ax], path)
+
+
+def _panels(n, lines, height=0.42):
+    """Panels side by side that share named lines, the first on top."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9, 1.4 + height * len(lines)), layout="constrained")
+        axes = figure.subplots(1, n, sharey=True, squeeze=False)[0]
+        axes[0].set_yticks(range(len(lines)), lines)
+        axes[0].invert_yaxis()
+        for ax in axes:
+            ax.grid(axis="x", color="0.92")
+            ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _dot(ax, values, line, colour, marker, label):
+    """A mean with its interval, in percent."""
+    if len(values):
+        mean, half = interval(100 * values.to_numpy())
+        style = {"color": colour, "marker": marker, "ms": 5, "capsize": 2, "lw": 1.2, "ls": ""}
+        ax.errorbar(mean, line, xerr=None if np.isnan(half) else half, label=label, **style)
+
+
+def _finish(figure, axes, path):
+    """One legend above all panels, then the file."""
+    handles, labels = axes[0].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique, loc="outside upper center", ncols=6, frameon=False)
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(path, metadata={"Date": None})
