@@ -461,6 +461,27 @@ def test_a_fold_whose_classes_share_a_vector_is_left_out(host, detector):
     assert np.isfinite(alone.offset_)
 
 
+@pytest.mark.parametrize(("detector", "n_scored"), [("learned", 1), ("knn", 1), ("energy", 2)])
+def test_a_fold_makes_nothing_that_nobody_reads(detector, n_scored, monkeypatch):
+    """What `adapt` needs is kept once; training rows are scored for rules that read scores."""
+    kept, scored = [], []
+
+    class Counted(ESZSL):
+        def _input_rows(self, X, mean):
+            kept.append(len(X))
+            return super()._input_rows(X, mean)
+
+        def _score_rows(self, X, candidates):
+            scored.append(len(X))
+            return super()._score_rows(X, candidates)
+
+    counted = Counted(space="gzsl", bias_detector=detector).fit(X, Y, TABLE)
+    assert sum(kept) == 2 * len(X)  # their sums, and the temperatures
+    assert len(scored) == N_CLASS_FOLDS * n_scored + (detector == "energy")
+    plain = ESZSL(space="gzsl", bias_detector=detector).fit(X, Y, TABLE)
+    np.testing.assert_array_equal(plain.explain_gate(X).score, counted.explain_gate(X).score)
+
+
 # errors
 
 

@@ -344,6 +344,32 @@ def test_where_nothing_can_be_held_out_the_defaults_stay():
     assert (found.share, found.temperature) == (1.0, Choice().temperature)
 
 
+@pytest.mark.parametrize("whiten", [True, False])
+@pytest.mark.parametrize("prior", [True, False])
+def test_the_span_of_few_samples_says_the_same_in_less_room(prior, whiten, monkeypatch):
+    random = np.random.default_rng(0)
+    vectors, y = random.standard_normal((12, 90)), np.arange(72) % 12
+    rows = (vectors[y] + 3.0 * random.standard_normal((72, 90))).astype(np.float32)
+    given = rows, y, vectors, None, prior, whiten, CPU
+    widths = []
+
+    def projection(embeddings, means, *others):
+        widths.append(means.shape[1])
+        return linear_projection(embeddings, means, *others)
+
+    monkeypatch.setattr(held_out, "linear_projection", projection)
+    found = held_out.choose(*given)
+    assert set(widths) == {84 if prior else 72}
+    monkeypatch.setattr(held_out, "in_their_span", lambda rows, vectors, prior: (rows, vectors))
+    plain = held_out.choose(*given)
+    assert widths[-1] == 90
+    for name in ("share", "temperature", "means_share", "seen_temperature"):
+        assert getattr(found, name) == getattr(plain, name), name
+    np.testing.assert_allclose(found.masses, plain.masses, atol=1e-4)
+    np.testing.assert_allclose(found.seen_masses, plain.seen_masses, atol=1e-4)
+    assert found.plain_spread == (pytest.approx(plain.plain_spread, rel=1e-5) if prior else None)
+
+
 # ------------------------------------------------------------------ scores
 
 

@@ -30,6 +30,7 @@ class Adaptable(WholeState, ABC):
 
     space: str
     _has_table: bool
+    _adapts = True  # whether `fit` keeps what `adapt` needs; a gate's fits to fewer classes do not
     _labelled: Labelled | None = None
     _learnt: Learnt | None = None
 
@@ -132,7 +133,7 @@ class Adaptable(WholeState, ABC):
     def _keep_for_adapt(self, X: Any, codes: NDArray[np.intp]) -> None:
         """Keep of the labelled samples (n, f), with class codes (n,), what `adapt` needs."""
         self._labelled = None
-        if self._has_table:
+        if self._has_table and self._adapts:
             vectors = self._seen_table().vectors
             self._labelled = Labelled.of(self._input_rows, X, codes, vectors)
 

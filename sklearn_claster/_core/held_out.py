@@ -77,12 +77,14 @@ def choose(
 
     The share is `DEFAULT_SHARE` unless another is ahead of it by a standard error over classes.
     """
-    folds = list(_folds(X, y, vectors, groups, prior, whiten, device))
+    n_dimensions = X.shape[1]
+    X, vectors = in_their_span(X, vectors, prior)
+    given = X, y, vectors, groups, prior, whiten, device, n_dimensions
+    folds = list(_folds(*given))
     shares = SHARES if prior else (1.0,)
     default = DEFAULT_SHARE if prior else 1.0
     spread = float(plain_cosines(X, vectors).std() or 1.0) if prior else None
-    choice = choose_seen(X, y, vectors, groups, prior, whiten, device)
-    choice = replace(choice, plain_spread=spread, share=default)
+    choice = replace(choose_seen(*given), plain_spread=spread, share=default)
     if not folds:
         return choice
     found = {}
@@ -103,6 +105,21 @@ def choose(
     return replace(choice, share=best_share, temperature=temperature, masses=masses)
 
 
+def in_their_span(
+    X: NDArray[Any], vectors: NDArray[np.float64], prior: bool
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Coordinates of samples (n, f) in their own span, where they are fewer than features: (n, n).
+
+    All inner products stay, and so does all that a stand-in says, in less time. With a prior the
+    class vectors lie in the same space, and go along.
+    """
+    rows = np.concatenate([X, vectors]) if prior else X
+    if len(rows) >= X.shape[1]:
+        return X, vectors
+    found = np.transpose(np.linalg.qr(rows.T, mode="r"))
+    return found[: len(X)].astype(X.dtype, copy=False), found[len(X) :] if prior else vectors
+
+
 def choose_seen(
     X: NDArray[Any],
     y: NDArray[np.intp],
@@ -111,6 +128,7 @@ def choose_seen(
     prior: bool,
     whiten: bool,
     device: torch.device,
+    n_dimensions: int | None = None,
 ) -> Choice:
     """The part of the seen expert, with the largest likelihood of held-out samples.
 
@@ -123,7 +141,7 @@ def choose_seen(
     outside &= ~np.isin(y, np.setdiff1d(y, y[~outside]))
     if not outside.any():
         return Choice()
-    stand_in = _StandIn(X[~outside], y[~outside], vectors, prior, whiten, device)
+    stand_in = _StandIn(X[~outside], y[~outside], vectors, prior, whiten, device, n_dimensions)
     others = X[outside]
     rule = stand_in.own_cosines, stand_in.cosines(others, vectors)
     means = stand_in.own_mean_cosines, stand_in.mean_cosines(others)
@@ -148,6 +166,7 @@ def _folds(
     prior: bool,
     whiten: bool,
     device: torch.device,
+    n_dimensions: int,
 ) -> Iterator[tuple[Any, NDArray[np.float32], NDArray[np.intp]]]:
     """Plain and learnt cosines over their spreads (n, C), and codes (n,), of held-out classes.
 
@@ -166,7 +185,7 @@ def _folds(
         if len(np.unique(y[inside])) < len(kept) or not np.ptp(vectors[kept], axis=0).any():
             continue
         codes = np.searchsorted(kept, y[inside])
-        stand_in = _StandIn(X[inside], codes, vectors[kept], prior, whiten, device)
+        stand_in = _StandIn(X[inside], codes, vectors[kept], prior, whiten, device, n_dimensions)
         learnt = stand_in.cosines(X[outside], vectors[held_out]) / stand_in.spread
         plain: Any = 0.0
         if prior:
@@ -194,11 +213,12 @@ class _StandIn:
         prior: bool,
         whiten: bool,
         device: torch.device,
+        n_dimensions: int | None,
     ) -> None:
         codes = torch.as_tensor(y, device=device)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the whole fit says it
-            space, x = InputSpace.fit(X, codes if whiten else None, device)
+            space, x = InputSpace.fit(X, codes if whiten else None, device, n_dimensions)
         self.to_unit_rows = space.on(device)
         self.mean = row_mean(vectors)
         embeddings = unit_rows(vectors, self.mean, np.float64)

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from .._data.on_disk import ArrayOnDisk
 from .._data.rows import Rows, RowsInMemory, RowsOnDisk
 from .._data.unit_rows import row_mean, unit_rows, warn_of_one_direction
-from .._utils.processes import current
 from .._utils.torch import exact_device, to_device, to_numpy, to_tensor
 from .whitening import Scatter, room_for_whitening, whitening_matrix
 
@@ -41,13 +40,19 @@ class InputSpace:
     whitened_mean: NDArray[np.float64] | None = None
 
     @classmethod
-    def fit(cls, X: Any, y: Any = None, device: torch.device = _CPU) -> tuple[InputSpace, Rows]:
+    def fit(
+        cls,
+        X: Any,
+        y: Any = None,
+        device: torch.device = _CPU,
+        n_dimensions: int | None = None,
+    ) -> tuple[InputSpace, Rows]:
         """Learn it from feature rows (n, f), and bring them there.
 
-        With class codes y (n,) it whitens. Rows on disk stay there.
+        With class codes y (n,) it whitens. Rows on disk stay there. Where X are coordinates in a
+        subspace, `n_dimensions` are those of the whole space.
         """
         centred = cls(row_mean(X))
-        current.get().check_same({}, centred.mean)
         to_unit_rows = centred.on(device)
         x: Rows
         if isinstance(X, ArrayOnDisk):
@@ -60,7 +65,7 @@ class InputSpace:
         if y is None:
             return centred, x
         with room_for_whitening(X.shape[1]):
-            scatter = Scatter.of(x, codes, means)
+            scatter = Scatter.of(x, codes, means, n_dimensions)
             whitening = whitening_matrix(scatter.covariance(), scatter.shrinkage())
             whitened_mean = to_numpy(shares @ means @ whitening)
             space = cls(centred.mean, to_numpy(whitening), whitened_mean)

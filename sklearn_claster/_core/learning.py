@@ -97,6 +97,8 @@ def learn(
     seen = unit_rows(embeddings, embedding_mean)
     a = to_tensor(seen, device)  # (S, s)
     input_space, x = InputSpace.fit(X, labels if parameters.whiten else None, device)  # (n, f)
+    processes = current.get()
+    processes.check_same({}, input_space.mean)
     net = ClasterNet(
         X.shape[1],
         a.shape[1],
@@ -105,7 +107,6 @@ def learn(
         seeded_generator(seed),
         parameters.linear_shortcut,
     ).to(device)
-    processes = current.get()
     optimization = Optimization(
         learning_rate=parameters.learning_rate,
         weight_decay=parameters.weight_decay,

@@ -28,15 +28,19 @@ class Scatter:
         Sum of the fourth powers of the rows' distances from their means.
     resolution : float
         Machine epsilon of the rows.
+    n_dimensions : int
+        Of the space that the rows lie in: more than n_features where the others are left out, in
+        which no row differs from another.
     """
 
     sums: Tensor
     n_samples: int
     fourth_powers: float
     resolution: float
+    n_dimensions: int
 
     @classmethod
-    def of(cls, x: Rows, y: Tensor, means: Tensor) -> Scatter:
+    def of(cls, x: Rows, y: Tensor, means: Tensor, n_dimensions: int | None = None) -> Scatter:
         """Of rows (n, f) with codes y (n,) and class means (S, f)."""
         sums = means.new_zeros(means.shape[1], means.shape[1])
         fourth_powers, resolution = means.new_zeros(()), 0.0
@@ -47,14 +51,14 @@ class Scatter:
             fourth_powers += (distances**4).sum().to(means.device)
             resolution = torch.finfo(values.dtype).eps
             sums += (residuals.T @ residuals).to(means.device)  # adds in float64
-        return cls(sums, len(x), float(fourth_powers), resolution)
+        return cls(sums, len(x), float(fourth_powers), resolution, n_dimensions or len(sums))
 
     def covariance(self) -> Tensor:
         """The covariance within classes over its mean variance, (f, f).
 
         The identity if classes have no scatter.
         """
-        size = float(self.sums.trace()) / len(self.sums)  # mean over directions
+        size = float(self.sums.trace()) / self.n_dimensions  # mean over directions
         if size <= self.n_samples * self.resolution**2:
             return _identity_like(self.sums)
         return self.sums / size
@@ -69,7 +73,7 @@ class Scatter:
         trace = float(self.sums.trace())
         # of the covariance, and of its eigenvalues, squared; both times n_samples**2
         error = self.fourth_powers - square / self.n_samples
-        spread = square - trace**2 / len(self.sums)
+        spread = square - trace**2 / self.n_dimensions
         share = error / spread if spread > 0.0 else 1.0
         return min(max(share, LEAST_SHRINKAGE), 1.0)
 

@@ -140,9 +140,11 @@ def hold_out_classes(
     dtype: type,
     generate: Generate | None = None,
     tell: Tell = lambda line: None,
+    scores_of_trained: bool = True,
 ) -> list[Fold]:
     """Refit the experts without each third of their classes; test on it and on held-out rows.
 
+    What they say of their own training rows takes as long, and is asked for if a rule reads it.
     Nothing but the seen classes' rows and vectors takes part. A third without which the other
     classes all share a vector is not held out.
     """
@@ -151,6 +153,7 @@ def hold_out_classes(
     for fold, (train, test) in enumerate(_split(codes, groups), start=1):
         tell(f"gate, {fold} of {N_CLASS_FOLDS} fits with fewer classes")
         model = clone(experts)
+        model._adapts = False
         if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
             model.set_callbacks()
         try:
@@ -161,9 +164,8 @@ def hold_out_classes(
             continue
         mean = row_mean(X[train])
         columns = np.isin(table.labels, model.classes_)
-        (train_scores, _), (scores, answers) = (
-            model._raw_scores(X[rows]) for rows in (train, test)
-        )
+        scores, answers = model._raw_scores(X[test])
+        train_scores = model._raw_scores(X[train])[0] if scores_of_trained else None
         trained = look(X[train], mean, dtype, train_scores, columns)
         tested = look(X[test], mean, dtype, scores, columns)
         train_codes = np.unique(codes[train], return_inverse=True)[1]
@@ -272,7 +274,8 @@ def fit_gate(
     folds = []
     chooses = contamination == "auto" or rule.reads_unseen or rule.reads_generated
     if table is not None and (chooses or mode == "soft"):
-        folds = hold_out_classes(experts, X, codes, table, groups, dtype, generate, tell)
+        given = experts, X, codes, table, groups, dtype, generate, tell, needs_scores
+        folds = hold_out_classes(*given)
     if rule.reads_unseen and not folds:  # there is nothing to choose a constant by
         return Gate(rule, mode, mean, dtype)
     fold_rules = [_fitted(make_rule(), fold) for fold in folds]
