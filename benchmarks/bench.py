@@ -9,18 +9,12 @@ python benchmarks/bench.py --quick         tiny sizes: does it run?
 
 import argparse
 import cProfile
-import gc
 import inspect
 import os
 import tempfile
 import warnings
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing import get_context
-from pathlib import Path
-from threading import Event, Thread
 from time import perf_counter, process_time
 
 import bare
@@ -28,20 +22,19 @@ import numpy as np
 import pandas as pd
 import torch
 from pages import markdown
+from peak import in_own_process, peak_bytes
 from rows import ROOT, code, command, machine, versions
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from sklearn_claster import ClassEmbeddings, ClasterZSL
-from sklearn_claster._core.centroids import make_aggregation
-from sklearn_claster._core.input_space import InputSpace
-from sklearn_claster._core.training import fit_estimator, fit_projector, train_classifier
+from sklearn_claster._core import centroids, input_space, training
 
 STAGES = {
-    "input space": InputSpace.fit, "a'": fit_projector, "phi": fit_estimator,
-    "clusters": make_aggregation, "V": train_classifier,
+    "input space": input_space.InputSpace.fit, "a'": training.fit_projector,
+    "phi": training.fit_estimator, "clusters": centroids.make_aggregation,
+    "V": training.train_classifier,
 }  # fmt: skip
-QUICK = {"n": 240, "f": 16, "s": 8, "classes": 6, "candidates": 4}
 BLOCK = 10_000  # samples that are made at a time
 PAGE = """\
 # Results: speed
@@ -58,32 +51,32 @@ the code {code}. Made by `{command}`.
 
 
 class Bench:
-    """What the command line asks for; each study has its page's words, and returns a table."""
+    """What the command line asks for; each study has its page's words, and returns its lines."""
 
-    def __init__(self, device, threads, quick, disk):
-        self.device, self.threads, self.quick, self.disk = device, threads, quick, disk
+    def __init__(self, args):
+        self.args, cpu = args, args.device == "cpu"
         # one thread on the CPU does all the work: its own time, which others disturb less
-        self.clock = process_time if threads == 1 and device == "cpu" else perf_counter
+        self.clock = process_time if args.threads == 1 and cpu else perf_counter
+        self.wait = (lambda: None) if cpu else torch.cuda.synchronize
 
-    def problem(self, seed=0, same=False, **sizes):
-        quick = QUICK | ({"s": QUICK["f"]} if same else {})
-        return random_problem(**(quick if self.quick else sizes), seed=seed, same=same)
+    def problem(self, n, f, s, classes=50, candidates=50, seed=0):
+        if self.args.quick:
+            n, f, s, classes, candidates = 240, 16, 16 if s == f else 8, 6, 4
+        return random_problem(n, f, s, classes, candidates, seed=seed)
 
     def model(self, **parameters):
-        return ClasterZSL(device=self.device, random_state=0, **parameters)
+        return ClasterZSL(device=self.args.device, random_state=0, **parameters)
 
-    def seconds(self, call, *args):
-        wait = torch.cuda.synchronize if self.device == "cuda" else lambda: None
-        wait()
-        start = self.clock()
-        call(*args)
-        wait()
-        return self.clock() - start
-
-    def in_turns(self, *calls):
-        """Seconds of each call, run by run."""
-        runs = 1 if self.quick else 3
-        return np.transpose([[self.seconds(call) for call in calls] for _ in range(runs)])
+    def in_turns(self, *calls, runs=3):
+        """Seconds of each call, (calls, runs)."""
+        taken = []
+        for call in calls * (1 if self.args.quick else runs):
+            self.wait()
+            start = self.clock()
+            call()
+            self.wait()
+            taken.append(self.clock() - start)
+        return np.reshape(taken, (-1, len(calls))).T
 
     def beside(self, ours, plain, where=""):
         """A line for each, with its ratio to the plain loops."""
@@ -97,19 +90,18 @@ class Bench:
         7,000 samples of 2,048 features, 50 classes, a hidden layer of 1,024, batches of 256. Stages
         are of one run more.
         """
-        X, y, seen, unseen = self.problem(n=7000, f=2048, s=300, classes=50, candidates=50)
-        hidden, batch = ((12,), 8) if self.quick else ((1024,), 256)
-        given = X, y, table_of(seen, unseen)
+        X, y, *vectors = self.problem(7000, 2048, 300)
+        hidden, batch = ((12,), 8) if self.args.quick else ((1024,), 256)
         model = self.model(hidden_layer_sizes=hidden, batch_size=batch)
-        plain = {"hidden": hidden, "batch": batch, "device": self.device}
-        table = self.beside(lambda: model.fit(*given), lambda: bare.fit(X, y, seen, **plain))
+        ours = partial(model.fit, X, y, table_of(*vectors))
+        plain = {"hidden": hidden, "batch": batch, "device": self.args.device}
+        lines = self.beside(ours, partial(bare.fit, X, y, vectors[0], **plain))
         profile = cProfile.Profile(self.clock, builtins=False)
-        rest = self.seconds(profile.runcall, model.fit, *given)
+        rest = self.in_turns(partial(profile.runcall, ours), runs=1).item()
         by_code = {entry.code: entry.totaltime for entry in profile.getstats()}
-        for name, stage in STAGES.items():
-            taken = by_code[inspect.unwrap(stage).__code__]
-            table[name], rest = {"seconds": shown([taken])}, rest - taken
-        return table | {"the rest": {"seconds": shown([rest])}}
+        stages = {k: by_code[inspect.unwrap(stage).__code__] for k, stage in STAGES.items()}
+        stages["the rest"] = rest - sum(stages.values())
+        return lines | {name: {"seconds": shown([taken])} for name, taken in stages.items()}
 
     def predict(self):
         """Predict.
@@ -118,18 +110,17 @@ class Bench:
         one sample in 2 ms. With class vectors in the space of the features, the plain cosine takes
         part.
         """
-        hidden, table = (12,) if self.quick else (512, 512), {}
-        for where, prior in {"": None, ", one space": "cosine"}.items():
-            sizes = {"f": 512, "s": 512 if prior else 300, "classes": 50, "candidates": 50}
-            X, y, seen, unseen = self.problem(n=6000, same=bool(prior), **sizes)
-            many = self.problem(n=100_000, **sizes, seed=1)[0]
+        hidden, lines = (12,) if self.args.quick else (512, 512), {}
+        for where, s, prior in (("", 300, None), (", one space", 512, "cosine")):
+            X, y, *vectors = self.problem(6000, 512, s)
+            many = self.problem(100_000, 512, s, seed=1)[0]
             model = self.model(hidden_layer_sizes=hidden, max_epochs=1, prior=prior)
-            model.fit(X, y, table_of(seen, unseen))
-            plain = bare.fit(X, y, seen, device=self.device, hidden=hidden, epochs=1)
-            calls = partial(model.predict, many), partial(bare.predict, plain, many, unseen, prior)
-            table |= self.beside(*calls, where)
-        one = [np.median([self.seconds(model.predict, many[:1]) for _ in range(50)])]
-        return table | {"ClasterZSL, one sample": {"seconds": shown(one)}}
+            model.fit(X, y, table_of(*vectors))
+            plain = bare.fit(X, y, vectors[0], device=self.args.device, hidden=hidden, epochs=1)
+            loops = partial(bare.predict, plain, many, vectors[1], prior)
+            lines |= self.beside(partial(model.predict, many), loops, where)
+        one = np.median(self.in_turns(partial(model.predict, many[:1]), runs=50))
+        return lines | {"ClasterZSL, one sample": {"seconds": shown([one])}}
 
     def small(self):
         """A small fit.
@@ -137,9 +128,9 @@ class Bench:
         Its time is overhead: many small steps. 300 samples of 20 features, 10 classes. Aim: the
         least at most 0.32 s.
         """
-        X, y, *vectors = self.problem(n=300, f=20, s=15, classes=10, candidates=5)
-        taken = [self.seconds(self.model().fit, X, y, table_of(*vectors)) for _ in range(5)]
-        return {"ClasterZSL": {"least of 5, s": shown([min(taken)])}}
+        X, y, *vectors = self.problem(300, 20, 15, 10, 5)
+        taken = self.in_turns(partial(self.model().fit, X, y, table_of(*vectors)), runs=5)
+        return {"ClasterZSL": {"least of 5, s": shown([taken.min()])}}
 
     def gate(self):
         """A fit with a gate.
@@ -148,13 +139,12 @@ class Bench:
         most 3.5 times the fit without.
         """
         lines = {}
-        for f in (16,) if self.quick else (256, 512, 1024, 2048):
-            X, y, *vectors = self.problem(n=2000, f=f, s=64, classes=40, candidates=10)
+        for f in (16,) if self.args.quick else (256, 512, 1024, 2048):
+            X, y, *vectors = self.problem(2000, f, 64, 40, 10)
             models = [self.model(space="gzsl", bias_detector=d) for d in (None, "learned")]
-            given = X, y, table_of(*vectors)
-            taken, more = self.in_turns(*(partial(model.fit, *given) for model in models))
-            lines[f"{f:,}"] = {"without, s": shown(taken), "with, s": shown(more)}
-            lines[f"{f:,}"]["times"] = shown(more / taken)
+            taken, more = self.in_turns(*(partial(m.fit, X, y, table_of(*vectors)) for m in models))
+            seconds = {"without, s": shown(taken), "with, s": shown(more)}
+            lines[f"{f:,}"] = seconds | {"times": shown(more / taken)}
         return lines
 
     def memory(self):
@@ -164,31 +154,25 @@ class Bench:
         line is one run in a process of its own, on the CPU. One hidden layer of 64, one epoch of V,
         50 classes; seconds by the wall clock.
         """
-        lines, cases = {}, [(n, 1024, "on disk") for n in self.disk]
-        if not self.quick:
-            cases = [(40_000, 512, "float32"), (40_000, 512, "float64"), *cases]
-        for n, f, kind in cases:
-            sizes = {"n": n, "f": f, "s": 64, "classes": 50, "candidates": 10}
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                found = pool.submit(held_by, kind, QUICK if self.quick else sizes, self.threads)
-            lines[f"{n:,} x {f:,}, {kind}"] = {k: shown([x]) for k, x in found.result().items()}
+        lines, cases = {}, [(n, 1024, "on disk") for n in self.args.disk]
+        for n, f, kind in cases if self.args.quick else [(40_000, 512, "in memory"), *cases]:
+            sizes = (240, 16, 8, 6, 4) if self.args.quick else (n, f, 64, 50, 10)
+            found = in_own_process(held_by, sizes, kind == "on disk", self.args.threads)
+            lines[f"{n:,} x {f:,}, {kind}"] = {k: shown([x]) for k, x in found.items()}
         return lines
 
 
-def random_problem(n, f, s, classes, candidates, rows=np.empty, seed=0, same=False):
-    """Samples around a linear map of their classes' vectors, or around these, sorted by class.
+def random_problem(n, f, s, classes, candidates, rows=np.empty, seed=0):
+    """Samples around a linear map of their classes' vectors, or around these if as wide.
 
-    X (n, f), which `rows` makes from shape and type; y (n,); vectors of seen and unseen classes.
+    X (n, f), which `rows` makes; y (n,), sorted; vectors of seen and unseen classes.
     """
     random = np.random.default_rng(seed)
     vectors = random.standard_normal((classes + candidates, s), np.float32)
-    means = vectors if same else vectors @ random.standard_normal((s, f), np.float32) / s**0.5
-    y = np.arange(n) * classes // n
-    X = rows((n, f), np.float32)
-    for start in range(0, n, BLOCK):
-        part = y[start : start + BLOCK]
-        noise = 2.0 * random.standard_normal((len(part), f), np.float32)
-        X[start : start + BLOCK] = means[part] + noise
+    means = vectors if s == f else vectors @ random.standard_normal((s, f), np.float32) / s**0.5
+    y, X = np.arange(n) * classes // n, rows(shape=(n, f), dtype=np.float32)
+    for at in (slice(start, start + BLOCK) for start in range(0, n, BLOCK)):
+        X[at] = means[y[at]] + 2.0 * random.standard_normal((len(y[at]), f), np.float32)
     return X, y, vectors[:classes], vectors[classes:]
 
 
@@ -203,95 +187,53 @@ def shown(values):
     return f"{median} ({least} to {most})" if len(values) > 1 else median
 
 
-def held_by(kind, sizes, n_threads):
+def held_by(sizes, on_disk, n_threads):
     """MB of the data; seconds and peak MB of fit, and of predict."""
-    with threadpool_limits(n_threads), tempfile.TemporaryDirectory() as folder:
+    with threadpool_limits(n_threads), tempfile.NamedTemporaryFile(suffix=".npy") as file:
         torch.set_num_threads(n_threads)
-
-        def file(shape, dtype):
-            return np.lib.format.open_memmap(f"{folder}/X.npy", "w+", dtype, shape)
-
-        on_disk = kind == "on disk"
-        X, y, *vectors = random_problem(**sizes, rows=file if on_disk else np.empty)
-        X = np.load(f"{folder}/X.npy", mmap_mode="r") if on_disk else X.astype(kind)
-        table, few = table_of(*vectors), np.linspace(0, len(X) - 1, 200, dtype=int)
+        on_file = partial(np.lib.format.open_memmap, file.name, "w+")
+        X, y, *vectors = random_problem(*sizes, rows=on_file if on_disk else np.empty)
+        few, found = np.linspace(0, len(X) - 1, 200, dtype=int), {"data, MB": X.nbytes / 1e6}
         model = ClasterZSL(hidden_layer_sizes=(64,), max_epochs=1, device="cpu", random_state=0)
-        model.fit(X[few], y[few], table).predict(X[:2])  # loads what is loaded late
-        found = {"data, MB": X.nbytes / 1e6}
-        for name, arguments in {"fit": (X, y, table), "predict": (X,)}.items():
+        model.fit(X[few], y[few], table_of(*vectors)).predict(X[:2])  # loads what is loaded late
+        for name, given in {"fit": (X, y, table_of(*vectors)), "predict": (X,)}.items():
             start = perf_counter()
             with peak_bytes() as peak:
-                getattr(model, name)(*arguments)
+                getattr(model, name)(*given)
             found |= {f"{name}, s": perf_counter() - start, f"{name}, MB": peak[0] / 1e6}
         return found
-
-
-def anonymous_bytes():
-    """What the process holds of its own, without mapped files; Linux only."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
-
-
-@contextmanager
-def peak_bytes(interval=0.002):
-    """Looks from a thread: the most above what was held before, in a list of one number."""
-    gc.collect()  # garbage that goes later would hide as much of what comes
-    found, stop, before = [0], Event(), anonymous_bytes()
-
-    def look():
-        while True:
-            found[0] = max(found[0], anonymous_bytes() - before)
-            if stop.wait(interval):
-                break
-
-    thread = Thread(target=look)
-    thread.start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        thread.join()
 
 
 def page(bench, names):
     """The Markdown text of these studies."""
     load, sections = os.getloadavg()[0], []
-    X, y, *vectors = random_problem(**QUICK)
-    bench.model().fit(X, y, table_of(*vectors))  # loads what is loaded late
-    bare.fit(X, y, vectors[0], device=bench.device)
     for name in names:
         title, _, words = inspect.getdoc(getattr(bench, name)).partition(".\n\n")
         table = pd.DataFrame.from_dict(getattr(bench, name)(), orient="index").fillna("")
         sections.append(f"## {title}\n\n{words}\n\n{markdown(table.rename_axis(''))}")
     return PAGE.format(
-        threads=bench.threads, load=load, sections="\n\n".join(sections),
+        threads=bench.args.threads, load=load, sections="\n\n".join(sections),
         clock="Processor time" if bench.clock is process_time else "Wall clock",
-        machine=machine(bench.device), date=f"{datetime.now(UTC):%Y-%m-%d}", versions=versions(),
-        code=code(), command=command(),
+        machine=machine(bench.args.device), date=f"{datetime.now(UTC):%Y-%m-%d}",
+        versions=versions(), code=code(), command=command(),
     )  # fmt: skip
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
     studies = ["fit", "predict", "small", "gate", "memory"]
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help=f"of {', '.join(studies)}")
+    how = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=how)
+    parser.add_argument("studies", nargs="*", choices=[[], *studies])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--quick", action="store_true", help="tiny sizes: no figures to quote")
     parser.add_argument("--disk", type=int, nargs="*", default=[100_000], help="samples in files")
-    args = parser.parse_args()
-    if unknown := set(args.studies) - set(studies):
-        parser.error(f"Unknown study {', '.join(unknown)}; there are {', '.join(studies)}.")
-    if args.device == "cuda" and not torch.cuda.is_available():
-        parser.error("There is no CUDA device here.")
-    bench = Bench(args.device, args.threads, args.quick, args.disk)
-    before = torch.get_num_threads()
+    args, before = parser.parse_args(), torch.get_num_threads()
     torch.set_num_threads(args.threads)
     with threadpool_limits(args.threads), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of clusters that random data leave
-        text = page(bench, args.studies or studies)
+        Bench(argparse.Namespace(**vars(args) | {"quick": True})).predict()  # loads what is late
+        text = page(Bench(args), args.studies or studies)
     torch.set_num_threads(before)
     print(text)
     if not (args.studies or args.quick):

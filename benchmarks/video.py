@@ -7,10 +7,8 @@ python benchmarks/video.py --processor      in the processor's own seconds: on a
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from time import perf_counter
 import av
 import numpy as np
 import torch
+from peak import in_own_process, peak_bytes
 
 from sklearn_claster.video import VideoFeatures
 
@@ -108,16 +107,16 @@ def memory(folder, threads, clock):
         path = str(folder / f"repeated {times}.mp4")
         again = ["-stream_loop", str(times - 1), "-i", short, "-c", "copy", path]
         subprocess.run([*FFMPEG, "1", *again], check=True)
-        used = subprocess.check_output([sys.executable, __file__, "--peak", path], text=True)
-        print(f"{times / 6:>6.1f} min of video: {used}", end="", flush=True)
+        used, seconds = in_own_process(held_by, path)
+        print(f"{times / 6:>6.1f} min of video: {used / 1e6:.0f} MB, {seconds:.2f} s", flush=True)
 
 
-def peak(path):
+def held_by(path):
+    """Peak bytes, and seconds, of the features of one video."""
     start = perf_counter()
-    VideoFeatures(nothing, frame_size=112, frame_rate=15).fit_transform([path])
-    status = Path("/proc/self/status").read_text()  # getrusage counts the parent as well
-    used = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
-    print(f"peak of {used:.0f} MB, {perf_counter() - start:.2f} s")
+    with peak_bytes() as found:
+        VideoFeatures(nothing, frame_size=112, frame_rate=15).fit_transform([path])
+    return found[0], perf_counter() - start
 
 
 if __name__ == "__main__":
@@ -125,11 +124,8 @@ if __name__ == "__main__":
     parser.add_argument("parts", nargs="*", choices=[[], "decoding", "network", "memory"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processor", action="store_true")
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.peak:
-        sys.exit(peak(args.peak))
     clock = (lambda: sum(os.times()[:4])) if args.processor else perf_counter
     with tempfile.TemporaryDirectory() as name:
         for part in args.parts or ["decoding", "network", "memory"]:

@@ -269,8 +269,7 @@ def test_one_failure_does_not_end_the_run(runner, bench, monkeypatch, tmp_path):
         ("run", ["tables"], "Unknown study tables; there are methods"),
         ("run", ["--methods", "SVM"], "Unknown method 'SVM'"),
         ("run", ["--embeddings", "colour"], "No data set has these class vectors"),
-        ("bench", ["floor"], "Unknown study floor; there are fit"),
-        ("bench", ["--device", "cuda"], "There is no CUDA device here"),
+        ("bench", ["floor"], "invalid choice: 'floor'"),
     ],
 )
 def test_wrong_arguments_say_the_cure(script, words, message, tiny, bench, monkeypatch, capsys):
@@ -439,7 +438,7 @@ def test_the_page_of_speeds(bench, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_peak_of_memory(bench):
-    size, watched = 2**26, bench("bench").peak_bytes
+    size, watched = 2**26, bench("peak").peak_bytes
     garbage = [private_bytes(size)]
     garbage.append(garbage)
     del garbage  # stays until the collector comes
