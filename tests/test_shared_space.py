@@ -417,12 +417,29 @@ def test_shares_and_temperatures_are_counted_in_deviations(monkeypatch, prior, m
     of_rule = np.std(twin.cosines(X, SEEN), ddof=1)
     assert scale.prior == (prior is not None)
     assert scale.learnt == pytest.approx(2.0 * plain / of_rule if prior else 1.0, rel=1e-3)
-    assert scale.temperature == pytest.approx(0.3 * (plain if prior else of_rule), rel=1e-3)
+    unit = plain if prior else held_out.temperature_unit(twin.cosines(X, SEEN), Y)
+    assert scale.temperature == pytest.approx(0.3 * unit, rel=1e-3)
     assert (scale.network > 0.0) == (max_epochs == 20)
     seen = twin.seen_cosines(X, means_share=0.5)
     assert scale.seen_temperature == pytest.approx(0.7 * np.std(seen, ddof=1), rel=1e-3)
     zsl.set_params(space="seen")
     agree(zsl.decision_function(X), seen / scale.seen_temperature, 1e-3)
+
+
+def test_a_rule_that_learns_more_is_surer():
+    rng, y = np.random.default_rng(0), np.arange(200) % 10
+    noise, own = rng.normal(size=(200, 10)), np.arange(10) == y[:, None]
+    units = []
+    for lead in (-1.0, 0.0, 2.0, 4.0):
+        cosines = noise + lead * own
+        over = np.mean([row[c] - cosines.mean() for row, c in zip(cosines, y, strict=True)])
+        d = cosines.std()
+        units.append(held_out.temperature_unit(cosines, y) / d)
+        assert units[-1] == pytest.approx(np.sqrt(d / over) if over > d else 1.0)
+        shifted = held_out.temperature_unit(3.0 * cosines + 1.0, y)
+        assert shifted == pytest.approx(3.0 * units[-1] * d)
+    assert units[0] == units[1] == 1.0 > units[2] > units[3]
+    assert held_out.temperature_unit(np.ones((200, 10)), y) == 1.0
 
 
 def test_without_a_share_it_is_the_plain_cosine():

@@ -1,8 +1,8 @@
 """What held-out seen classes say of the combined rule: its share beside a prior, its temperature.
 
 The networks are not trained anew for it. A stand-in takes their place: the input space of fewer
-classes, and a' as a linear map. Shares and temperatures are counted in standard deviations of a
-rule's cosines, which carry over from the stand-in to the method.
+classes, and a' as a linear map. Shares and temperatures are counted in units of a rule's cosines,
+which carry over from the stand-in to the method.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Choice:
     share : float
         Of the rule's cosines beside the plain ones.
     temperature : float
-        Of the rule.
+        Of the rule; without a prior in units of `temperature_unit`.
     means_share : float
         Of the cosines with class means beside those of the rule, in the seen expert.
     seen_temperature : float
@@ -168,7 +168,7 @@ def _folds(
     device: torch.device,
     n_dimensions: int,
 ) -> Iterator[tuple[Any, NDArray[np.float32], NDArray[np.intp]]]:
-    """Plain and learnt cosines over their spreads (n, C), and codes (n,), of held-out classes.
+    """Plain and learnt cosines over their units (n, C), and codes (n,), of held-out classes.
 
     Samples of the other classes whose group has samples in the held-out ones do not take part.
     """
@@ -186,7 +186,9 @@ def _folds(
             continue
         codes = np.searchsorted(kept, y[inside])
         stand_in = _StandIn(X[inside], codes, vectors[kept], prior, whiten, device, n_dimensions)
-        learnt = stand_in.cosines(X[outside], vectors[held_out]) / stand_in.spread
+        own = stand_in.own_cosines
+        unit = (float(own.std()) or 1.0) if prior else temperature_unit(own, codes)
+        learnt = stand_in.cosines(X[outside], vectors[held_out]) / unit
         plain: Any = 0.0
         if prior:
             spread = plain_cosines(X[inside], vectors[kept]).std() or 1.0
@@ -201,8 +203,6 @@ class _StandIn:
     ----------
     own_cosines, own_mean_cosines : ndarray of shape (n, S)
         Of the samples and classes that it was fitted to.
-    spread : float
-        Standard deviation of the first.
     """
 
     def __init__(
@@ -229,7 +229,6 @@ class _StandIn:
         both = to_tensor(np.concatenate([self._projected(vectors), self.means]), device)
         own = to_numpy(torch.cat([rows @ both.T for rows, _ in x.blocks()]))
         self.own_cosines, self.own_mean_cosines = np.split(own, 2, axis=1)
-        self.spread = float(self.own_cosines.std()) or 1.0
 
     def cosines(self, X: NDArray[Any], vectors: NDArray[np.float64]) -> NDArray[np.float32]:
         """Cosines of samples with projected class vectors, (n, C)."""
@@ -246,6 +245,18 @@ class _StandIn:
     def _projected(self, vectors: NDArray[np.float64]) -> NDArray[np.float32]:
         projected = unit_rows(vectors, self.mean, np.float64) @ self.projection.T
         return directions(projected, np.float32)
+
+
+def temperature_unit(cosines: NDArray[Any], y: NDArray[np.intp]) -> float:
+    """What temperatures of a rule are counted in, from its training samples, (n, S), (n,).
+
+    It is the standard deviation d, and less where the rule tells the classes it was fitted to
+    further apart: d sqrt(d / l), with l the lead of the own class over the mean, or d if that is
+    larger. A stand-in that learns less than the method would otherwise make it too unsure.
+    """
+    spread = float(cosines.std()) or 1.0
+    lead = float(cosines[np.arange(len(y)), y].mean() - cosines.mean())
+    return spread * float(np.sqrt(spread / max(lead, spread)))
 
 
 def _likeliest(curve: NDArray[np.float64], n_samples: int) -> int:

@@ -24,7 +24,7 @@ from .._utils.torch import resolve_device, seeded_generator, to_numpy, to_tensor
 from .._utils.warning import warn
 from .centroids import Reinforcement, is_given, is_refined, make_aggregation
 from .equations import compatibility
-from .held_out import Choice
+from .held_out import Choice, temperature_unit
 from .inference import Scale, ScoringRule, combined, make_candidates
 from .input_space import InputSpace, class_means
 from .model import ClasterModel
@@ -192,7 +192,7 @@ def measured_scale(
     rule: ScoringRule,
     choice: Choice,
 ) -> Scale:
-    """What was chosen in standard deviations, in the units of the cosines of this network.
+    """What was chosen, in the units of the cosines of this network.
 
     V takes part in the seen expert if it names training samples as well as the rule does. It was
     trained to, so that one that does not has learnt too little to be asked.
@@ -208,10 +208,11 @@ def measured_scale(
     means = choice.means_share * spread / _spread(by_means)
     seen_spread = _spread(by_rule + network * by_network + means * by_means)
     plain = choice.plain_spread
+    unit = temperature_unit(to_numpy(by_rule), to_numpy(y)) if plain is None else plain
     return Scale(
         prior=plain is not None,
         learnt=1.0 if plain is None else choice.share * plain / spread,
-        temperature=choice.temperature * (spread if plain is None else plain),
+        temperature=choice.temperature * unit,
         network=network,
         means=means,
         seen_temperature=choice.seen_temperature * seen_spread,
