@@ -39,14 +39,18 @@ BLOCK = 10_000  # samples that are made at a time
 PAGE = """\
 # Results: speed
 
-`ClasterZSL` beside plain torch loops of the same arithmetic (`benchmarks/bare.py`), in turns in one
-process. Seconds are the median of three runs, with the least and the most in brackets.
-[Performance](../performance.md) says how to measure, and how to make it fast.
+How fast is `ClasterZSL`, compared with plain torch loops that compute the same
+(`benchmarks/bare.py`)? Both run alternately in one process. Seconds are the median of three runs,
+with the least and the most in brackets. [Performance](../performance.md) says how to measure, and
+how to make it fast.
 
 {sections}
 
-{clock}, {threads} thread(s), load at the start {load:.1f}; {machine}; {date}; {versions}; state of
-the code {code}. Made by `{command}`.
+## How it was measured
+
+* {clock}, {threads} threads on {machine}, load {load:.1f} at the start, {date}.
+* Versions: {versions}; state of the code: {code}.
+* Made by `{command}`.
 """
 
 
@@ -82,13 +86,14 @@ class Bench:
         """A line for each, with its ratio to the plain loops."""
         taken = self.in_turns(ours, plain)
         lines = zip((f"ClasterZSL{where}", f"plain torch loops{where}"), taken, strict=True)
-        return {k: {"seconds": shown(t), "to the loops": shown(t / taken[1])} for k, t in lines}
+        return {k: {"seconds": shown(t), "times the loops": shown(t / taken[1])} for k, t in lines}
 
     def fit(self):
         """A fit, stage by stage.
 
-        7,000 samples of 2,048 features, 50 classes, a hidden layer of 1,024, batches of 256. Stages
-        are of one run more.
+        7,000 samples of 2,048 features, 50 classes, a hidden layer of 1,024, batches of 256. The
+        stages come from one further run: a' is the semantic projector, phi the semantic estimator,
+        V the classifier.
         """
         X, y, *vectors = self.problem(7000, 2048, 300)
         hidden, batch = ((12,), 8) if self.args.quick else ((1024,), 256)
@@ -106,9 +111,9 @@ class Bench:
     def predict(self):
         """Predict.
 
-        100,000 samples of 512 features, 50 candidates. Aims: at most 1.15 times the plain loops;
-        one sample in 2 ms. With class vectors in the space of the features, the plain cosine takes
-        part.
+        100,000 samples of 512 features, 50 candidates. The aims are at most 1.15 times the plain
+        loops, and one sample in 2 ms. Where class vectors lie in the space of the features, the
+        plain cosine is part of the scores.
         """
         hidden, lines = (12,) if self.args.quick else (512, 512), {}
         for where, s, prior in (("", 300, None), (", one space", 512, "cosine")):
@@ -125,34 +130,34 @@ class Bench:
     def small(self):
         """A small fit.
 
-        Its time is overhead: many small steps. 300 samples of 20 features, 10 classes. Aim: the
-        least at most 0.32 s.
+        It consists of many small steps, so its time is overhead. 300 samples, 20 features, 10
+        classes. The aim is at most 0.32 s for the fastest of five runs.
         """
         X, y, *vectors = self.problem(300, 20, 15, 10, 5)
         taken = self.in_turns(partial(self.model().fit, X, y, table_of(*vectors)), runs=5)
-        return {"ClasterZSL": {"least of 5, s": shown([taken.min()])}}
+        return {"ClasterZSL": {"fastest of 5 (s)": shown([taken.min()])}}
 
     def gate(self):
         """A fit with a gate.
 
-        `BiasDetector("learned")`, by the number of features; 2,000 samples of 40 classes. Aim: at
-        most 3.5 times the fit without.
+        A fit with `BiasDetector("learned")` for several numbers of features, with 2,000 samples of
+        40 classes. The aim is at most 3.5 times the fit without a gate.
         """
         lines = {}
         for f in (16,) if self.args.quick else (256, 512, 1024, 2048):
             X, y, *vectors = self.problem(2000, f, 64, 40, 10)
             models = [self.model(space="gzsl", bias_detector=d) for d in (None, "learned")]
             taken, more = self.in_turns(*(partial(m.fit, X, y, table_of(*vectors)) for m in models))
-            seconds = {"without, s": shown(taken), "with, s": shown(more)}
-            lines[f"{f:,}"] = seconds | {"times": shown(more / taken)}
+            seconds = {"without (s)": shown(taken), "with (s)": shown(more)}
+            lines[f"{f:,}"] = seconds | {"ratio": shown(more / taken)}
         return lines
 
     def memory(self):
         """Memory.
 
-        What the process holds of its own, without pages of files, above what it held before; each
-        line is one run in a process of its own, on the CPU. One hidden layer of 64, one epoch of V,
-        50 classes; seconds by the wall clock.
+        The peak of the process's own memory, without pages of mapped files, less what it held
+        before. Each line is one run in a separate process on the CPU: one hidden layer of 64, one
+        epoch of V, 50 classes. Seconds are wall-clock time.
         """
         lines, cases = {}, [(n, 1024, "on disk") for n in self.args.disk]
         for n, f, kind in cases if self.args.quick else [(40_000, 512, "in memory"), *cases]:
