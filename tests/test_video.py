@@ -216,6 +216,48 @@ def test_a_layer_of_your_own_network_pooled_as_in_the_paper():
     )  # fmt: skip
 
 
+def test_layers_of_swin_have_their_channels_last():
+    """The mean of the last layer is what the network gives; 2 x 2 is of space, not of channels."""
+    options = SMALL | {"n_clips": 1, "frame_size": 128}
+    frames = [numbered(8, (128, 128))]
+    features = VideoFeatures("swin3d_t", **options)
+    whole = features.fit_transform(frames)
+    for layer in ("norm", "avgpool"):
+        found = clone(features).set_params(layer=layer).fit_transform(frames)
+        assert_allclose(found, whole, rtol=1e-4, atol=1e-5)
+    around = nn.Sequential(nn.Identity(), features._made._network)
+    inside = VideoFeatures(around, layer="1.features.6", pooling="2x2", frame_size=128)
+    quarters = inside.set_params(n_clips=1, clip_length=4).fit_transform(frames)
+    with torch.inference_mode():
+        clip = torch.tensor(frames[0][2:6] / 255, dtype=torch.float32).permute(3, 0, 1, 2)
+        swin = around[1]
+        maps = swin.features(swin.patch_embed(clip[None])).numpy()  # (1, 2, 4, 4, 768)
+    expected = maps.mean(axis=1).reshape(2, 2, 2, 2, 768).mean(axis=(1, 3)).transpose(2, 0, 1)
+    assert_allclose(quarters[0], expected.ravel(), rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match=r"attn.qkv' has no output.*Name.*'features.6.1.attn'"):
+        clone(features).set_params(layer="features.6.1.attn.qkv").fit()
+
+
+def test_of_a_layer_that_gives_a_tuple_the_first_part_counts():
+    class Halves(nn.Module):
+        def forward(self, clips):
+            return mean_colour(clips), clips.shape
+
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.halves = Halves()
+
+        def forward(self, clips):
+            return self.halves(clips)[0] * 2
+
+    frames = [numbered(6)]
+    options = {"n_clips": 2, "clip_length": 3, "frame_size": 8}
+    expected = VideoFeatures(mean_colour, **options).fit_transform(frames)
+    found = VideoFeatures(Whole(), layer="halves", **options).fit_transform(frames)
+    assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_frames_of_other_sizes_are_cut_to_the_middle_square():
     frames = np.zeros((4, 20, 40, 3), dtype=np.uint8)
     frames[:, :, 10:30] = (255, 128, 0)
@@ -683,9 +725,13 @@ def test_a_pickle_holds_no_network(r3d):
         ({"flow": moves, "flow_backbone": "r3d_18"}, TypeError, "flow_backbone has to be a torch"),
         ({"flow": lambda a, b: a}, ValueError, r"gave the shape \(1, 3, 16, 16\); expected"),
         ({"backbone": Broken()}, ValueError, r"encode gave the shape \(3,\); expected \(2, n_f"),
+        ({"backbone": lambda clips: {"a": 1}}, ValueError, "gave a dict; expected a tensor. Wrap"),
         ({"backbone": lambda clips: clips[:0]}, ValueError, r"gave the shape \(0, 3"),
         ({"weights": "none", "backbone": "r3d_18"}, FileNotFoundError, "'none' is no file"),
         ({"weights": None, "backbone": "s3d"}, ValueError, "take a clip of 2 frames.*frame_size"),
+        ({"n_jobs": 0}, ValueError, "n_jobs=0 is no number of threads; expected None.*or -1"),
+        ({"n_jobs": "2"}, ValueError, "n_jobs='2' is no number of threads"),
+        ({"verbose": "yes"}, TypeError, "verbose='yes' has the wrong type"),
         ({"device": "gpu"}, ValueError, "device='gpu' names no device"),
     ],
 )

@@ -202,7 +202,13 @@ def pool(output: Any, pooling: str, n_clips: int) -> Tensor:
     ValueError
         If the output has another shape, or "2x2" asks for maps where there are none.
     """
-    output = as_tensor(output)
+    try:
+        output = as_tensor(output)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"The backbone does not fit: the network gave a {type(output).__name__}; expected a "
+            "tensor. Wrap it in a function that takes the tensor out, or name a layer=... to read."
+        ) from error
     if output.ndim < 2 or len(output) != n_clips:
         raise _wrong_output("the network", f"({n_clips}, ...)", tuple(output.shape))
     if output.ndim == 2 and pooling == "mean":
@@ -309,7 +315,13 @@ def _read(network: Any, layer: str | None, batch: Tensor) -> Any:
         network(batch)
     finally:
         hook.remove()
-    return outputs[-1]
+    if not outputs:
+        raise ValueError(
+            f"layer={layer!r} has no output: the backbone uses its weights without calling it. "
+            f"Name the module around it, {layer.rpartition('.')[0]!r}."
+        )
+    output = outputs[-1][0] if isinstance(outputs[-1], tuple) else outputs[-1]
+    return output.movedim(-1, 1) if tv.has_channels_last(network, layer) else output
 
 
 def content(model: Any) -> Any:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._utils.parameters import check_choice, check_number
+from .._utils.parameters import check_choice, check_number, is_number
 from .._utils.torch import draw_seed
 from .._utils.warning import warn
 from ._ahead import Means, Progress, decoded_ahead
@@ -51,7 +51,9 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Of a network by name: torchvision's, which it downloads once; a file with a state dict
         (its classifier may be another); or None, random ones.
     layer : str or None, default=None
-        The layer of the network to read, as `named_modules` calls it. None reads its output.
+        The layer of the network to read, as `named_modules` calls it. None reads its output. Of
+        a tuple, as MViT's blocks give it, the first part counts; maps of torchvision's Swin, whose
+        channels come last, are turned.
     pooling : {"mean", "2x2"}, default="mean"
         What is made of maps (b, c, t, h, w): their mean over time and space; or their mean over
         time, pooled to 2 x 2 in space and flattened, as the paper does it.
@@ -395,6 +397,12 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_number(self, "clip_length", Integral, 1, also=("auto",))
         check_number(self, "frame_rate", Real, 0, low_allowed=False, also=("auto", None))
         check_number(self, "frame_size", Integral, 1, also=("auto",))
+        check_number(self, "verbose", Integral, 0, also=(False, True))
+        if self.n_jobs is not None and (not is_number(self.n_jobs, Integral) or not self.n_jobs):
+            raise ValueError(
+                f"n_jobs={self.n_jobs!r} is no number of threads; expected None for one, an "
+                "integer from 1 on, or -1 for as many as there are processors."
+            )
         if not callable(self.flow):
             check_choice(self, "flow", (None, "raft"))
         if self.flow_backbone is not None and self.flow is None:

@@ -58,6 +58,15 @@ def preset_of(name: str) -> Any:
     return torchvision_module().models.get_model_weights(name).DEFAULT.transforms()
 
 
+def has_channels_last(network: nn.Module, layer: str) -> bool:
+    """Whether this layer gives (b, t, h, w, c), as most of torchvision's Swin do."""
+    names = layer.split(".")
+    around = [network.get_submodule(".".join(names[:n])) for n in range(len(names))]
+    if not any(type(module).__name__ == "SwinTransformer3d" for module in around):
+        return False
+    return not isinstance(network.get_submodule(layer), (nn.Conv3d, nn.AdaptiveAvgPool3d))
+
+
 def build(name: str, weights: str | os.PathLike[str] | None, seed: int, announce: str) -> nn.Module:
     """A network of torchvision without its classifier, in evaluation mode, on the CPU.
 
