@@ -1,14 +1,14 @@
 """Videos to features: decoding beside ffmpeg, a network beside a loop by hand, memory.
 
-python benchmarks/video.py                  all of it: what docs/videos.md quotes
-python benchmarks/video.py decoding memory  some of it
-python benchmarks/video.py --processor      in the processor's own seconds: on a machine in use
+python benchmarks/video.py                       all of it: what docs/videos.md quotes and shows
+python benchmarks/video.py decoding --processor  a part, in the processor's own seconds
 """
 
 import argparse
 import os
-import shutil
+import re
 import subprocess
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from time import perf_counter
 import av
 import numpy as np
 import torch
-from peak import in_own_process, peak_bytes
 
 from sklearn_claster.video import VideoFeatures
 
@@ -28,11 +27,11 @@ KINDS = {  # codec, suffix, height, width, frames per second
     "VP8 640 x 360": ("libvpx", "webm", 360, 640, 30),
 }
 SAMPLINGS = {"5 clips of 16": {"frame_rate": 15}, "every frame": {"n_clips": 19}}
+LENGTHS = {"10 s": 10, "1 min": 60, "10 min": 600, "1 h of video": 3600}
 FFMPEG = ["ffmpeg", "-v", "error", "-threads"]
 
 
-def nothing(clips):
-    """The null network."""
+def nothing(clips):  # the null network
     return clips[:, :, 0, 0, 0]
 
 
@@ -70,15 +69,13 @@ def by_ffmpeg(paths, threads):
 def decoding(folder, threads, clock):
     print(f"{'seconds of video per second':<26}{'ffmpeg':>8}", *(f"{s:>22}" for s in SAMPLINGS))
     for kind in KINDS:
-        paths = [write(folder / kind, kind)]
-        paths += [shutil.copy(paths[0], f"{folder}/{i} {kind}") for i in range(1, 2 * threads)]
+        paths = 2 * threads * [write(folder / kind, kind)]
         calls = [partial(by_ffmpeg, paths, threads)]
         for options in SAMPLINGS.values():
             features = VideoFeatures(nothing, frame_size=112, n_jobs=threads, **options)
             calls.append(partial(features.fit().transform, paths))
         ffmpeg, *own = 10 * len(paths) / fastest(clock, *calls)
-        columns = (f"{speed:>12.0f} = {speed / ffmpeg:>5.2f} x" for speed in own)
-        print(f"{kind:<26}{ffmpeg:>8.0f}", *columns, flush=True)
+        print(f"{kind:<26}{ffmpeg:>8.0f}", *(f"{x:>12.0f} = {x / ffmpeg:>5.2f} x" for x in own))
 
 
 def network(folder, threads, clock):
@@ -102,21 +99,25 @@ def network(folder, threads, clock):
 
 
 def memory(folder, threads, clock):
-    short = write(folder / "short", "H.264 640 x 360")
-    for times in (1, 6, 60, 360):
-        path = str(folder / f"repeated {times}.mp4")
-        again = ["-stream_loop", str(times - 1), "-i", short, "-c", "copy", path]
+    import matplotlib.pyplot as plt
+
+    short, used = write(folder / "short", "H.264 640 x 360"), []
+    for length, seconds in LENGTHS.items():
+        path = f"{folder}/{seconds}.mp4"
+        again = ["-stream_loop", str(seconds // 10 - 1), "-i", short, "-c", "copy", path]
         subprocess.run([*FFMPEG, "1", *again], check=True)
-        used, seconds = in_own_process(held_by, path)
-        print(f"{times / 6:>6.1f} min of video: {used / 1e6:.0f} MB, {seconds:.2f} s", flush=True)
+        used.append(int(subprocess.check_output([sys.executable, __file__, "--peak", path])) / 1024)
+        print(f"{length:>14}: {used[-1]:.0f} MB")
+    plt.rc("svg", fonttype="none")
+    plt.figure(figsize=(6, 2.4), layout="constrained")
+    plt.plot(LENGTHS.keys(), used, "o-")
+    plt.gca().set(ylabel="memory, MB", ylim=(0, 1.3 * max(used)))
+    plt.savefig(Path(__file__).parents[1] / "docs/images/video_memory.svg")
 
 
-def held_by(path):
-    """Peak bytes, and seconds, of the features of one video."""
-    start = perf_counter()
-    with peak_bytes() as found:
-        VideoFeatures(nothing, frame_size=112, frame_rate=15).fit_transform([path])
-    return found[0], perf_counter() - start
+def peak(path):  # in KB; getrusage would count the parent as well
+    VideoFeatures(nothing, frame_size=112, frame_rate=15).fit_transform([path])
+    print(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
 if __name__ == "__main__":
@@ -124,8 +125,11 @@ if __name__ == "__main__":
     parser.add_argument("parts", nargs="*", choices=[[], "decoding", "network", "memory"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processor", action="store_true")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.peak:
+        sys.exit(peak(args.peak))
     clock = (lambda: sum(os.times()[:4])) if args.processor else perf_counter
     with tempfile.TemporaryDirectory() as name:
         for part in args.parts or ["decoding", "network", "memory"]:
