@@ -1,6 +1,5 @@
 """VideoFeatures: from videos to features, with random weights; nothing is downloaded."""
 
-import json
 import pickle
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks, get_tags
+from tiny_clip import save_tiny_clip
 from torch import nn
 from video_files import numbered, write
 
@@ -27,7 +27,7 @@ from sklearn_claster.model_selection import ZeroShotKFold
 from sklearn_claster.text import embed_sentences
 from sklearn_claster.video import VideoFeatures
 from sklearn_claster.video import _torchvision as tv
-from sklearn_claster.video._ahead import decoded_ahead
+from sklearn_claster.video._ahead import Progress, decoded_ahead
 
 pytest.importorskip("av", reason="needs PyAV: pip install 'sklearn_claster[video]'")
 try:
@@ -277,8 +277,10 @@ def test_an_image_model_gives_the_mean_of_unit_vectors():
 
 def test_a_tiny_clip_puts_videos_and_class_names_in_one_space(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    pytest.importorskip("sentence_transformers", reason="needs the extra text")
-    model = tiny_clip(tmp_path)
+    sentence_transformers = pytest.importorskip(
+        "sentence_transformers", reason="needs the extra text"
+    )
+    model = sentence_transformers.SentenceTransformer(str(save_tiny_clip(tmp_path)), device="cpu")
     frames = numbered(10)
     found = VideoFeatures(model, n_clips=5).fit_transform([frames])
     images = [Image.fromarray(frame) for frame in frames[1::2]]
@@ -286,29 +288,6 @@ def test_a_tiny_clip_puts_videos_and_class_names_in_one_space(tmp_path, monkeypa
     expected = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).mean(axis=0)
     assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
     assert embed_sentences(["RideBike", "archery"], model).vectors.shape == (2, found.shape[1])
-
-
-def tiny_clip(folder):
-    """A CLIP of random weights that spells words in letters, from files that are written here."""
-    import sentence_transformers
-    import transformers
-
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    tokens = [*letters, *(f"{x}</w>" for x in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = transformers.CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
-    size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    size |= {"num_attention_heads": 2, "projection_dim": 8}
-    text = {**size, "vocab_size": 54, "bos_token_id": 52, "eos_token_id": 53, "pad_token_id": 53}
-    vision = {**size, "image_size": 32, "patch_size": 8}
-    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
-    transformers.CLIPModel(config).save_pretrained(folder)
-    images = transformers.CLIPImageProcessor(
-        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
-    )
-    transformers.CLIPProcessor(images, tokenizer).save_pretrained(folder)
-    return sentence_transformers.SentenceTransformer(str(folder), device="cpu")
 
 
 def test_outputs_that_are_pooled():
@@ -573,6 +552,18 @@ np.save(sys.argv[2], found)
 def test_verbose_tells_how_far_it_is(paths, capsys):
     make(verbose=1).fit_transform(paths)
     assert "[VideoFeatures] 4 of 4 videos in" in capsys.readouterr().out
+
+
+def test_progress_estimates_the_time_left(monkeypatch, capsys):
+    clock = iter([0.0, 2.0, 6.0, 8.0, 12.0])  # a line at most every five seconds
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    progress = Progress("VideoFeatures", 4)
+    for _ in range(4):
+        progress.step()
+    assert capsys.readouterr().out.splitlines() == [
+        "[VideoFeatures] 2 of 4 videos in 6 s, about 6 s left",
+        "[VideoFeatures] 4 of 4 videos in 12 s, about 0 s left",
+    ]
 
 
 # ------------------------------------------------------------------ scikit-learn's contract

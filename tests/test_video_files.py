@@ -275,6 +275,7 @@ def test_arrays_tensors_and_images_are_videos_as_well(tmp_path):
         (np.zeros((2, 8, 8, 3), int), ValueError, "uint8, or floats from 0 to 1; got int64"),
         (7, TypeError, "A video is a path, a list of image files or an array.*got int"),
         ([], TypeError, "A video is a path.*got list"),
+        (["a.png", 3], TypeError, "A video is a path.*got list"),
     ],
 )
 def test_what_is_no_video(sample, error, message):
@@ -282,9 +283,17 @@ def test_what_is_no_video(sample, error, message):
         clips_of(sample, Sampling(1, 2, None), np.array)
 
 
-def test_a_missing_image_is_named(tmp_path):
-    with pytest.raises(OSError, match=r"none\.png"):
-        clips_of([tmp_path / "none.png"], Sampling(1, 2, None), np.array)
+@pytest.mark.parametrize("fault", ["missing", "no image", "cut"])
+def test_an_image_that_cannot_be_read_is_named(fault, tmp_path):
+    from PIL import Image
+
+    path = tmp_path / "frame.png"
+    if fault != "missing":
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)).save(path)
+        path.write_bytes(path.read_bytes()[:2000] if fault == "cut" else b"text")
+    message = r"frame\.png' cannot be read as an image: .*frames of one video"
+    with pytest.raises(OSError, match=message):
+        clips_of([path], Sampling(1, 2, None), np.array)
 
 
 def test_samples_of_x():

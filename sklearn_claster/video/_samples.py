@@ -80,7 +80,7 @@ def identity(sample: Any) -> Any:
 
 def _is_list_of_paths(sample: Any) -> bool:
     is_list = isinstance(sample, Sequence) and not isinstance(sample, (str, bytes))
-    return is_list and len(sample) > 0 and isinstance(sample[0], (str, os.PathLike))
+    return is_list and len(sample) > 0 and all(isinstance(x, (str, os.PathLike)) for x in sample)
 
 
 def _as_frames(sample: Any) -> NDArray[Any]:
@@ -117,5 +117,11 @@ def _read_image(path: Any) -> NDArray[np.uint8]:
         raise ImportError(
             "To read images Pillow is needed: pip install 'sklearn_claster[video]'."
         ) from error
-    with Image.open(path) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except OSError as error:
+        raise OSError(
+            f"{os.fspath(path)!r} cannot be read as an image: {error}. A list of paths is the "
+            "frames of one video; a video file stands without a list of its own."
+        ) from error
