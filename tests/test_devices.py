@@ -4,6 +4,7 @@ The device is an NVIDIA GPU where there is one, and "sim" everywhere: see `sim_d
 cannot be taken away again, so that its cases run in a process of their own, which one test starts.
 """
 
+import copy
 import os
 import pickle
 import subprocess
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import sim_device
 import torch
+from torch import nn
 
 from sklearn_claster import BiasDetector, ClasterZSL
 from sklearn_claster._core import learning
@@ -24,6 +26,7 @@ from sklearn_claster._data import rows as rows_module
 from sklearn_claster._utils import torch as border
 from sklearn_claster.baselines import DEM, FCLSWGAN, FVAEGAN, RLA, ClassGCN, ERHead
 from sklearn_claster.datasets import make_zero_shot_classification
+from sklearn_claster.video import VideoFeatures
 
 SIMULATED = sim_device.NAME in os.environ.get("CLASTER_TEST_DEVICE", "")
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
@@ -206,6 +209,18 @@ def test_baselines_agree_with_the_cpu_and_need_no_device_afterwards(problem, mak
     assert b"torch" not in pickle.dumps(there)
     expected, scores = here.decision_function(X_new), there.decision_function(X_new)
     np.testing.assert_allclose(scores, expected, rtol=0.0, atol=0.05)
+
+
+@pytest.mark.parametrize("flow", [None, lambda first, second: (second - first)[:, :2]])
+def test_features_of_videos_are_the_same_on_both(flow, device):
+    videos = np.random.default_rng(0).integers(0, 255, (3, 12, 24, 24, 3), dtype=np.uint8)
+    network = nn.Conv3d(3, 4, 3)
+    found = [
+        VideoFeatures(copy.deepcopy(network).to(where), flow=flow, frame_size=16, clip_length=4)
+        for where in ("cpu", device)
+    ]
+    there, here = (features.fit_transform(videos) for features in found)
+    np.testing.assert_allclose(here, there, rtol=1e-2, atol=1e-3)
 
 
 def waits(device, fit):
