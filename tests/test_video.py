@@ -599,6 +599,27 @@ def test_a_pipeline_from_files_to_classes(tmp_path):
     assert set(search.predict([X[i] for i in unseen])) <= set(colours)
 
 
+def test_frames_and_names_by_one_model_are_found_to_share_a_space():
+    rng = np.random.default_rng(0)
+    colours = dict(zip("abcdefghijklmnop", rng.integers(20, 235, (16, 3)), strict=True))
+
+    class ColoursAndNames:
+        def encode(self, items):
+            means = [colours.get(x) if isinstance(x, str) else np.mean(x, (0, 1)) for x in items]
+            return np.cos(np.array(means) @ waves)
+
+    waves = rng.normal(0, 0.02, (3, 32))
+    y = np.repeat(list(colours), 4)
+    videos = [np.clip(rng.normal(colours[c], 20, (4, 8, 8, 3)), 0, 255).astype(np.uint8) for c in y]
+    model = ColoursAndNames()
+    zsl = ClasterZSL(2, max_epochs=2, hidden_layer_sizes=(16,), random_state=0)
+    pipeline = make_pipeline(VideoFeatures(model), zsl)
+    table = embed_sentences(list(colours), model)
+    pipeline.fit(videos[:48], y[:48], clasterzsl__class_embeddings=table)
+    assert pipeline[-1].prior_ == "cosine"
+    assert np.mean(pipeline.predict(videos[48:]) == y[48:]) > 0.7
+
+
 @pytest.mark.parametrize(
     "check",
     [
