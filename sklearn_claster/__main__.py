@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
         try:
-            return recognise(options)
+            return _recognise(options)
         except (ImportError, OSError, TypeError, ValueError) as error:
             _say(f"error: {error}")
             return 2
@@ -76,8 +76,7 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
     return parser.parse_args(arguments)
 
 
-def recognise(options: Namespace) -> int:
-    """Name videos, print a table and write a CSV file; returns the exit status."""
+def _recognise(options: Namespace) -> int:
     files, names = options.videos, _read_names(options.classes)
     known = _read_labels(options.fit) if options.fit else {}
     if (both := {*names} & {*known.values()}) and not options.also_seen:
@@ -130,7 +129,6 @@ def _read_names(path: str) -> list[str]:
 
 
 def _read_labels(path: str) -> dict[str, str]:
-    """The labels of a CSV file by their videos, whose paths begin where it lies."""
     lines = list(csv.DictReader(_lines(path)))
     wrong = [line for line in lines if not (line.get("file") and line.get("label"))]
     if wrong or not lines:
