@@ -78,6 +78,8 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
 
 def _recognise(options: Namespace) -> int:
     files, names = options.videos, _read_names(options.classes)
+    if options.also_seen and not options.fit:
+        raise ValueError("--also-seen needs the labelled videos of --fit; got no --fit. Add it.")
     known = _read_labels(options.fit) if options.fit else {}
     if (both := {*names} & {*known.values()}) and not options.also_seen:
         raise ValueError(

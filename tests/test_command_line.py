@@ -247,6 +247,7 @@ def test_what_is_wrong_is_found_before_the_model_loads(run, tmp_path):
     for words, says in [
         (["--output", tmp_path / "no/where.csv"], "folder that exists"),
         (["--fit", tmp_path / "no.csv"], r"no\.csv"),
+        (["--also-seen"], "got no --fit"),
     ]:
         status, _, messages, _ = run(*words, *NEW, model=tmp_path / "no_model")
         assert status == 2 and re.search(says, messages), messages
