@@ -32,8 +32,7 @@ from sklearn_claster.inspection import (
     RepresentationDisplay,
     SeenUnseenCurveDisplay,
 )
-from sklearn_claster.inspection._plotting import MARKERS, PALETTE
-from sklearn_claster.inspection._representation import _looks
+from sklearn_claster.inspection._representation import _COLORS, _spread_colors
 from sklearn_claster.metrics import (
     ausuc,
     class_purity,
@@ -117,7 +116,8 @@ def test_curve_from_estimator_is_that_of_its_predictions(data, zsl):
         assert display.ax_.figure is display.figure_
         assert drawn(display)
     assert texts(one.ax_)[0] == f"ClasterZSL (AUSUC = {one.ausuc:.3f})"
-    assert len(texts(one.ax_)) == 2  # no gate: the two points are one
+    (_, point) = texts(one.ax_)  # no gate: the two points are one
+    assert point == f"operating point: H = {report['harmonic_mean']:.3f}"
 
 
 def test_curve_marks_the_point_of_a_constant(data, zsl):
@@ -128,9 +128,36 @@ def test_curve_marks_the_point_of_a_constant(data, zsl):
     assert display.operating_point == pytest.approx((report["seen"], report["unseen"]))
     assert display.operating_point != display.ungated_point
     assert [text.split(":")[0] for text in texts(display.ax_)[1:]] == [
-        "no constant",
+        "scores as they are",
         "operating point",
     ]
+
+
+@pytest.mark.parametrize("gate", ["stacking", BiasDetector()])
+def test_curve_of_a_gated_classifier_claims_nothing_about_its_constant(data, seen, gate):
+    gated = ESZSL(space="gzsl", bias_detector=gate)
+    gated.fit(data.data[seen], data.target[seen], data.class_embeddings)
+    display = SeenUnseenCurveDisplay.from_estimator(gated, data.data, data.target)
+    points = {text.split(":")[0] for text in texts(display.ax_)[1:]}
+    assert "operating point" in points <= {"operating point", "scores as they are"}
+
+
+@pytest.mark.parametrize("weak", [(0.9, 0.2), (0.2, 0.9), (0.9, 0.9), (0.1, 0.1)])
+def test_legends_stay_in_the_axes(weak):
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+    seen, unseen = weak
+    steps = np.linspace(0, 1, 9)
+    curve = SeenUnseenCurveDisplay(seen * (1 - steps**8), unseen * steps, steps)
+    curve.plot(left, name="ClasterZSL")
+    curve.plot(left, name="ESZSL")
+    scores = np.random.default_rng(0).normal(size=200)
+    DetectorScoreDisplay.from_predictions(scores > seen, scores, threshold=0.0, ax=right)
+    fig.canvas.draw()
+    for ax in (left, right):
+        legend = ax.get_legend().get_window_extent()
+        assert ax.get_window_extent().count_contains(legend.corners()) == 4
+    places = left.transData.transform(np.column_stack([curve.unseen, curve.seen]))
+    assert not left.get_legend().get_window_extent().count_contains(places)
 
 
 def test_curve_marks_decisions_off_the_curve(data, zsl):
@@ -139,7 +166,7 @@ def test_curve_marks_decisions_off_the_curve(data, zsl):
         y, zsl.decision_function(X), zsl.candidates()[0], zsl.classes_, y_pred=y
     )
     assert display.operating_point == (1.0, 1.0)
-    assert texts(display.ax_)[-1] == "operating point: harmonic mean 1.000"
+    assert texts(display.ax_)[-1] == "operating point: H = 1.000"
 
 
 def test_curves_of_a_search_and_of_given_candidates_share_axes(data, zsl, piped):
@@ -177,7 +204,7 @@ def test_curve_of_a_single_point():
 
 def test_curve_says_what_is_missing(data, seen, zsl):
     X, y = data.data, data.target
-    with pytest.raises(ValueError, match="rows of seen and of unseen classes"):
+    with pytest.raises(ValueError, match="samples of seen and of unseen classes"):
         SeenUnseenCurveDisplay.from_estimator(zsl, X[seen], y[seen])
     with pytest.raises(ValueError, match='space="gzsl"'):
         SeenUnseenCurveDisplay.from_estimator(clone_with(zsl, space="seen"), X, y)
@@ -296,11 +323,13 @@ def test_detector_says_what_is_missing(data, seen, zsl):
         DetectorScoreDisplay.from_estimator(forest, data.data, data.target)
     with pytest.raises(ValueError, match=r"needs a gate.*bias_detector=BiasDetector\(\)"):
         DetectorScoreDisplay.from_estimator(zsl, data.data, data.target)
-    with pytest.raises(ValueError, match="ClasterZSL gives no score per row by decision_function"):
+    with pytest.raises(
+        ValueError, match="ClasterZSL gives no score per sample by decision_function"
+    ):
         DetectorScoreDisplay.from_estimator(
             zsl, data.data, data.target, response_method="decision_function"
         )
-    with pytest.raises(ValueError, match="gives no score per row by score_samples"):
+    with pytest.raises(ValueError, match="gives no score per sample by score_samples"):
         DetectorScoreDisplay.from_estimator(
             zsl, data.data, data.target, response_method="score_samples"
         )
@@ -429,8 +458,10 @@ def test_map_names_classes_without_covering_others():
     display = RepresentationDisplay.from_predictions(places, y)
     boxes = [text.get_window_extent() for text in display.ax_.texts]
     assert 20 < len(boxes) == len(display.named_) < 200
+    frame = display.ax_.get_window_extent()
     for i, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:i])
+        assert frame.count_contains(box.corners()) == 4
     assert f"{len(boxes)} of 200 classes" in display.ax_.get_xlabel()
 
 
@@ -444,15 +475,40 @@ def test_map_highlights():
         display.plot(highlight=["z"])
 
 
-def test_classes_that_look_alike_lie_apart():
-    middles = np.random.default_rng(0).normal(size=(200, 2))
-    looks = np.array(_looks(middles))
-    assert looks.max() < len(PALETTE) * len(MARKERS)
-    assert len(set(_looks(middles[:6]))) == 6
+def test_classes_of_one_colour_lie_apart():
+    middles, names = np.random.default_rng(0).normal(size=(200, 2)), np.arange(200)
+    few = _spread_colors(names[: len(_COLORS)], middles[: len(_COLORS)], {})
+    assert set(few.values()) == set(_COLORS)
+    colors = np.array(list(_spread_colors(names, middles, {}).values()))
     distances = np.linalg.norm(middles[:, None] - middles, axis=2)
     np.fill_diagonal(distances, np.inf)
-    same = looks[distances.argmin(axis=1)] == looks
-    assert same.mean() < 0.05
+    assert np.mean(colors[distances.argmin(axis=1)] == colors) < 0.05
+
+
+def test_classes_keep_their_colours_in_another_map():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(12), 5)
+    first = RepresentationDisplay.from_predictions(rng.normal(size=(60, 2)), y)
+    second = RepresentationDisplay.from_predictions(
+        rng.normal(size=(60, 2)), y, colors=first.colors_, highlight=[3, 7]
+    )
+    assert second.colors_ == {name: first.colors_[name] for name in (3, 7)}
+    assert set(first.colors_.values()) == set(_COLORS)
+
+
+def test_seen_and_unseen_classes_differ_by_marker(data, zsl):
+    one = RepresentationDisplay.from_estimator(zsl, data.data, data.target, random_state=0)
+    assert texts(one.ax_) == ["seen classes", "unseen classes"]
+    for name, part in zip(one.classes, one.ax_.collections, strict=True):
+        corners = len(part.get_paths()[0].vertices)
+        assert (corners > 10) == (name in zsl.classes_)  # a circle, or a triangle
+    legend = one.ax_.get_legend().get_window_extent()
+    assert not any(legend.overlaps(text.get_window_extent()) for text in one.ax_.texts)
+    places = np.arange(8.0).reshape(4, 2)
+    plain = RepresentationDisplay.from_predictions(places, list("aabb"))
+    assert plain.ax_.get_legend() is None
+    with pytest.raises(TypeError, match="seen_classes"):
+        RepresentationDisplay.from_predictions(places, list("aabb"), seen_classes=[0])
 
 
 def test_map_says_what_is_missing(data):

@@ -14,16 +14,16 @@ from ._plotting import fitting_ticks, panels, short
 
 
 class ClusterClassDisplay:
-    """Heat map of the clusters that the rows of each class fall into, before and after.
+    """Heat map of the clusters that the samples of each class fall into, before and after.
 
     It is the paper's [1]_ Fig. 5: a column per class, a row per cluster, and as colour the
-    share of the class's rows in that cluster. Classes are sorted by their main cluster, in
+    share of the class's samples in that cluster. Classes are sorted by their main cluster, in
     both panels by that of the second. Make it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     counts : ndarray of shape (n_clusters, n_classes)
-        Rows of each class in each cluster; every class has rows.
+        Samples of each class in each cluster; every class has samples.
     clusters : ndarray of shape (n_clusters,)
         The clusters' names.
     classes : ndarray of shape (n_classes,)
@@ -36,7 +36,7 @@ class ClusterClassDisplay:
     counts, clusters, classes, counts_before
         As given.
     shares, shares_before : ndarray of shape (n_clusters, n_classes)
-        Shares of the rows of each class; columns sum to one. None without `counts_before`.
+        Shares of the samples of each class; columns sum to one. None without `counts_before`.
     class_purity, class_purity_before : float
         `sklearn_claster.metrics.class_purity` of either state; None without `counts_before`.
     order_ : ndarray of shape (n_classes,)
@@ -48,7 +48,7 @@ class ClusterClassDisplay:
 
     See Also
     --------
-    sklearn_claster.metrics.class_purity : The share of rows in the main cluster of their class.
+    sklearn_claster.metrics.class_purity : The share of samples in the main cluster of their class.
 
     References
     ----------
@@ -108,7 +108,7 @@ class ClusterClassDisplay:
             A fitted `ClasterZSL` with centroids, a clusterer with `predict`, or a pipeline or
             search around one of them.
         X : array-like of shape (n_samples, n_features)
-            Rows of seen or unseen classes.
+            Samples of seen or unseen classes.
         y : array-like of shape (n_samples,)
             Their labels.
         before : object, default=None
@@ -155,14 +155,14 @@ class ClusterClassDisplay:
         Parameters
         ----------
         y : array-like of shape (n_samples,)
-            The class of each row.
+            The class of each sample.
         clusters : array-like of shape (n_samples,)
-            The cluster of each row.
+            The cluster of each sample.
         clusters_before : array-like of shape (n_samples,), default=None
             The same of an earlier state, drawn above.
         cluster_names : array-like of shape (n_clusters,), default=None
-            All clusters; one without rows gets an empty row. None stands for those that
-            have rows.
+            All clusters; one without samples gets an empty row. None stands for those that
+            have samples.
         ax : array of matplotlib Axes, default=None
             Where to draw, one per panel; by default on new axes.
         **kwargs : dict
@@ -189,7 +189,7 @@ class ClusterClassDisplay:
         if not np.isin(found, names).all():
             raise ValueError(
                 f"cluster_names lacks {np.setdiff1d(found, names).tolist()}; name every cluster "
-                "that has rows, or leave cluster_names=None."
+                "that has samples, or leave cluster_names=None."
             )
         tables = []
         for state in states:
@@ -258,7 +258,7 @@ class ClusterClassDisplay:
             )
             words = [f"class purity {purity:.3f}"]
             panel.set_title(": ".join([title, *words] if len(states) > 1 else words), fontsize=10)
-            panel.set_ylabel("cluster (main\nof n classes)", fontsize=9)
+            panel.set_ylabel("cluster (number of\nits main classes)", fontsize=9)
             panel.tick_params(axis="x", bottom=False, labelbottom=False)
         last = axes[len(states) - 1]
         last.tick_params(axis="x", bottom=True, labelbottom=True)
@@ -266,7 +266,9 @@ class ClusterClassDisplay:
         last.set_xlabel("class, sorted by its main cluster")
         if colorbar:
             shown = axes[: len(states)].tolist()
-            self.figure_.colorbar(image, ax=shown, label="share of rows", fraction=0.05, pad=0.01)
+            self.figure_.colorbar(
+                image, ax=shown, label="share of the class's samples", fraction=0.05, pad=0.01
+            )
         return self
 
 

@@ -17,7 +17,7 @@ _TAIL = 0.005  # share of the scores at either end that may fall into the outer 
 
 
 class DetectorScoreDisplay:
-    """Scores that a detector gives to rows of seen and of unseen classes, with its threshold.
+    """Scores that a detector gives to samples of seen and of unseen classes, with its threshold.
 
     Make it with `from_estimator` or `from_predictions`.
 
@@ -26,7 +26,7 @@ class DetectorScoreDisplay:
     scores : ndarray of shape (n_samples,)
         The scores; above the threshold means seen.
     is_seen : ndarray of bool of shape (n_samples,)
-        Which rows are of seen classes.
+        Which samples are of seen classes.
     threshold : float, default=None
         What the detector compares the scores with.
     estimator_name : str, default=None
@@ -37,11 +37,11 @@ class DetectorScoreDisplay:
     scores, is_seen, threshold
         As given.
     roc_auc : float
-        The chance that a row of a seen class scores higher than one of an unseen class;
+        The chance that a sample of a seen class scores higher than one of an unseen class;
         NaN if one kind is missing.
     rates : tuple of float or None
-        The shares of the rows of seen and of unseen classes that the detector calls seen
-        (score >= threshold, as scikit-learn's outlier detectors do); None without threshold.
+        The shares of the samples of seen and of unseen classes that the detector calls
+        seen (score >= threshold, as scikit-learn's outlier detectors do); None without threshold.
     ax_ : matplotlib Axes
         The axes with the histograms.
     figure_ : matplotlib Figure
@@ -108,9 +108,9 @@ class DetectorScoreDisplay:
             outlier detectors, a density with `score_samples`, or a zero-shot classifier with a
             gate.
         X : array-like of shape (n_samples, n_features)
-            Rows of seen and unseen classes, none of them trained on.
+            Samples of seen and unseen classes, none of them trained on.
         y : array-like of shape (n_samples,)
-            Their class labels; or booleans, True for rows of seen classes.
+            Their class labels; or booleans, True for samples of seen classes.
         seen_classes : array-like of shape (n_seen_classes,), default=None
             The classes that were trained on. None stands for ``estimator.classes_``; not
             needed if `y` is boolean.
@@ -134,8 +134,8 @@ class DetectorScoreDisplay:
         Raises
         ------
         ValueError
-            If the seen classes are unknown, the estimator gives no score per row, or a
-            zero-shot classifier has no gate.
+            If the seen classes are unknown, the estimator gives no score per sample, or
+            a zero-shot classifier has no gate.
         """
         host, X = unwrap(estimator, X)
         methods = ("decision_function", "score_samples")
@@ -154,8 +154,8 @@ class DetectorScoreDisplay:
             threshold = 0.0 if found == "decision_function" else getattr(host, "offset_", None)
         if scores is None or scores.ndim != 1:
             raise ValueError(
-                f"{type(host).__name__} gives no score per row by {' or '.join(wanted)}: it is no "
-                "detector. Pass a fitted outlier detector, or scores to from_predictions."
+                f"{type(host).__name__} gives no score per sample by {' or '.join(wanted)}: it is "
+                "no detector. Pass a fitted outlier detector, or scores to from_predictions."
             )
         if seen_classes is None and np.asarray(y).dtype != bool:
             seen_classes = getattr(host, "classes_", None)
@@ -186,7 +186,7 @@ class DetectorScoreDisplay:
         Parameters
         ----------
         y_true : array-like of shape (n_samples,)
-            The class labels; or booleans, True for rows of seen classes.
+            The class labels; or booleans, True for samples of seen classes.
         scores : array-like of shape (n_samples,)
             The scores, the higher the more likely seen.
         seen_classes : array-like of shape (n_seen_classes,), default=None
@@ -220,7 +220,7 @@ class DetectorScoreDisplay:
         else:
             raise ValueError(
                 "Which classes are seen is unknown: pass seen_classes, or booleans that are True "
-                "for rows of seen classes instead of labels."
+                "for samples of seen classes instead of labels."
             )
         values = check_array(scores, ensure_2d=False, dtype=np.float64, input_name="scores")
         check_consistent_length(is_seen, values)
@@ -262,9 +262,9 @@ class DetectorScoreDisplay:
             if not side.any():
                 continue
             heights, _ = np.histogram(np.clip(self.scores[side], *edges[[0, -1]]), edges)
-            label = f"{word} classes, {side.sum()} rows"
+            label = f"{word}: {side.sum()} samples"
             if self.rates is not None:
-                label += f": {self.rates[word == 'unseen']:.1%} called seen"
+                label += f", {self.rates[word == 'unseen']:.0%} called seen"
             heights = heights / (side.sum() * np.diff(edges))
             style = {
                 "fill": True,
@@ -290,9 +290,9 @@ class DetectorScoreDisplay:
             ylabel="density",
             title=": ".join(part for part in (name, area) if part),
         )
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.35 * ax.dataLim.y1)  # room for the legend
         ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), frameon=False, fontsize=9)
+        ax.legend(loc="best", fontsize=9)
         return self
 
     def _edges(self, bins: int) -> tuple[NDArray[np.float64], bool]:

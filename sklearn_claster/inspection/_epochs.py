@@ -13,7 +13,7 @@ from ._plotting import PALETTE, panels
 
 _PANELS = {  # title of the panel: its curves in the history, with their names in the legend
     "accuracy": {
-        "seen_accuracy": "seen classes, training rows",
+        "seen_accuracy": "seen classes, training samples",
         "validation_accuracy": "held-out classes, zero-shot",
         "unseen_accuracy": "unseen classes",
     },
@@ -208,8 +208,8 @@ class EpochCurveDisplay:
             panel.spines[["top", "right"]].set_visible(False)
             if title == "accuracy":
                 panel.set_ylim(-0.02, 1.02)
-                panel.legend(frameon=False, fontsize=8)
-            if title == "centroid movement":
+                panel.legend(loc="lower right", fontsize=9)
+            elif panel.get_ylim()[0] > 0:
                 panel.set_ylim(bottom=0)
         for panel in axes[max(0, len(shown) - n_columns) : len(shown)]:
             panel.set_xlabel("epoch" + (" (shaded: warm-up)" if self.warm_up else ""))

@@ -12,7 +12,7 @@ import numpy as np
 # Okabe and Ito's palette for all kinds of colour vision, without black and yellow.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 SEEN_COLOR, UNSEEN_COLOR = PALETTE[:2]
-MARKERS = ("o", "^", "s", "D", "v", "P")
+SEEN_MARKER, UNSEEN_MARKER = "o", "^"
 
 _LONGEST_LABEL = 24  # characters
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -11,34 +12,41 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 
-from .._utils.labels import check_labels
-from ._plotting import MARKERS, PALETTE, one_axes, short
+from .._utils.labels import check_labels, is_among
+from ._plotting import PALETTE, SEEN_MARKER, UNSEEN_MARKER, one_axes, short
 
 _MAX_PERPLEXITY = 30.0
+_COLORS = (*PALETTE, "#332288", "#882255")
+_ASIDE = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))  # of a name
 
 
 class RepresentationDisplay:
-    """Map of the rows' representation in the plane, by class.
+    """Map of the samples' representation in the plane, by class.
 
-    It is the paper's [1]_ Fig. 4. Names stand at the middle of their classes, as far as
-    they do not cover one another; colours and markers repeat, but not among neighbours.
-    Make it with `from_estimator` or `from_predictions`.
+    It is the paper's [1]_ Fig. 4. A name stands beside the middle of its class where it covers
+    no other name and no other middle. Colours repeat, but not among neighbours. Circles are
+    samples of seen classes, triangles of unseen ones. Make it with `from_estimator` or
+    `from_predictions`.
 
     Parameters
     ----------
-    positions : ndarray of shape (n_rows, 2)
+    positions : ndarray of shape (n_drawn, 2)
         Places in the plane.
-    y : ndarray of shape (n_rows,)
+    y : ndarray of shape (n_drawn,)
         Classes.
-    rows : ndarray of shape (n_rows,), default=None
-        Which of the given rows these are, if only a part was drawn.
+    rows : ndarray of shape (n_drawn,), default=None
+        Which of the given samples these are, if only a part was drawn.
+    seen_classes : array-like of shape (n_seen_classes,), default=None
+        The classes that were trained on. None draws all samples as circles.
 
     Attributes
     ----------
-    positions, y, rows
+    positions, y, rows, seen_classes
         As given.
     classes : ndarray of shape (n_classes,)
         The classes, sorted.
+    colors_ : dict
+        The colour of each class that is drawn in colour.
     named_ : list
         The classes whose names found room.
     ax_ : matplotlib Axes
@@ -68,6 +76,7 @@ class RepresentationDisplay:
     array(['archery', 'yoyo'], dtype='<U7')
     """
 
+    colors_: dict[Any, Any]
     named_: list[Any]
     ax_: Any
     figure_: Any
@@ -78,10 +87,12 @@ class RepresentationDisplay:
         y: NDArray[Any],
         *,
         rows: NDArray[np.intp] | None = None,
+        seen_classes: ArrayLike | None = None,
     ) -> None:
         self.positions = positions
         self.y = y
         self.rows = rows
+        self.seen_classes = seen_classes
         self.classes = np.unique(y)
 
     @classmethod
@@ -91,22 +102,25 @@ class RepresentationDisplay:
         X: Any,
         y: ArrayLike,
         *,
+        seen_classes: ArrayLike | None = None,
         reducer: Any = None,
         max_samples: int | None = 2000,
         random_state: int | np.random.RandomState | None = None,
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw what a fitted estimator makes of rows.
+        """Draw what a fitted estimator makes of samples.
 
         Parameters
         ----------
         estimator : object
             Anything fitted with `transform`: a `ClasterZSL`, or a pipeline or search.
         X : array-like of shape (n_samples, n_features)
-            The rows.
+            The samples.
         y : array-like of shape (n_samples,)
             Their labels, of seen or unseen classes.
+        seen_classes : array-like of shape (n_seen_classes,), default=None
+            The classes that were trained on. None stands for ``estimator.classes_``, if any.
         reducer, max_samples, random_state, ax, **kwargs
             As in `from_predictions`.
 
@@ -128,6 +142,9 @@ class RepresentationDisplay:
         return cls.from_predictions(
             estimator.transform(X),
             y,
+            seen_classes=(
+                getattr(estimator, "classes_", None) if seen_classes is None else seen_classes
+            ),
             reducer=reducer,
             max_samples=max_samples,
             random_state=random_state,
@@ -141,6 +158,7 @@ class RepresentationDisplay:
         representation: ArrayLike,
         y: ArrayLike,
         *,
+        seen_classes: ArrayLike | None = None,
         reducer: Any = None,
         max_samples: int | None = 2000,
         random_state: int | np.random.RandomState | None = None,
@@ -152,18 +170,20 @@ class RepresentationDisplay:
         Parameters
         ----------
         representation : array-like of shape (n_samples, n_outputs)
-            A vector per row. With two outputs they are the places themselves.
+            A vector per sample. With two outputs they are the places themselves.
         y : array-like of shape (n_samples,)
-            The class of each row.
+            The class of each sample.
+        seen_classes : array-like of shape (n_seen_classes,), default=None
+            The classes that were trained on. None draws all samples as circles.
         reducer : object, default=None
             Anything with `fit_transform` into two columns, for example
             ``sklearn.decomposition.PCA(2)``. None stands for scikit-learn's `TSNE` with a
-            perplexity of 30, or a third of the rows if that is less.
+            perplexity of 30, or a third of the samples if that is less.
         max_samples : int or None, default=2000
-            The most rows to draw, chosen at random but of every class at least one; None
-            draws all. t-SNE takes seconds for thousands of rows.
+            The most samples to draw, chosen at random but of every class at least one; None
+            draws all. t-SNE takes seconds for thousands of samples.
         random_state : int, RandomState instance or None, default=None
-            Seed of the choice of rows and of t-SNE.
+            Seed of the choice of samples and of t-SNE.
         ax : matplotlib Axes, default=None
             Where to draw; by default on new axes.
         **kwargs : dict
@@ -178,6 +198,8 @@ class RepresentationDisplay:
         ------
         ValueError
             If the arguments differ in length, or the reducer does not give two columns.
+        TypeError
+            If `seen_classes` and `y` are not of a kind, as text and numbers.
         """
         vectors = check_array(representation, dtype=np.float64, input_name="representation")
         labels = check_labels(y, "y")
@@ -194,9 +216,16 @@ class RepresentationDisplay:
                 f"The map needs two columns; {reducer} gave an array of shape {positions.shape}. "
                 "Set its n_components=2."
             )
-        return cls(positions, labels, rows=rows).plot(ax, **kwargs)
+        return cls(positions, labels, rows=rows, seen_classes=seen_classes).plot(ax, **kwargs)
 
-    def plot(self, ax: Any = None, *, highlight: ArrayLike | None = None, **kwargs: Any) -> Self:
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        highlight: ArrayLike | None = None,
+        colors: Mapping[Any, Any] | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the map.
 
         Parameters
@@ -205,6 +234,9 @@ class RepresentationDisplay:
             Where to draw; by default on new axes.
         highlight : array-like of shape (n_highlighted,), default=None
             Classes to draw in colour and to name; the others become grey. None colours all.
+        colors : mapping of class to matplotlib colour, default=None
+            Colours of classes, for example `colors_` of another map. Other classes get one
+            that no neighbour has.
         **kwargs : dict
             Passed to matplotlib's `scatter`.
 
@@ -216,73 +248,89 @@ class RepresentationDisplay:
         Raises
         ------
         ValueError
-            If no highlighted class has a row.
+            If no highlighted class has a sample.
         """
         shown = np.ones(len(self.classes), dtype=bool)
         if highlight is not None:
             shown = np.isin(self.classes, np.asarray(highlight))
             if not shown.any():
                 raise ValueError(
-                    f"None of highlight={np.ravel(highlight).tolist()} is a class of these rows."
+                    f"None of highlight={np.ravel(highlight).tolist()} is a class of these samples."
                 )
-        side = float(np.clip(4.5 + 0.02 * len(self.classes), 5.0, 8.5))
+        side = float(np.clip(5.0 + 0.025 * len(self.classes), 5.5, 10.0))
         ax = one_axes(self, ax, figsize=(side, side))
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_color("0.8")
         others = np.isin(self.y, self.classes[~shown])
-        size = float(np.clip(12000 / np.sum(~others), 8, 36))
         if others.any():
             ax.scatter(*self.positions[others].T, s=6, color="0.85", lw=0, zorder=1)
-        middles = np.array([_middle(self.positions[self.y == name]) for name in self.classes])
-        looks = _looks(middles[shown])
-        for name, look in zip(self.classes[shown], looks, strict=True):
+        names = self.classes[shown]
+        middles = np.array([_middle(self.positions[self.y == name]) for name in names])
+        self.colors_ = _spread_colors(names, middles, {} if colors is None else colors)
+        is_seen = np.ones(len(names), dtype=bool)
+        if self.seen_classes is not None:
+            is_seen = is_among(names, self.seen_classes, "seen_classes")
+        for name, seen in zip(names, is_seen, strict=True):
             style = {
-                "s": size,
-                "color": PALETTE[look % len(PALETTE)],
-                "marker": MARKERS[look // len(PALETTE)],
+                "s": float(np.clip(12000 / np.sum(~others), 14, 36)),
+                "color": self.colors_[name],
+                "marker": SEEN_MARKER if seen else UNSEEN_MARKER,
                 "alpha": 0.75,
                 "linewidth": 0,
                 "zorder": 2,
                 **kwargs,
             }
             ax.scatter(*self.positions[self.y == name].T, **style)
-        ax.margins(0.04)
-        self._name(ax, middles, np.flatnonzero(shown))
+        ax.margins(0.06)
+        if is_seen.any() and not is_seen.all():
+            for marker, kind in ((SEEN_MARKER, "seen"), (UNSEEN_MARKER, "unseen")):
+                ax.plot([], [], marker, color="0.35", label=f"{kind} classes")
+            ax.legend(loc="best", fontsize=9)
+        self._name(ax, names, middles)
         return self
 
-    def _name(self, ax: Any, middles: NDArray[np.float64], shown: NDArray[np.intp]) -> None:
-        """Write the names, the largest classes first, where they cover no other."""
+    def _name(self, ax: Any, names: NDArray[Any], middles: NDArray[np.float64]) -> None:
+        """Write the names, the largest classes first, where there is room."""
         from matplotlib.patheffects import withStroke
 
-        counts = np.array([np.sum(self.y == self.classes[place]) for place in shown])
-        size = 9 if len(shown) <= 30 else 7
+        counts = np.array([np.sum(self.y == name) for name in names])
+        size = 10 if len(names) <= 30 else 8
         self.named_ = []
-        taken: list[Any] = []
-        for place in shown[np.argsort(-counts, kind="stable")]:
+        self.figure_.draw_without_rendering()  # lays out the axes and the legend
+        frame, legend = ax.get_window_extent(), ax.get_legend()
+        taken = [] if legend is None else [legend.get_window_extent()]
+        places = ax.transData.transform(middles)
+        for at in np.argsort(-counts, kind="stable"):
             text = ax.annotate(
-                short(self.classes[place]),
-                middles[place],
+                short(names[at]),
+                middles[at],
                 xytext=(0, 0),
                 textcoords="offset points",
                 fontsize=size,
-                ha="center",
-                va="center",
                 zorder=3,
                 path_effects=[withStroke(linewidth=2, foreground="white")],
             )
-            for shift in ((0, 0), (0, size), (0, -size), (2 * size, 0), (-2 * size, 0)):
-                text.set_position(shift)
+            for right, up in _ASIDE:
+                text.set(
+                    position=(0.5 * size * right, 0.5 * size * up),
+                    ha=("right", "center", "left")[right + 1],
+                    va=("top", "center", "bottom")[up + 1],
+                )
                 box = text.get_window_extent()
-                if not any(box.overlaps(other) for other in taken):
+                if not (
+                    frame.count_contains(box.corners()) < 4
+                    or box.count_contains(np.delete(places, at, axis=0))
+                    or any(box.overlaps(other) for other in taken)
+                ):
                     taken.append(box)
-                    self.named_.append(self.classes[place])
+                    self.named_.append(names[at])
                     break
             else:
                 text.remove()
-        if len(self.named_) < len(shown):
+        if len(self.named_) < len(names):
             ax.set_xlabel(
-                f"{len(self.named_)} of {len(shown)} classes are named, where there is room",
-                fontsize=8,
+                f"{len(self.named_)} of {len(names)} classes are named, where there is room",
+                fontsize=9,
                 color="0.4",
             )
 
@@ -290,7 +338,7 @@ class RepresentationDisplay:
 def _choose_rows(
     y: NDArray[Any], max_samples: int | None, rng: np.random.RandomState
 ) -> NDArray[np.intp]:
-    """At most so many rows, ascending: first one of every class, the others at random."""
+    """At most so many samples, ascending: first one of every class, the others at random."""
     if max_samples is None or len(y) <= max_samples:
         return np.arange(len(y))
     order = rng.permutation(len(y))
@@ -301,27 +349,22 @@ def _choose_rows(
 
 
 def _middle(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The row with the smallest sum of distances to the others: never between two groups."""
+    """The sample with the smallest sum of distances to the others: never between two groups."""
     return positions[pairwise_distances(positions).sum(axis=0).argmin()]
 
 
-def _looks(middles: NDArray[np.float64]) -> list[int]:
-    """A colour and marker per class, so that equal colours lie far apart.
-
-    Look l has the colour l % 6 and the marker l // 6. Each class takes the colour whose
-    nearest bearer is farthest, and the marker that this colour has borne least.
-    """
-    looks: list[int] = []
-    colors = np.full(len(middles), -1)
-    borne = np.zeros((len(PALETTE), len(MARKERS)), dtype=int)
+def _spread_colors(
+    names: NDArray[Any], middles: NDArray[np.float64], given: Mapping[Any, Any]
+) -> dict[Any, Any]:
+    """A colour per class: the given one, or the one whose nearest bearer is farthest."""
+    colors: list[Any] = []
     distances = pairwise_distances(middles)
-    for place in range(len(middles)):
-        nearest = [
-            distances[place, colors == color].min(initial=math.inf) for color in range(len(PALETTE))
+    for place, name in enumerate(names):
+        rooms = [
+            distances[place, :place].min(
+                where=np.array([color == other for other in colors], dtype=bool), initial=math.inf
+            )
+            for color in _COLORS
         ]
-        color = int(np.argmax(nearest))
-        marker = int(borne[color].argmin())
-        borne[color, marker] += 1
-        colors[place] = color
-        looks.append(color + len(PALETTE) * marker)
-    return looks
+        colors.append(given.get(name, _COLORS[int(np.argmax(rooms))]))
+    return dict(zip(names, colors, strict=True))

@@ -39,7 +39,8 @@ class SeenUnseenCurveDisplay:
     ausuc : float
         The area under it.
     ungated_point : tuple of float
-        Seen and unseen accuracy of the scores as they are (constant 0).
+        Seen and unseen accuracy of the scores as they are (constant 0). Scores of a
+        classifier with a gate hold its choice already.
     operating_point : tuple of float or None
         Seen and unseen accuracy of the decisions that were made.
     line_ : matplotlib Artist
@@ -113,7 +114,7 @@ class SeenUnseenCurveDisplay:
             A fitted classifier, or a pipeline or search around one, that scores seen and
             unseen classes (``space="gzsl"``).
         X : array-like of shape (n_samples, n_features)
-            Rows of seen and unseen classes, none of them trained on.
+            Samples of seen and unseen classes, none of them trained on.
         y : array-like of shape (n_samples,)
             Their labels.
         unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
@@ -136,7 +137,7 @@ class SeenUnseenCurveDisplay:
         Raises
         ------
         ValueError
-            If rows or candidates of one side are missing.
+            If samples or candidates of one side are missing.
         """
         host, X = unwrap(estimator, X)
         scores, labels, seen_classes = candidate_scores(host, X, unseen_embeddings)
@@ -197,7 +198,7 @@ class SeenUnseenCurveDisplay:
         Raises
         ------
         ValueError
-            If rows or candidates of one side are missing, or both `y_pred` and `constant`
+            If samples or candidates of one side are missing, or both `y_pred` and `constant`
             are given.
         """
         if y_pred is not None and constant is not None:
@@ -207,8 +208,8 @@ class SeenUnseenCurveDisplay:
         display = cls(*seen_unseen_curve(y_true, scores, labels, seen_classes), estimator_name=name)
         if math.isnan(display.ausuc):
             raise ValueError(
-                "The curve needs rows of seen and of unseen classes; y_true has none of one side. "
-                "Test on rows of both, for example of ZeroShotKFold(seen_fraction=0.2)."
+                "The curve needs samples of seen and of unseen classes; y_true has none of one "
+                "side. Test on samples of both, for example of ZeroShotKFold(seen_fraction=0.2)."
             )
         if constant is not None:
             display.operating_point = display._point(constant)
@@ -238,7 +239,7 @@ class SeenUnseenCurveDisplay:
         self : SeenUnseenCurveDisplay
             The display with what it has drawn.
         """
-        ax = one_axes(self, ax, figsize=(5.6, 5.4))
+        ax = one_axes(self, ax, figsize=(6.0, 5.4))
         name = self.estimator_name if name is None else name
         area = f"AUSUC = {self.ausuc:.3f}"
         earlier = sum(line.get_gid() == _CURVE for line in ax.get_lines())
@@ -251,10 +252,10 @@ class SeenUnseenCurveDisplay:
         }
         (self.line_,) = ax.plot(self.unseen, self.seen, **style)
         color = self.line_.get_color()
-        marks = [(self.ungated_point, "o", 7, "white", "no constant")]
-        if self.operating_point is not None and not np.allclose(
-            self.operating_point, self.ungated_point, atol=1e-9
-        ):
+        marks = [(self.ungated_point, "o", 7, "white", "scores as they are")]
+        if self.operating_point is not None:
+            if np.allclose(self.operating_point, self.ungated_point, atol=1e-9):
+                marks.clear()
             marks.append((self.operating_point, "D", 8, color, "operating point"))
         for (seen, unseen), marker, size, face, what in marks:
             ax.plot(
@@ -264,12 +265,12 @@ class SeenUnseenCurveDisplay:
                 markersize=size,
                 markerfacecolor=face,
                 markeredgecolor=color if face == "white" else "black",
-                label=f"{what}: harmonic mean {hmean([seen, unseen]):.3f}",
+                label=f"{what}: H = {hmean([seen, unseen]):.3f}",
                 zorder=3,
                 clip_on=False,
             )
         self._frame(ax, isolines)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, fontsize=9)
+        ax.legend(loc="best", fontsize=9)
         return self
 
     def _point(self, constant: float) -> tuple[float, float]:
@@ -277,17 +278,19 @@ class SeenUnseenCurveDisplay:
         return float(self.seen[at]), float(self.unseen[at])
 
     def _frame(self, ax: Any, isolines: bool) -> None:
-        """A square from 0 to the next tenth above all curves on the axes, and the isolines."""
-        drawn = [line for line in ax.get_lines() if line.get_gid() != _ISOLINES]
-        top = max(float(np.max([line.get_xdata(), line.get_ydata()])) for line in drawn)
-        top = min(1.0, math.floor(10 * top + 1) / 10)
+        """A square from 0 to the next tick above all curves on the axes, and the isolines."""
+        top = max(float(np.max([line.get_xdata(), line.get_ydata()])) for line in ax.get_lines())
+        step = 0.2 if top > 0.5 else 0.1
+        top = min(1.0, step * (math.floor(top / step) + 1))
         margin = 0.02 * top
-        for artist in [*ax.get_lines(), *ax.texts]:
+        for artist in [*ax.collections, *ax.texts]:
             if artist.get_gid() == _ISOLINES:
                 artist.remove()
         ax.set(
             xlim=(-margin, top + margin),
             ylim=(-margin, top + margin),
+            xticks=np.arange(0, top + step / 2, step),
+            yticks=np.arange(0, top + step / 2, step),
             xlabel="mean per-class accuracy, unseen classes",
             ylabel="mean per-class accuracy, seen classes",
             aspect="equal",
@@ -295,29 +298,16 @@ class SeenUnseenCurveDisplay:
         ax.spines[["top", "right"]].set_visible(False)
         if not isolines:
             return
-        light = {"color": "0.82", "linewidth": 0.8, "zorder": 0, "gid": _ISOLINES}
-        for level in np.arange(1, 10) * (0.1 if top > 0.5 else 0.05):
-            if level >= top:
-                break
+        from matplotlib.collections import LineCollection
+
+        words = {"color": "0.5", "fontsize": 8, "va": "center", "gid": _ISOLINES}
+        levels = np.arange(1, 10) * (0.1 if top > 0.5 else 0.05)
+        lines = []
+        for level in levels[levels < top]:
             unseen = np.linspace(level * top / (2 * top - level), top, 100)
-            ax.plot(unseen, level * unseen / (2 * unseen - level), label="_isoline", **light)
-            ax.text(
-                unseen[0],
-                top + margin,
-                f"{level:.2g}",
-                color="0.5",
-                fontsize=7,
-                ha="center",
-                va="bottom",
-                gid=_ISOLINES,
-            )
-        ax.text(
-            top + margin,
-            top + margin,
-            "harmonic\nmean",
-            color="0.5",
-            fontsize=7,
-            ha="center",
-            va="bottom",
-            gid=_ISOLINES,
+            lines.append(np.column_stack([unseen, level * unseen / (2 * unseen - level)]))
+            ax.text(top + 2 * margin, lines[-1][-1, 1], f"{level:.2g}", **words)
+        ax.text(top + 2 * margin, top, "harmonic\nmean H", **words)
+        ax.add_collection(  # no lines of the axes: the legend may cover them
+            LineCollection(lines, color="0.82", linewidth=0.8, zorder=0, gid=_ISOLINES)
         )
