@@ -73,24 +73,26 @@ for method, of_class in accuracies.items():
 # Some of the images, drawn at random, with the names that ClasterZSL gives them, and the accuracy
 # on each unseen class.
 
-figure = plt.figure(figsize=(12, 6), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1])
-left.suptitle("Pairs that ClasterZSL has never seen", fontsize=14)
-shown = np.random.default_rng(0).permutation(len(y_unseen))[:16]
-for at, axes in zip(shown, left.subplots(4, 4).flat, strict=True):
+figure = plt.figure(figsize=(12, 7.2), layout="constrained")
+left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1])
+left.suptitle("Named without an example in training", fontsize=19)
+shown = np.random.default_rng(0).permutation(len(y_unseen))[:8]
+for at, axes in zip(shown, left.subplots(4, 2).flat, strict=True):
     truth, name = y_unseen[at], predicted["ClasterZSL"][at]
-    axes.imshow(digits.images[~seen][at], cmap="gray_r")
+    axes.imshow(digits.images[~seen][at], cmap="gray_r", aspect="auto")
     axes.set(xticks=[], yticks=[])
     wrong = "" if name == truth else f", not {truth}"
-    axes.set_title(f"{name}{wrong}", fontsize=14, color="#c8102e" if wrong else "#1a7f37")
+    axes.set_title(f"{name}{wrong}", fontsize=19, color="#c8102e" if wrong else "#1a7f37")
 
-axes, order = right.subplots(), np.argsort(accuracies["ClasterZSL"])
-for method, marker in {"ESZSL": "D", "ClasterZSL": "o"}.items():
-    of_class = accuracies[method]
+axes, order = right.subplots(), np.argsort(accuracies["ClasterZSL"], kind="stable")
+for method, style in {"ESZSL": "D", "ClasterZSL": "o"}.items():
+    of_class = accuracies[method][order]
     label = f"{method}, mean {of_class.mean():.3f}"
-    axes.plot(of_class[order], range(len(order)), marker, label=label, alpha=0.8)
-axes.set_yticks(range(len(order)), digits.unseen_classes[order], fontsize=9)
-axes.set(xlabel="accuracy", ylabel="unseen class", xlim=(None, 1.02))
+    axes.plot(of_class, range(len(order)), style, markersize=9, alpha=0.8, label=label)
+axes.set_yticks(range(len(order)), digits.unseen_classes[order], fontsize=11)
+axes.tick_params(axis="x", labelsize=13)
+axes.set_xlabel("accuracy on each unseen class", fontsize=15)
+axes.set(xlim=(0.58, 1.02), ylim=(-1, len(order) + 3.5))
 axes.grid(axis="x", alpha=0.3)
-axes.legend(loc="upper left")
+axes.legend(loc="upper left", fontsize=14)
 figure.savefig("digit_pairs.png", dpi=100)

@@ -2,20 +2,22 @@
 Example: from feature files and class names to predictions
 ==========================================================
 
-The whole way of a data set of your own, without a download. First the example writes what you would
-have on disk; then it reads the files, makes class vectors of the class names, fits on the seen
-classes and names pictures of the others.
+From your own data to names of unseen classes, without a download. The example first writes what you
+would have on disk. Then it reads the files, makes class vectors of the class names, fits on the
+seen classes and names pictures of the others.
 """
 
 # %%
 # The files
 # ---------
-# Pictures of shapes with textures, such as "DottedCircle", become
+# Pictures of shapes with textures, such as "DottedRing", become
 #
 # * ``res101.mat`` with features and labels, ``att_splits.mat`` with attributes, class names and the
 #   samples of each part: the form of xlsa17;
 # * ``vectors.txt`` with word vectors in the form of GloVe. They are drawn at random here, one for
 #   each word. Take real ones for real words.
+#
+# Nine classes are unseen. Their shapes and textures occur in others.
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,78 +32,34 @@ from sklearn_claster.metrics import mean_per_class_accuracy
 from sklearn_claster.text import combine_embeddings, embed_words
 
 SIZE = 16  # pixels per side
-SHAPES = ["Circle", "Square", "Triangle", "Cross", "Ring", "Frame"]
-TEXTURES = ["Solid", "Dotted", "Striped", "Barred", "Chequered"]
-CLASSES = [f"{texture}{shape}" for texture in TEXTURES for shape in SHAPES]
-N_PER_CLASS, N_UNSEEN = 40, 8
+down, right = np.indices((SIZE, SIZE)) - (SIZE - 1) / 2
+far, distance = np.maximum(abs(down), abs(right)), np.hypot(down, right)
+SHAPES = {
+    "Disc": distance < 6.5,
+    "Square": far < 6,
+    "Cross": np.minimum(abs(down), abs(right)) < 2.5,
+    "Ring": (distance < 7.5) & (distance > 3.5),
+    "Frame": (far < 7) & (far > 3),
+}
+row, column = np.indices((SIZE, SIZE))
+TEXTURES = {
+    "Solid": np.ones((SIZE, SIZE)),
+    "Dotted": (row % 2 == 0) & (column % 2 == 0),
+    "Striped": column % 2 == 0,
+    "Barred": row % 2 == 0,
+    "Chequered": (row // 2 + column // 2) % 2 == 0,
+}
+CLASSES = [texture + shape for texture in TEXTURES for shape in SHAPES]
+N_PER_CLASS = 20
+UNSEEN = np.flatnonzero(np.eye(5) + np.eye(5)[::-1])  # the table's diagonals
 
 
-def write_files(folder, rng):
-    """What you would have on disk; MATLAB counts rows and classes from 1."""
-    labels = rng.permutation(np.repeat(np.arange(len(CLASSES)), N_PER_CLASS))
-    pictures = np.array([picture(label, rng) for label in labels])
-    is_unseen = np.zeros(len(CLASSES), dtype=bool)
-    is_unseen[draw_unseen(rng)] = True
-    unseen_rows = is_unseen[labels]
-    test_seen = ~unseen_rows & (rng.random(len(labels)) < 0.2)
-
-    savemat(
-        folder / "res101.mat", {"features": features(pictures).T, "labels": labels[:, None] + 1}
-    )
-    texture, shape = np.divmod(np.arange(len(CLASSES)), len(SHAPES))
-    attributes = np.hstack([np.eye(len(TEXTURES))[texture], np.eye(len(SHAPES))[shape]])
-    savemat(
-        folder / "att_splits.mat",
-        {
-            "att": attributes.T / np.sqrt(2),
-            "allclasses_names": np.array([[name] for name in CLASSES], dtype=object),
-            "trainval_loc": np.flatnonzero(~unseen_rows & ~test_seen)[:, None] + 1,
-            "test_seen_loc": np.flatnonzero(test_seen)[:, None] + 1,
-            "test_unseen_loc": np.flatnonzero(unseen_rows)[:, None] + 1,
-        },
-    )
-    lines = [
-        " ".join([word.lower(), *(f"{value:.4f}" for value in rng.standard_normal(25))])
-        for word in [*SHAPES, *TEXTURES, "unrelated", "other"]
-    ]
-    (folder / "vectors.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return pictures
-
-
-def draw_unseen(rng):
-    """Unseen classes that leave each shape and each texture among the seen."""
-    while True:
-        unseen = rng.permutation(len(CLASSES))[:N_UNSEEN]
-        seen = np.setdiff1d(np.arange(len(CLASSES)), unseen)
-        if len(set(seen // len(SHAPES))) == len(TEXTURES) and len(set(seen % len(SHAPES))) == 6:
-            return unseen
-
-
-def picture(label, rng):
-    """One shape with one texture, its place, size and noise drawn at random."""
-    texture, shape = TEXTURES[label // len(SHAPES)], SHAPES[label % len(SHAPES)]
-    center = (SIZE - 1) / 2 + rng.uniform(-1, 1, 2)
-    down, right = np.indices((SIZE, SIZE)) - center[:, None, None]
-    radius = rng.uniform(5.5, 7.0)
-    far, near = np.maximum(abs(down), abs(right)), np.minimum(abs(down), abs(right))
-    distance = np.hypot(down, right)
-    inside = {
-        "Circle": distance < radius,
-        "Square": far < radius - 1,
-        "Triangle": (abs(right) < (down + radius) / 2) & (down < radius - 1),
-        "Cross": (near < radius / 3) & (far < radius),
-        "Ring": (distance < radius) & (distance > radius / 2),
-        "Frame": (far < radius - 1) & (far > radius / 2 - 1),
-    }[shape]
-    row, column = np.indices((SIZE, SIZE)) + rng.integers(0, 4, 2)[:, None, None]
-    ink = {
-        "Solid": np.ones((SIZE, SIZE)),
-        "Dotted": (row % 2 == 0) & (column % 2 == 0),
-        "Striped": column % 2 == 0,
-        "Barred": row % 2 == 0,
-        "Chequered": (row // 2 + column // 2) % 2 == 0,
-    }[texture]
-    return inside * ink + 0.15 * rng.standard_normal((SIZE, SIZE))
+def draw(label, rng):
+    """A shape with a texture and noise, moved by up to two pixels."""
+    shape, texture = (list(parts.values()) for parts in (SHAPES, TEXTURES))
+    ink = shape[label % 5] * np.roll(texture[label // 5], rng.integers(0, 4, 2), axis=(0, 1))
+    ink = np.roll(ink, rng.integers(-2, 3, 2), axis=(0, 1))
+    return ink + 0.3 * rng.standard_normal((SIZE, SIZE))
 
 
 def features(pictures):
@@ -110,6 +68,31 @@ def features(pictures):
     spectrum = np.log1p(abs(np.fft.rfft2(pictures)))
     parts = [part.reshape(len(pictures), -1) for part in (coarse, spectrum)]
     return np.hstack([(part - part.mean(axis=0)) / part.std() for part in parts])
+
+
+def write_files(folder, rng):
+    """What you would have on disk; MATLAB counts samples and classes from 1."""
+    labels = rng.permutation(np.repeat(np.arange(len(CLASSES)), N_PER_CLASS))
+    pictures = np.array([draw(label, rng) for label in labels])
+    table = {"features": features(pictures).T, "labels": labels[:, None] + 1}
+    savemat(folder / "res101.mat", table)
+
+    unseen, aside = np.isin(labels, UNSEEN), rng.random(len(labels)) < 0.2
+    parts = {
+        "trainval_loc": ~unseen & ~aside,
+        "test_seen_loc": ~unseen & aside,
+        "test_unseen_loc": unseen,
+    }
+    split = {name: np.flatnonzero(part)[:, None] + 1 for name, part in parts.items()}
+    texture, shape = np.divmod(np.arange(len(CLASSES)), len(SHAPES))
+    split["att"] = np.vstack([np.eye(5)[:, texture], np.eye(5)[:, shape]]) / np.sqrt(2)
+    split["allclasses_names"] = np.array([[name] for name in CLASSES], dtype=object)
+    savemat(folder / "att_splits.mat", split)
+
+    words = [word.lower() for word in (*SHAPES, *TEXTURES, "unrelated", "other")]
+    lines = [" ".join([word, *map("{:.4f}".format, rng.standard_normal(25))]) for word in words]
+    (folder / "vectors.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return pictures
 
 
 temporary = TemporaryDirectory()
@@ -150,17 +133,17 @@ for name, table in tables.items():
     zsl = ClasterZSL(random_state=0).fit(data.data[data.train], data.target[data.train], table)
     predicted[name] = zsl.predict(data.data[data.test_unseen])
     print(f"{name:<12}{mean_per_class_accuracy(y_test, predicted[name]):.3f}")
-print(f"{'chance':<12}{1 / N_UNSEEN:.3f}")
+print(f"{'chance':<12}{1 / len(UNSEEN):.3f}")
 
 # %%
 # Pictures of classes that were never seen, drawn at random, named by the vectors of their words.
 
-shown = np.random.default_rng(0).permutation(len(y_test))[:24]
-figure, grid = plt.subplots(4, 6, figsize=(13, 9.5), layout="constrained")
+shown = np.random.default_rng(0).permutation(len(y_test))[:8]
+figure, grid = plt.subplots(2, 4, figsize=(11, 6), layout="constrained")
 for at, axes in zip(shown, grid.flat, strict=True):
     truth, name = y_test[at], predicted["words"][at]
     axes.imshow(pictures[data.test_unseen][at], cmap="gray_r")
-    axes.set_title(name + ("" if name == truth else f"\nnot {truth}"))
+    axes.set_title(name + ("" if name == truth else f"\nnot {truth}"), fontsize=15)
     axes.title.set_color("#1a7f37" if name == truth else "#c8102e")
     axes.set(xticks=[], yticks=[])
 figure.savefig("files_to_predictions.png", dpi=120)

@@ -79,17 +79,19 @@ for share, *row in zip(shares, *held_out, *tested, strict=True):
     print(f"{share:<14.2f}{row[0]:12.3f}{row[1]:8.3f}{row[2]:12.3f}{row[3]:8.3f}")
 
 # %%
-# Circles mark the choice, numbers the shares.
+# Rings mark the choice, numbers the shares.
 
 figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
 for name, (x, y_) in {"held-out seen classes": held_out, "test samples": tested}.items():
     line = axes.plot(x, y_, marker="o", label=name)[0]
+    style = {"color": line.get_color(), "fontsize": 12, "textcoords": "offset points"}
+    for share, *place in zip(shares, x, y_, strict=True):
+        axes.annotate(f"{share:g}", place, xytext=(8, 6), **style)
     best = x[search.best_index_], y_[search.best_index_]
     axes.plot(*best, "o", markersize=15, fillstyle="none", color=line.get_color())
-for share, *place in zip(shares, *tested, strict=True):
-    axes.annotate(f"{share:g}", place, xytext=(-32, -12), textcoords="offset points")
 axes.axvline(least_seen, color="grey", linestyle=":", label="least seen accuracy wished for")
 axes.set(xlabel="accuracy on seen classes", ylabel="accuracy on unseen classes")
-axes.set_title("What each share of refused seen samples reaches")
-axes.legend()
+axes.set(xlim=(0.4, 0.9), ylim=(0, 0.9))
+axes.set_title("What each contamination reaches")
+axes.legend(loc="lower left")
 figure.savefig("operating_point.png", dpi=120)

@@ -66,12 +66,8 @@ for name, gate in gates.items():
 # choice came.
 
 gated = models["BiasDetector"]
-explained = gated.explain_gate(X)
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
 SeenUnseenCurveDisplay.from_estimator(gated, X, y, ax=left)
-DetectorScoreDisplay.from_predictions(
-    y, explained.score, seen_classes=gated.classes_, threshold=explained.threshold, ax=right
-)
-left.set_title("What other thresholds reach", pad=24)
-right.set_title("Scores of the gate")
+DetectorScoreDisplay.from_estimator(gated, X, y, name="BiasDetector", ax=right)
+left.set_title("What other thresholds reach")
 figure.savefig("seen_and_unseen.png", dpi=120)

@@ -147,14 +147,14 @@ for name, features in streams.items():
 # %%
 # One video of each unseen class, green where the name from both streams is right.
 
-figure, grid = plt.subplots(4, 2, figsize=(9, 5.5), layout="constrained")
+figure, grid = plt.subplots(4, 2, figsize=(11, 5.2), layout="constrained")
 for axes, label in zip(grid.flat, unseen, strict=True):
     at = random.choice(np.flatnonzero(y_test == label))
     with av.open(videos.paths[is_unseen][at]) as file:
         film = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     name = predicted["RGB + flow"][at]
     axes.imshow(np.hstack(film[:: N_FRAMES // 6]))
-    axes.set_title(name + ("" if name == label else f", not {label}"))
+    axes.set_title(name + ("" if name == label else f", not {label}"), fontsize=16)
     axes.title.set_color("#1a7f37" if name == label else "#c8102e")
     axes.axis("off")
 figure.savefig("video_features.png", dpi=120)

@@ -58,8 +58,8 @@ def test_seen_and_unseen(run):
 @pytest.mark.slow
 def test_grid_search(run):
     _, text = run("plot_grid_search.py", "grid_search.png")
-    assert re.match(r"{'alpha': [\d.]+, 'n_clusters': \d+}", text)
-    assert float(re.search(r"unseen classes: ([\d.]+)", text)[1]) > 0.4  # chance: 0.2
+    assert re.match(r"{'n_neighbors': \d, 'whiten': (True|False)}", text)
+    assert float(re.search(r"unseen classes: ([\d.]+)", text)[1]) > 0.8  # chance: 0.033
 
 
 @pytest.mark.slow
@@ -68,6 +68,7 @@ def test_representation(run):
     _, text = run("plot_representation.py", *(f"representation_{name}.png" for name in names))
     areas = re.search(r"ClasterZSL ([\d.]+), ESZSL ([\d.]+)", text)
     assert min(float(area) for area in areas.groups()) > 0.6
+    assert float(re.search(r"of the detector: ([\d.]+)", text)[1]) > 0.9
 
 
 @pytest.mark.slow
@@ -75,7 +76,7 @@ def test_files_to_predictions(run):
     accuracies, text = run("plot_files_to_predictions.py", "files_to_predictions.png")
     assert list(accuracies) == ["words", "attributes", "both", "chance"]
     assert min(accuracies[name] for name in ("words", "attributes", "both")) > 0.6
-    assert "shapes, a data set in the form of xlsa17" in text and "22 seen, 8 unseen" in text
+    assert "shapes, a data set in the form of xlsa17" in text and "16 seen, 9 unseen" in text
 
 
 @pytest.mark.slow

@@ -304,7 +304,7 @@ class SeenUnseenCurveDisplay:
         levels = np.arange(1, 10) * (0.1 if top > 0.5 else 0.05)
         lines = []
         for level in levels[levels < top]:
-            unseen = np.linspace(level * top / (2 * top - level), top, 100)
+            unseen = np.geomspace(level * top / (2 * top - level), top, 200)
             lines.append(np.column_stack([unseen, level * unseen / (2 * unseen - level)]))
             ax.text(top + 2 * margin, lines[-1][-1, 1], f"{level:.2g}", **words)
         ax.text(top + 2 * margin, top, "harmonic\nmean H", **words)
