@@ -2,10 +2,11 @@
 Example: choosing the operating point
 =====================================
 
-A gate decides whether a sample is of a seen or of an unseen class. It can find more of the one only
-by losing some of the other. ``contamination`` says which share of the seen samples it may send to
-the unseen classes. By default held-out *seen* classes choose the share with the best harmonic mean.
-Here they answer another wish: the most unseen accuracy that leaves at least 0.7 on seen classes.
+A gate decides whether a sample is of a seen or of an unseen class. The more samples of one kind it
+finds, the more of the other it loses. ``contamination`` is the share of the seen samples that it
+may send to the unseen classes. By default held-out *seen* classes choose the share with the best
+harmonic mean. Here they serve another aim: the best accuracy on unseen classes that leaves at least
+0.7 on seen classes.
 """
 
 # %%
@@ -33,13 +34,13 @@ y_test = np.concatenate([y_seen, data.target[~seen]])
 # %%
 # The search
 # ----------
-# ``refit`` picks the row of the search that fulfils the wish.
+# ``refit`` picks the share that serves the aim.
 
 shares, least_seen = [0.02, 0.1, 0.2, 0.4], 0.7
 
 
 def most_unseen(results):
-    """Position of the best unseen accuracy among those that fulfil the wish."""
+    """Position of the best unseen accuracy where the seen accuracy is enough."""
     seen, unseen = results["mean_test_seen"], results["mean_test_unseen"]
     enough = seen >= least_seen
     return int(np.where(enough, unseen, -1.0).argmax() if enough.any() else seen.argmax())
@@ -89,7 +90,7 @@ for name, (x, y_) in {"held-out seen classes": held_out, "test samples": tested}
         axes.annotate(f"{share:g}", place, xytext=(8, 6), **style)
     best = x[search.best_index_], y_[search.best_index_]
     axes.plot(*best, "o", markersize=15, fillstyle="none", color=line.get_color())
-axes.axvline(least_seen, color="grey", linestyle=":", label="least seen accuracy wished for")
+axes.axvline(least_seen, color="grey", linestyle=":", label="least accuracy on seen classes")
 axes.set(xlabel="accuracy on seen classes", ylabel="accuracy on unseen classes")
 axes.set(xlim=(0.4, 0.9), ylim=(0, 0.9))
 axes.set_title("What each contamination reaches")
