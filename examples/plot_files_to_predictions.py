@@ -139,7 +139,7 @@ print(f"{'chance':<12}{1 / len(UNSEEN):.3f}")
 # Pictures of classes that were never seen, drawn at random, named by the vectors of their words.
 
 shown = np.random.default_rng(0).permutation(len(y_test))[:8]
-figure, grid = plt.subplots(2, 4, figsize=(11, 6), layout="constrained")
+figure, grid = plt.subplots(2, 4, figsize=(9.6, 5.3), layout="constrained")
 for at, axes in zip(shown, grid.flat, strict=True):
     truth, name = y_test[at], predicted["words"][at]
     axes.imshow(pictures[data.test_unseen][at], cmap="gray_r")

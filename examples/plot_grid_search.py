@@ -65,7 +65,7 @@ print(f"accuracy on the unseen classes: {accuracy:.3f}")
 # best cell, taken fold by fold: its mean and its standard deviation. Compare the two before you
 # believe in the best cell.
 
-figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=[2, 3], layout="constrained")
+figure, panels = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=[2, 3], layout="constrained")
 for axes, found in zip(panels, (what_matters, clusters), strict=True):
     (down, rows), (across, columns) = found.param_grid.items()  # the last name counts fastest
     scores = np.array([found.cv_results_[f"split{fold}_test_score"] for fold in range(3)])

@@ -49,15 +49,15 @@ epochs = EpochCurveDisplay.from_estimator(zsl)
 
 drawn = np.concatenate([zsl.classes_[::7], digits.unseen_classes[::3]])
 on_map = test[np.isin(y[test], drawn)]
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 5.2), layout="constrained")
+left.set_title("Features")
+right.set_title("CLASTER representation")
 before = RepresentationDisplay.from_predictions(
     X[on_map], y[on_map], seen_classes=zsl.classes_, random_state=0, ax=left
 )
-RepresentationDisplay.from_estimator(
+after = RepresentationDisplay.from_estimator(
     zsl, X[on_map], y[on_map], random_state=0, ax=right, colors=before.colors_
 )
-left.set_title("Features")
-right.set_title("CLASTER representation")
 
 # %%
 # Which clusters hold which classes

@@ -66,7 +66,7 @@ for name, gate in gates.items():
 # choice came.
 
 gated = models["BiasDetector"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 SeenUnseenCurveDisplay.from_estimator(gated, X, y, ax=left)
 DetectorScoreDisplay.from_estimator(gated, X, y, name="BiasDetector", ax=right)
 left.set_title("What other thresholds reach")

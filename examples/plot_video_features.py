@@ -147,7 +147,7 @@ for name, features in streams.items():
 # %%
 # One video of each unseen class, green where the name from both streams is right.
 
-figure, grid = plt.subplots(4, 2, figsize=(11, 5.2), layout="constrained")
+figure, grid = plt.subplots(4, 2, figsize=(9.6, 4.6), layout="constrained")
 for axes, label in zip(grid.flat, unseen, strict=True):
     at = random.choice(np.flatnonzero(y_test == label))
     with av.open(videos.paths[is_unseen][at]) as file:

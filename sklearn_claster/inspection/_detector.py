@@ -279,6 +279,7 @@ class DetectorScoreDisplay:
         if self.threshold is not None:
             ax.axvline(
                 self.threshold,
+                ymax=0.75,  # below the legend
                 color="black",
                 linestyle="--",
                 label=f"threshold {self.threshold:.3g}",
