@@ -9,22 +9,25 @@ import os
 import re
 from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 MADE = HERE / "generated"  # not committed
 PACKAGE = import_module("sklearn_claster")
-MODULES = [
+MODULES = [  # in the order of the API reference
     "",
     ".baselines",
-    ".datasets",
-    ".inspection",
     ".metrics",
     ".model_selection",
-    ".persistence",
+    ".datasets",
     ".text",
     ".video",
+    ".inspection",
+    ".persistence",
+    ".distributed",
 ]
+FIRST_METHODS = ["fit", "predict", "predict_proba", "top_k", "score"]
 
 project = "sklearn_claster"
 author = "The sklearn_claster developers"
@@ -49,6 +52,8 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": str(ROOT / "examples"),
     "gallery_dirs": "generated/gallery",
@@ -71,7 +76,7 @@ SHOWN = {
 def write_pages():
     """The pages that are made of files elsewhere."""
     MADE.mkdir(exist_ok=True)
-    pages = {MADE / "api.rst": api_reference()}
+    pages = {MADE / name: text for name, text in api_reference().items()}
     for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
         pages[MADE / name.lower()] = linked((ROOT / name).read_text("utf-8"), ROOT)
     for path, text in pages.items():
@@ -80,14 +85,59 @@ def write_pages():
 
 
 def api_reference():
-    """A section for each module, with all its public names."""
-    lines = ["API reference", "============="]
-    for module in [import_module(f"sklearn_claster{name}") for name in MODULES]:
+    """A page with all public names, and one for each module, which the sidebar shows."""
+    every, pages = "API reference\n=============\n", {}
+    for module, names in public_names().items():
         title, about = module.__name__, module.__doc__.splitlines()[0]
-        lines += ["", title, "-" * len(title), "", about, "", f".. currentmodule:: {title}", ""]
-        lines += [".. autosummary::", "   :toctree: api", "   :nosignatures:", ""]
-        lines += [f"   {name}" for name in module.__all__ if not name.startswith("_")]
-    return "\n".join(lines) + "\n"
+        head = f"\n\n{about}\n\n.. currentmodule:: {title}\n\n.. autosummary::\n   :nosignatures:\n"
+        listed = "\n" + "".join(f"   {name}\n" for name in names)
+        every += f"\n{title}\n{'-' * len(title)}{head}{listed}"
+        pages[f"{title}.rst"] = f"{title}\n{'=' * len(title)}{head}   :toctree: api\n{listed}"
+    every += "\n.. toctree::\n   :hidden:\n\n" + "".join(f"   {page[:-4]}\n" for page in pages)
+    return {"api.rst": every, **pages}
+
+
+def public_names():
+    """The public names of each module, what comes first on top and constants last."""
+    found = {}
+    for module in [import_module(f"sklearn_claster{name}") for name in MODULES]:
+        names = [name for name in module.__all__ if not name.startswith("_")]
+        order = {name: (name != "ClasterZSL", not callable(vars(module)[name])) for name in names}
+        found[module] = sorted(names, key=order.__getitem__)
+    return found
+
+
+def members_of(of):
+    """Methods of a class, `FIRST_METHODS` first, and its properties.
+
+    What comes from scikit-learn is described there.
+    """
+    own = [cls for cls in of.__mro__ if cls.__module__.startswith(PACKAGE.__name__)]
+    members = {
+        name: member
+        for cls in own
+        for name, member in vars(cls).items()
+        if not name.startswith("_") and not getattr(member, "__isabstractmethod__", False)
+    }
+    methods = [
+        name
+        for name, member in members.items()
+        if isinstance(member, FunctionType | classmethod | staticmethod)
+        and not member.__module__.startswith("sklearn.")
+    ]
+    first = [name for name in FIRST_METHODS if name in methods]
+    properties = [name for name, member in members.items() if isinstance(member, property)]
+    return {"methods": list(dict.fromkeys([*first, *methods])), "properties": properties}
+
+
+def classes():
+    """What the page of each class lists, by the class's public name."""
+    return {
+        f"{module.__name__}.{name}": members_of(getattr(module, name))
+        for module, names in public_names().items()
+        for name in names
+        if isinstance(getattr(module, name), type)
+    }
 
 
 def linked(text, folder):
@@ -124,11 +174,6 @@ def read_source(app, page, source):
         source[0] = "\n\n".join([source[0], *contents(source[0])])
 
 
-def skip_member(app, what, name, member, skip, options):
-    """What every estimator has from scikit-learn is described there."""
-    return True if (getattr(member, "__module__", "") or "").startswith("sklearn.") else None
-
-
 def read_docstring(app, what, name, member, options, lines):
     """Data have no docstring, and `n_features_in_` in a type would be a link to nowhere."""
     if name == "sklearn_claster.PAPER_PARAMETERS":
@@ -140,5 +185,5 @@ def setup(app):
     write_pages()
     app.connect("source-read", read_source)
     app.connect("env-get-outdated", lambda *_: ["index"])  # it lists pages that may be new
-    app.connect("autodoc-skip-member", skip_member)
+    app.config.autosummary_context = {"classes": classes()}
     app.connect("autodoc-process-docstring", read_docstring, priority=400)  # before numpydoc

@@ -1,12 +1,17 @@
 """Code on the pages runs: each page's Python blocks, one after another, in one namespace."""
 
+import pkgutil
 import re
+import runpy
 import sys
 from code import InteractiveConsole
+from importlib import import_module
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+
+import sklearn_claster
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [page for page in (ROOT / "docs").rglob("*.md") if "generated" not in page.parts]
@@ -49,6 +54,36 @@ def test_index_lists_every_page():
     for page in DOCS:
         name = page.relative_to(ROOT / "docs").as_posix()
         assert name == "index.md" or name.startswith("results/") or f"]({name})" in index, name
+
+
+@pytest.fixture(scope="module")
+def site():
+    return runpy.run_path(str(ROOT / "docs/conf.py"))
+
+
+def test_every_public_name_has_a_page(site):
+    found = pkgutil.walk_packages(sklearn_claster.__path__, "sklearn_claster.")
+    modules = {m.name for m in found if not any(part.startswith("_") for part in m.name.split("."))}
+    pages = site["api_reference"]()
+    assert pages.keys() == {"api.rst", "sklearn_claster.rst", *(f"{name}.rst" for name in modules)}
+    for name in ["sklearn_claster", *modules]:
+        public = {public for public in import_module(name).__all__ if not public.startswith("_")}
+        page = pages[f"{name}.rst"]
+        assert public == set(page.partition(":toctree: api")[2].split())
+        assert public <= set(pages["api.rst"].partition(f"currentmodule:: {name}\n")[2].split())
+        assert name in pages["api.rst"].partition(".. toctree::")[2].split()
+
+
+def test_a_page_lists_methods_with_fit_and_predict_first(site):
+    listed = site["classes"]()
+    zsl = listed["sklearn_claster.ClasterZSL"]
+    assert zsl["methods"][:2] == ["fit", "predict"]
+    assert {"transform", "adapt", "set_candidates", "to"} <= set(zsl["methods"])
+    assert not {"get_params", "set_output", "set_fit_request"} & set(zsl["methods"])
+    assert {"cluster_centers_", "gate_threshold_"} <= set(zsl["properties"])
+    for members in listed.values():
+        if "fit" in members["methods"]:
+            assert members["methods"][0] == "fit"
 
 
 def test_run_and_test_commands_are_one_line_each():
