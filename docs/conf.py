@@ -31,11 +31,14 @@ FIRST_METHODS = ["fit", "predict", "predict_proba", "top_k", "score"]
 
 project = "sklearn_claster"
 author = "The sklearn_claster developers"
-copyright = f"2026, {author}"
+copyright = f"2026, {author}. BSD 3-Clause License"
 version = release = PACKAGE.__version__
 html_title = f"{project} {version}"
 html_theme = "furo"
 html_copy_source = False
+html_favicon = "static/favicon.svg"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 extensions = [
     "myst_parser",
     "numpydoc",
@@ -45,6 +48,13 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
+if os.environ.get("INTERSPHINX"):  # it downloads the inventories
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "numpy": ("https://numpy.org/doc/stable/", None),
+        "sklearn": ("https://scikit-learn.org/stable/", None),
+        "torch": ("https://docs.pytorch.org/docs/stable/", None),
+    }
 templates_path = ["templates"]
 exclude_patterns = ["generated/gallery/*.py", "generated/gallery/*.ipynb"]
 default_role = "py:obj"
