@@ -191,9 +191,21 @@ def read_docstring(app, what, name, member, options, lines):
     lines[:] = [re.sub(r"\bn_\w+_(?=[,)])", r"``\g<0>``", line) for line in lines]
 
 
+def head_groups(app, what, name, member, options, lines):
+    """Headings over the groups of parameters that a docstring names as "Training (from `x`)"."""
+    if what == "class":
+        words = " ".join(lines)
+        for title, first in re.findall(r"([A-Z][a-z ]+) \(from [^a-z]*`(\w+)`\)", words):
+            at = next(
+                i for i, line in enumerate(lines) if line.strip().startswith(f"**{first}** :")
+            )
+            lines[at:at] = [f"    .. rubric:: {title}", ""]
+
+
 def setup(app):
     write_pages()
     app.connect("source-read", read_source)
     app.connect("env-get-outdated", lambda *_: ["index"])  # it lists pages that may be new
     app.config.autosummary_context = {"classes": classes()}
     app.connect("autodoc-process-docstring", read_docstring, priority=400)  # before numpydoc
+    app.connect("autodoc-process-docstring", head_groups, priority=600)  # after it

@@ -212,10 +212,12 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
 
         Parameters
         ----------
-        X, unseen_embeddings
-            As in `predict`.
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Feature vectors.
         k : int
-            How many; at most as many as there are candidates.
+            How many candidates per sample; at most as many as there are.
+        unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
+            As in `predict`.
 
         Returns
         -------
@@ -273,12 +275,14 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
 
         Parameters
         ----------
-        X, unseen_embeddings
-            As in `predict`.
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Feature vectors.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
+        unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
+            As in `predict`.
 
         Returns
         -------

@@ -45,16 +45,19 @@ class ClasterZSL(
 ):
     """Zero-shot classifier by clustering with reinforcement learning (CLASTER).
 
-    Learns from labelled feature vectors of *seen* classes and one semantic vector per
-    class, then names classes it has never seen. A sample x becomes a visual-semantic
-    point psi = [x, phi(x)], where phi estimates the class embedding projected into the
-    visual space; clusters of such points make the representation
+    `fit` learns from labelled feature vectors of *seen* classes and one vector per class.
+    `predict` names classes without a single training sample. A sample x becomes a
+    visual-semantic point psi = [x, phi(x)], where phi estimates the class vector projected into
+    the visual space. Clusters of such points make the representation
 
         omega = psi + sum_j eta_j c_j                                    (Eq. 1)
 
-    which a network V maps to the semantic space, where the cosine with the class
-    embeddings decides (Eq. 2). Rewards for right and wrong decisions move the
-    centroids c_j (Eqs. 4-5, REINFORCE).
+    A network V maps it to the semantic space, where the cosine with the class vectors decides
+    (Eq. 2). Rewards for right and wrong decisions move the centroids c_j (Eqs. 4-5, REINFORCE).
+
+    The parameters are grouped: Essentials (from `n_clusters`), Test rule (from `inference`),
+    Training (from `centroids`), Seen and unseen classes together (from `bias_detector`),
+    Hardware (from `device`).
 
     Parameters
     ----------
@@ -64,60 +67,68 @@ class ClasterZSL(
         Step size of the REINFORCE update, between 0 and 1: `alpha` for the first 10 %
         of the steps, a tenth of it for the next 10 %, a hundredth for the rest. With 0
         the centroids stay where K-means put them.
-    centroids : {"reinforce", "kmeans", "gradient", "netvlad", "random"}, ndarray or None, \
-default="reinforce"
-        What the clusters are: moved by rewards (the paper); fixed where K-means put them;
-        moved by the gradient of the loss ("CLASTER w/o RL"); soft clusters learnt by the
-        gradient (NetVLAD); means of a random partition; or ``None``: no clusters,
-        omega = psi. An ndarray of shape (n_clusters, n_points), such as the
-        `cluster_centers_` of another fit, is taken as it is and stays fixed; `n_clusters`
-        is then its length.
-    centroid_weight : float or "mean", default="mean"
-        Factor of the centroid term of Eq. 1. 1.0 is the paper; "mean" is 1/K, so that the
-        term does not grow with the number of clusters.
-    fusion : {"concatenate", "sum", "product"} or None, default="concatenate"
-        How a point is made of its visual and its semantic half: [x, phi] (the paper), x + phi
-        or x * phi; or ``None``: psi = x ("CLASTER w/o SE"). Then `inference="combined"` is
-        "compatibility", and "visual" is refused.
+    space : {"zsl", "gzsl", "seen"}, default="zsl"
+        Candidates of `predict`. "zsl": the unseen classes. "gzsl" (generalized zero-shot
+        learning): the seen and the unseen classes. "seen": the seen classes.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the clusters and the order of samples. The same int gives the
+        same model bit for bit on the CPU, with the same versions and number of threads. Torch's
+        global generator is never touched.
+    verbose : int, default=0
+        With 1 or more, `fit` prints one line per stage and per epoch.
     inference : {"combined", "compatibility", "visual", "seen_class", "conse"}, \
 default="combined"
-        The test rule. "compatibility": cosine of V(omega) and the candidate's embedding.
-        "visual": cosine of the point [x, phi(x)] and the candidate's own point, its
-        projected embedding in both halves; x counts `feature_weight` times. "combined":
-        their mean, weighted by `visual_weight`. "seen_class": the paper's sentence to the
-        letter, nearest candidate to the embedding of the most probable seen class.
-        "conse": nearest candidate to the probability-weighted embeddings of the seen
-        classes (Norouzi et al., 2014). With "combined", seen classes among themselves
-        (``space="seen"``, the seen side of a gate) have an expert of their own: the rule, V, and
-        the means of their samples.
+        How scores are computed. "compatibility": cosine of V(omega) and the candidate's vector.
+        "visual": cosine of the point [x, phi(x)] and the candidate's own point, which has its
+        projected vector in both halves; x counts `feature_weight` times. "combined": the mean of
+        these two, weighted by `visual_weight`. "seen_class": the paper's sentence to the letter,
+        the candidate nearest to the vector of the most probable seen class. "conse": the
+        candidate nearest to the probability-weighted vectors of the seen classes (Norouzi et al.,
+        2014). With "combined", another expert decides between seen classes alone
+        (``space="seen"``, the seen side of a gate): the rule, V, and the means of their samples.
     visual_weight : float, default=0.95
         Share of the visual space in "combined".
     feature_weight : float, default=10.0
-        How many times as much x counts as phi(x) when points are compared with candidates,
-        between 0 and 1000; 1 compares points as they are. Only for points whose halves lie
-        side by side, `fusion="concatenate"`.
+        How many times as much as phi(x) x counts when points are compared with candidates,
+        between 0 and 1000; 1 compares points as they are. Only `fusion="concatenate"` uses it,
+        where the halves of a point lie side by side.
     n_neighbors : int, default=0
-        k of the rectification of unseen candidates by their nearest seen classes (Eq. 6);
-        0 leaves it out, more than there are seen classes means all of them.
+        k of Eq. 6, which rectifies unseen candidates by their nearest seen classes. 0 leaves it
+        out; a number above that of the seen classes means all of them.
     prior : {"auto", "cosine"} or None, default="auto"
-        What `inference="combined"` departs from. "cosine": class vectors lie in the space of the
-        features (CLIP, a sentence model); the plain cosine takes part in the scores, and a' departs
-        from the class vectors themselves. How much is learnt beside it is chosen on held-out seen
-        classes. "auto" finds out on the seen classes whether the space is shared: equal widths, and
-        a plain cosine far above chance. None knows of no shared space.
+        Where `inference="combined"` starts from. "cosine": features and class vectors share one
+        space (CLIP, a sentence model); the plain cosine takes part in the scores, and a' starts
+        from the class vectors themselves. Held-out seen classes choose how much is learnt beside
+        it. "auto": "cosine" if the seen classes show a shared space, by equal widths and a plain
+        cosine far above chance. None: there is no shared space.
     temperature : float or "auto", default="auto"
-        Divides the cosines in `predict_proba`. "auto" takes the value with the least log loss on
-        held-out seen classes, and for the expert of seen classes on held-out samples; with another
-        `inference` than "combined" it is 0.1. A number is taken for all of them, and for the
-        semantic softmax that V is trained with, where "auto" is 0.1.
+        `predict_proba` divides the cosines by it. "auto" takes the value with the least log loss
+        on held-out seen classes, and for the expert of the seen classes on held-out samples; with
+        another `inference` than "combined" it is 0.1. A number is used for all of them, and also
+        for the semantic softmax that V is trained with, where "auto" is 0.1.
+    centroids : {"reinforce", "kmeans", "gradient", "netvlad", "random"}, ndarray or None, \
+default="reinforce"
+        Where the clusters come from. "reinforce": rewards move them (the paper). "kmeans": they
+        stay where K-means put them. "gradient": the gradient of the loss moves them ("CLASTER
+        w/o RL"). "netvlad": soft clusters, learnt by the gradient. "random": means of a random
+        partition. None: no clusters, omega = psi. An ndarray of shape (n_clusters, n_points),
+        such as the `cluster_centers_` of another fit, stays as it is; `n_clusters` is then its
+        length.
+    centroid_weight : float or "mean", default="mean"
+        Factor of the centroid term of Eq. 1. 1.0 as in the paper; "mean" is 1/K, so that the
+        term does not grow with the number of clusters.
+    fusion : {"concatenate", "sum", "product"} or None, default="concatenate"
+        How the visual and the semantic half make a point: [x, phi] (the paper), x + phi or
+        x * phi. None: psi = x ("CLASTER w/o SE"); then `inference="combined"` means
+        "compatibility", and "visual" is an error.
     whiten : bool, default=True
-        Whether features are whitened *within* the seen classes, by a covariance shrunk as Ledoit
-        and Wolf (2004) do, so that directions in which samples of one class differ count for
-        less. It takes matrices of n_features x n_features.
+        Whether features are whitened *within* the seen classes, so that directions in which
+        samples of one class differ count for less. The covariance is shrunk as by Ledoit and
+        Wolf (2004). Whitening takes matrices of n_features x n_features.
     linear_shortcut : bool, default=True
-        Whether a' is a linear map plus a network, and not a network alone. The map is a ridge
-        regression of class means on embeddings, whose penalty is chosen by leaving one class
-        out at a time; the network learns what the map leaves.
+        Whether a' is a linear map plus a network, or a network alone. The map is a ridge
+        regression of class means on class vectors; leaving out one class at a time chooses its
+        penalty. The network learns what the map leaves.
     hidden_layer_sizes : sequence of int or "auto", default="auto"
         Widths of the hidden layers of V, phi and a'; () makes linear maps. "auto" is (512, 512), or
         (256, 256) for fewer than 1,000 samples with at most 32 features and embedding features.
@@ -126,47 +137,39 @@ default="combined"
     weight_decay : float, default=5e-4
         Adam's weight decay for V (lambda in Eq. 3).
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" is a tenth of the samples up to 32 rows, beyond them a 32nd up to
-        256; at least 8.
+        Samples per step. "auto" is a tenth of the samples up to 32, beyond that a 32nd of them up
+        to 256; at least 8.
     max_epochs : int, default=10
-        Passes over the data that V trains for; the first half of the steps is a warm-up with
-        fixed centroids. The two other networks have budgets of their own: 100 to 300 steps over
-        all classes for a' (ten a class, larger where they are fewer; 100 with a prior), 10 epochs
-        for phi.
+        Passes over the data that V trains for. The first half of the steps is a warm-up with
+        fixed centroids. The other two networks have budgets of their own: 100 to 300 steps over
+        all classes for a' (ten per class, larger where they are fewer; 100 with a prior), 10
+        epochs for phi.
     reinforce_steps : int or "auto", default="auto"
         Steps after the warm-up, in which rewards move the centroids (other `centroids`
         train V for as many). "auto" is the second half of `max_epochs`; a number replaces it.
     early_stopping : bool, default=False
-        Whether to choose the number of epochs: a quarter of the seen classes is held out,
-        the epoch with their best zero-shot accuracy is found (the last of equals), and the
-        model is refitted on all classes for as many, with warm-up and REINFORCE in their
-        usual shares. It needs four seen classes and a class table.
-    space : {"zsl", "gzsl", "seen"}, default="zsl"
-        Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
+        Whether to choose the number of epochs. `fit` holds out a quarter of the seen classes,
+        finds the epoch with their best zero-shot accuracy (the last of equals), and refits the
+        model on all classes for as many epochs, with the usual shares of warm-up and REINFORCE.
+        It needs four seen classes and a class table.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen classes, whose scores are
-        biased towards the seen ones. None compares the raw scores. "stacking" takes a
-        constant from the seen classes' scores (calibrated stacking, Chao et al., 2016). A
-        `BiasDetector`, the recommendation, the name of one of its methods ("learned"), or any
-        outlier detector of scikit-learn is a gate between the seen and the unseen candidates.
-        Constants and thresholds are chosen on seen classes alone: three folds hold out a third
-        of them each. Another `space` with a detector is an error.
+        With ``space="gzsl"``, what decides between seen and unseen classes: raw scores favour
+        the seen ones. None compares the raw scores. "stacking" takes a constant from the scores
+        of the seen classes (calibrated stacking, Chao et al., 2016). A gate decides between the
+        seen and the unseen candidates: a `BiasDetector` (recommended), the name of one of its
+        methods ("learned"), or any outlier detector of scikit-learn. Constants and thresholds
+        are chosen on seen classes alone, in three folds that hold out a third of them each. A
+        detector with another `space` is an error.
     gate : {"hard", "soft"}, default="hard"
         How a gate decides. "hard": the best candidate of the side that the gate names (the
-        paper). "soft": both sides' probabilities, smoothed towards uniform the less the
-        gate believes in a side (Atzmon and Chechik, 2019). Not used by "stacking".
+        paper). "soft": the probabilities of both sides, smoothed towards uniform the less the
+        gate believes in a side (Atzmon and Chechik, 2019). "stacking" does not use it.
     device : str or torch.device, default="auto"
-        Where `fit` computes, and the model after it. "auto" picks CUDA, then MPS, then CPU. `to`
+        Where `fit` computes, and the model after it. "auto" takes CUDA, then MPS, then CPU. `to`
         moves a fitted model.
     precision : {"float32", "bfloat16"}, default="float32"
-        Of the matrix products that train phi and V; all else, `predict` too, is in float32.
-        "bfloat16" pays for wide layers on hardware that has it; not on MPS.
-    random_state : int, RandomState instance or None, default=None
-        Seed of first weights, clusters and order of samples. The same int gives the same
-        model bit for bit on the CPU, with the same versions and number of threads. Torch's
-        global generator is never touched.
-    verbose : int, default=0
-        With 1 or more, one line per stage of the fit and per epoch.
+        Precision of the matrix products that train phi and V. All else is in float32, `predict`
+        too. "bfloat16" is faster for wide layers on hardware that has it; not on MPS.
 
     Attributes
     ----------
@@ -243,15 +246,18 @@ default="combined"
         n_clusters: int = 6,
         *,
         alpha: float = 0.1,
-        centroids: str | NDArray[Any] | None = "reinforce",
-        centroid_weight: float | str = "mean",
-        fusion: str | None = "concatenate",
+        space: str = "zsl",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
         inference: str = "combined",
         visual_weight: float = 0.95,
         feature_weight: float = 10.0,
         n_neighbors: int = 0,
         prior: str | None = "auto",
         temperature: float | str = "auto",
+        centroids: str | NDArray[Any] | None = "reinforce",
+        centroid_weight: float | str = "mean",
+        fusion: str | None = "concatenate",
         whiten: bool = True,
         linear_shortcut: bool = True,
         hidden_layer_sizes: Sequence[int] | str = "auto",
@@ -261,25 +267,25 @@ default="combined"
         max_epochs: int = 10,
         reinforce_steps: int | str = "auto",
         early_stopping: bool = False,
-        space: str = "zsl",
         bias_detector: Any = None,
         gate: str = "hard",
         device: str | torch.device = "auto",
         precision: str = "float32",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
         self.alpha = alpha
-        self.centroids = centroids
-        self.centroid_weight = centroid_weight
-        self.fusion = fusion
+        self.space = space
+        self.random_state = random_state
+        self.verbose = verbose
         self.inference = inference
         self.visual_weight = visual_weight
         self.feature_weight = feature_weight
         self.n_neighbors = n_neighbors
         self.prior = prior
         self.temperature = temperature
+        self.centroids = centroids
+        self.centroid_weight = centroid_weight
+        self.fusion = fusion
         self.whiten = whiten
         self.linear_shortcut = linear_shortcut
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -289,13 +295,10 @@ default="combined"
         self.max_epochs = max_epochs
         self.reinforce_steps = reinforce_steps
         self.early_stopping = early_stopping
-        self.space = space
         self.bias_detector = bias_detector
         self.gate = gate
         self.device = device
         self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """The CLASTER representation omega of samples (Eq. 1).
@@ -324,11 +327,13 @@ default="combined"
 
         Parameters
         ----------
-        X, unseen_embeddings
-            As in `predict`.
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Feature vectors.
         coverage : float, default=0.9
-            The share, above 0 and at most 1. With S seen classes nothing is known of shares above
-            S / (S + 1), and sets hold all candidates.
+            The share, above 0 and at most 1. S seen classes say nothing about shares above
+            S / (S + 1): sets then hold all candidates.
+        unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
+            As in `predict`.
 
         Returns
         -------

@@ -39,7 +39,7 @@ def test_the_other_networks_have_the_budgets_that_are_documented(monkeypatch, n_
         zsl.fit(np.random.RandomState(0).normal(size=(100, 3)), labels, table)
     assert budgets == [n_steps, 10]
     documented = " ".join(ClasterZSL.__doc__.split())
-    assert "100 to 300 steps over all classes for a' (ten a class, larger" in documented
+    assert "100 to 300 steps over all classes for a' (ten per class, larger" in documented
     assert "10 epochs for phi" in documented
 
 

@@ -1,5 +1,6 @@
 """Code on the pages runs: each page's Python blocks, one after another, in one namespace."""
 
+import inspect
 import pkgutil
 import re
 import runpy
@@ -84,6 +85,22 @@ def test_a_page_lists_methods_with_fit_and_predict_first(site):
     for members in listed.values():
         if "fit" in members["methods"]:
             assert members["methods"][0] == "fit"
+
+
+def test_docstrings_name_the_parameters_in_the_order_of_the_signature(site):
+    """As scikit-learn checks its own: groups of parameters may not break numpydoc's parser."""
+    docscrape = pytest.importorskip("numpydoc.docscrape", reason="numpydoc is in the docs extra")
+    documented = [
+        vars(module)[name] for module, names in site["public_names"]().items() for name in names
+    ]
+    classes = [of for of in documented if isinstance(of, type)]
+    documented += [
+        getattr(of, name) for of in classes for name in site["members_of"](of)["methods"]
+    ]
+    for of in filter(callable, documented):
+        doc = docscrape.NumpyDocString(inspect.getdoc(of))
+        names = [name.lstrip("*") for p in doc["Parameters"] for name in p.name.split(", ")]
+        assert names == [name for name in inspect.signature(of).parameters if name != "self"], of
 
 
 def test_run_and_test_commands_are_one_line_each():

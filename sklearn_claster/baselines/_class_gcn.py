@@ -111,7 +111,7 @@ class ClassGCN(CentredClassifier):
     >>> from sklearn_claster.baselines import ClassGCN
     >>> X = [[0.0, 0.1], [0.1, 0.0], [1.0, 1.1], [1.1, 1.0]]
     >>> y = ["low", "low", "high", "high"]
-    >>> table = {"low": [0.0, 1.0], "high": [1.0, 0.0], "higher": [3.0, 0.0], "lower": [0.0, 3.0]}
+    >>> table = {"low": [0, 1], "high": [1, 0], "higher": [3, 0], "lower": [0, 3]}
     >>> ClassGCN(random_state=0).fit(X, y, table).predict([[4.0, 4.0]])
     array(['higher'], dtype='<U6')
     """

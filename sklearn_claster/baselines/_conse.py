@@ -68,7 +68,7 @@ class ConSE(CentredClassifier):
     --------
     >>> from sklearn_claster.baselines import ConSE
     >>> X = [[0.0, 0.1], [0.1, 0.0], [1.0, 1.1], [1.1, 1.0]]
-    >>> table = {"low": [0.0, 1.0], "high": [1.0, 0.0], "higher": [3.0, 0.0], "lower": [0.0, 3.0]}
+    >>> table = {"low": [0, 1], "high": [1, 0], "higher": [3, 0], "lower": [0, 3]}
     >>> ConSE().fit(X, ["low", "low", "high", "high"], table).predict([[4.0, 4.0]])
     array(['higher'], dtype='<U6')
     """

@@ -171,7 +171,7 @@ class SJE(RankingClassifier):
     >>> from sklearn_claster.baselines import SJE
     >>> X = [[0.0, 0.1], [0.1, 0.0], [1.0, 1.1], [1.1, 1.0]]
     >>> y = ["low", "low", "high", "high"]
-    >>> table = {"low": [0.0, 1.0], "high": [1.0, 0.0], "higher": [3.0, 0.0], "lower": [0.0, 3.0]}
+    >>> table = {"low": [0, 1], "high": [1, 0], "higher": [3, 0], "lower": [0, 3]}
     >>> SJE(random_state=0).fit(X, y, table).predict([[4.0, 4.0]])
     array(['higher'], dtype='<U6')
     """
@@ -248,7 +248,7 @@ class ALE(RankingClassifier):
     >>> from sklearn_claster.baselines import ALE
     >>> X = [[0.0, 0.1], [0.1, 0.0], [1.0, 1.1], [1.1, 1.0]]
     >>> y = ["low", "low", "high", "high"]
-    >>> table = {"low": [0.0, 1.0], "high": [1.0, 0.0], "higher": [3.0, 0.0], "lower": [0.0, 3.0]}
+    >>> table = {"low": [0, 1], "high": [1, 0], "higher": [3, 0], "lower": [0, 3]}
     >>> ALE(random_state=0).fit(X, y, table).predict([[4.0, 4.0]])
     array(['higher'], dtype='<U6')
     """
@@ -324,7 +324,7 @@ class DeViSE(RankingClassifier):
     >>> from sklearn_claster.baselines import DeViSE
     >>> X = [[0.0, 0.1], [0.1, 0.0], [1.0, 1.1], [1.1, 1.0]]
     >>> y = ["low", "low", "high", "high"]
-    >>> table = {"low": [0.0, 1.0], "high": [1.0, 0.0], "higher": [3.0, 0.0], "lower": [0.0, 3.0]}
+    >>> table = {"low": [0, 1], "high": [1, 0], "higher": [3, 0], "lower": [0, 3]}
     >>> DeViSE(random_state=0).fit(X, y, table).predict([[4.0, 4.0]])
     array(['higher'], dtype='<U6')
     """

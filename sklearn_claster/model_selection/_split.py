@@ -327,10 +327,10 @@ class ZeroShotShuffleSplit(_ClassSplitter):
     >>> X, y = np.zeros((40, 2)), np.repeat(np.arange(10), 4)
     >>> folds = ZeroShotShuffleSplit(n_splits=3, seen_fraction=0.25, random_state=0)
     >>> for train, test in folds.split(X, y):
-    ...     print(len(np.unique(y[train])), "classes to train on;", len(test), "rows to test on")
-    5 classes to train on; 25 rows to test on
-    5 classes to train on; 25 rows to test on
-    5 classes to train on; 25 rows to test on
+    ...     print(len(np.unique(y[train])), "classes to train on,", len(test), "test samples")
+    5 classes to train on, 25 test samples
+    5 classes to train on, 25 test samples
+    5 classes to train on, 25 test samples
     """
 
     _cure = "Change test_size"

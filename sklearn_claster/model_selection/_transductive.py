@@ -150,16 +150,18 @@ class Transductive(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         unseen_embeddings: Any = None,
     ) -> float:
-        """Adapt a copy to these samples; the share of them whose class is named correctly.
+        """Adapt a copy to these samples, and give the accuracy.
 
         Parameters
         ----------
-        X, unseen_embeddings
-            As in `predict`.
+        X : array-like or torch.Tensor of shape (n_samples, n_features)
+            Feature vectors.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
+        unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
+            As in `predict`.
 
         Returns
         -------
