@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -38,7 +39,7 @@ from ._utils.labels import (
     warn_of_labels_that_cannot_be_named,
 )
 from ._utils.parameters import check_choice
-from ._utils.progress import tell
+from ._utils.progress import Progress, tell
 from ._utils.samples import check_groups
 from ._utils.torch import as_host_array
 
@@ -443,18 +444,21 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
             check_unseen_classes(self.bias_detector, self.unseen_classes_)
         return rows, codes, groups
 
-    def _fit_gate(self, X: Any, codes: NDArray[np.intp], groups: NDArray[Any] | None) -> None:
+    def _fit_gate(self, X: Any, codes: Any, groups: Any, progress: Progress | None = None) -> None:
         """Fit the gate of the fitted experts; none where there is nothing to decide.
 
         Of an array on disk it takes as many rows as are read at once.
         """
         self._gate = None
         self._keep_for_adapt(X, codes)
-        if self.bias_detector is not None and self._has_table:
+        if self._has_gate():
             seed, now = getattr(self, "random_state", None), self._what_a_gate_needs()
             given = self.bias_detector, now["gate"], *in_memory(X, codes, groups), seed
-            gate = fit_gate_of(self._experts(), *given, lambda line: tell(self, line))
+            gate = fit_gate_of(self._experts(), *given, progress or Progress(partial(tell, self)))
             self._gate = replace(gate, made_for=now)
+
+    def _has_gate(self) -> bool:
+        return self.bias_detector is not None and self._has_table
 
     def _experts(self) -> Self:
         """The fitted experts without a gate: they share all that was learnt."""

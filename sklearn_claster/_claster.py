@@ -26,16 +26,24 @@ from ._core.centroids import (
 )
 from ._core.held_out import SAMPLES_PER_CLASS, Choice, choose
 from ._core.inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, ScoringRule
-from ._core.learning import History, Plan, best_epoch, epoch_line, learn, search_epochs
+from ._core.learning import (
+    History,
+    Plan,
+    best_epoch,
+    epoch_line,
+    learn,
+    n_stages,
+    search_epochs,
+)
 from ._core.model import ClasterModel, Scorer
 from ._core.networks import FUSIONS
 from ._core.shared_space import is_shared
 from ._data.on_disk import in_memory
 from ._gate.detectors import description_of
-from ._utils.callbacks import CallbackSupportMixin, EpochHooks, with_callbacks
+from ._utils.callbacks import CallbackSupportMixin, Task, with_callbacks
 from ._utils.parameters import check_choice, check_number, check_value, check_widths
 from ._utils.processes import current
-from ._utils.progress import tell
+from ._utils.progress import Progress, tell
 from ._utils.torch import autocast, draw_seed, for_training, resolve_device
 from ._utils.warning import warn
 
@@ -445,25 +453,38 @@ default="reinforce"
         embeddings = self._seen_table().vectors
         with autocast(resolve_device(self.device)), for_training():
             seed = self._shared_seed(codes)
-            tell(self, "prior and temperature, on held-out seen classes")
-            choice = self._choose_scale(rows, codes, embeddings, groups)
-            plan, validation = self._choose_plan(rows, codes, embeddings, groups, seed, choice)
-            hooks = EpochHooks(self, rows, self.classes_[codes], plan.n_epochs)
+            searches = self.early_stopping and self._can_hold_out_classes()
+            # prior and temperature, at the end what belongs to no stage
+            n_parts = 1 + searches + n_stages(self) + self._has_gate() + 1
+            task = Task.of_fit(self, rows, self.classes_[codes], n_parts)
+            progress = Progress(partial(tell, self), task)
+            line = "prior and temperature, on held-out seen classes"
+            with progress.stage("prior and temperature", line):
+                choice = self._choose_scale(rows, codes, embeddings, groups)
+            plan, validation = Plan.of(self, len(rows)), None
+            if searches:
+                given = rows, codes, embeddings, groups, seed, choice
+                validation = search_epochs(self, *given, progress)
+                n_epochs = min(current.get().agree(best_epoch(validation)), plan.n_epochs)
+                plan = plan.shortened(n_epochs)
 
-            def on_epoch(model: Callable[[], ClasterModel], history: History) -> bool:
-                tell(self, epoch_line(history))
-                return hooks.epoch(lambda: self._fitted_attributes(copy.deepcopy(model()), history))
+            def on_epoch(
+                model: Callable[[], ClasterModel], history: History, epochs: Progress
+            ) -> bool:
+                epochs.tell(epoch_line(history))
+                return epochs.task.begin("epoch").end(
+                    lambda: self._fitted_attributes(copy.deepcopy(model()), history)
+                )
 
-            told = partial(tell, self)
             model, history = learn(
-                self, rows, codes, embeddings, seed, plan, choice, told, on_epoch
+                self, rows, codes, embeddings, seed, plan, choice, progress, on_epoch
             )
         if validation is not None:
             history["validation_accuracy"] = validation
         self.__dict__.update(self._fitted_attributes(model, history))
         warn_of_empty_clusters(self.centroids, history["cluster_counts"])
-        self._fit_gate(rows, codes, groups)
-        hooks.end(lambda: dict(vars(self)))
+        self._fit_gate(rows, codes, groups, progress)
+        task.end(lambda: dict(vars(self)))
 
     def _shared_seed(self, codes: NDArray[np.intp]) -> int:
         """One seed for all processes that share the fit, which need the same data for it."""
@@ -493,25 +514,6 @@ default="reinforce"
         )
         device = resolve_device(self.device)
         return current.get().agree(choose(X, codes, embeddings, groups, prior, self.whiten, device))
-
-    def _choose_plan(
-        self,
-        X: Any,
-        codes: NDArray[np.intp],
-        embeddings: NDArray[np.float64],
-        groups: NDArray[Any] | None,
-        seed: int,
-        choice: Choice,
-    ) -> tuple[Plan, list[float] | None]:
-        """The plan, cut short by early stopping, and the accuracies that it was cut by."""
-        plan = Plan.of(self, len(X))
-        if not self.early_stopping or not self._can_hold_out_classes():
-            return plan, None
-        validation = search_epochs(
-            self, X, codes, embeddings, groups, seed, choice, partial(tell, self)
-        )
-        n_epochs = min(current.get().agree(best_epoch(validation)), plan.n_epochs)
-        return plan.shortened(n_epochs), validation
 
     def _what_is_learnt(self) -> dict[str, Any]:
         """The parameters that processes which share a fit have to agree on."""

@@ -1,5 +1,6 @@
 """scikit-learn's fit callbacks."""
 
+import itertools
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from small_models import DATA, TABLE, X_UNSEEN, Y_UNSEEN, X, Y, fitted, identical, make
 
 from sklearn_claster import BiasDetector
+from sklearn_claster._core import learning
 
 # Tiny data: it happens, and a test of its own asks for it.
 pytestmark = [
@@ -32,7 +34,7 @@ def callback():
 
         def setup(self, estimator, context):
             self.events.append("setup")
-            self.max_subtasks = context.max_subtasks
+            self.root = context
 
         def teardown(self, estimator, context):
             self.events.append("teardown")
@@ -51,17 +53,24 @@ def callback():
     return Recorder
 
 
-def test_callbacks_are_told_of_fit_and_of_every_epoch(callback):
+def told(name, *parts):
+    """The events of a part and of what it consists of."""
+    inside = [told(part) if isinstance(part, str) else told(*part) for part in parts]
+    return [f"begin {name}", *itertools.chain(*inside), f"end {name}"]
+
+
+def test_callbacks_are_told_of_every_stage_and_epoch(callback):
     recorder = callback()
     zsl = make(max_epochs=3).set_callbacks(recorder).fit(X, Y, TABLE)
-    epoch = ["begin epoch", "end epoch"]
-    assert recorder.events == ["setup", "begin fit", *epoch * 3, "end fit", "teardown"]
-    assert recorder.max_subtasks == 3
+    phi, epochs = ["epoch of phi"] * learning.ESTIMATOR_EPOCHS, ["epoch"] * 3
+    stages = ["prior and temperature", "input space", "a'", ("phi", *phi), "clusters"]
+    expected = ["setup", *told("fit", *stages, ("V", *epochs)), "teardown"]
+    assert recorder.events == expected
     assert np.array_equal(recorder.data[0], X)
     assert np.array_equal(recorder.data[1], Y)
     assert identical(zsl, fitted(max_epochs=3))
     assert zsl.fit(X, Y, TABLE) is zsl
-    assert len(recorder.events) == 20
+    assert recorder.events == 2 * expected
     assert not [name for name in vars(zsl) if "context" in name or "ctx" in name]
 
 
@@ -113,7 +122,7 @@ def test_an_interruption_tears_down_and_leaves_the_estimator_as_it_was(
     before = {**vars(zsl)}
     with pytest.raises(error, match="stop"):
         zsl.fit(X_UNSEEN[:, :3], Y_UNSEEN, TABLE)
-    assert recorder.events == ["setup", "begin fit", "begin epoch", "end epoch", "teardown"]
+    assert recorder.events[-3:] == ["begin epoch", "end epoch", "teardown"]
     assert vars(zsl).keys() == before.keys()
     assert all(vars(zsl)[name] is before[name] for name in before)
     if fitted_before:
@@ -168,12 +177,54 @@ def test_a_gate_that_fails_is_no_end_of_fit(callback, monkeypatch):
     recorder = callback()
     with pytest.raises(RuntimeError, match="stop"):
         make(space="gzsl", bias_detector="stacking").set_callbacks(recorder).fit(X, Y, TABLE)
-    assert recorder.events[-2:] == ["end epoch", "teardown"]
+    assert recorder.events[-2:] == ["begin gate", "teardown"]
 
 
-def test_progress_bar(capfd):
+WHOLE = {"space": "gzsl", "bias_detector": BiasDetector(), "early_stopping": True}
+
+
+def share_done(root, ended):
+    """What scikit-learn's progress bar shows: a part counts as the mean of its own parts."""
+    if root in ended:
+        return 1.0
+    parts = root._children_map.values()
+    return sum(share_done(part, ended) for part in parts) / root.max_subtasks if parts else 0.0
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"fusion": None}, {"early_stopping": True}, {"centroids": None}, WHOLE],
+    ids=["plain", "no semantics", "early stopping", "no clusters", "whole"],
+)
+def test_the_bar_covers_all_of_the_fit_and_ends_with_it(callback, parameters):
+    recorder, ended, shares = callback(), set(), []
+
+    def end(estimator, context):
+        ended.add(context)
+        shares.append(share_done(recorder.root, ended))
+
+    recorder.max_propagation_depth = 1  # as a progress bar: folds of a gate tell it, too
+    recorder.on_fit_task_end = end
+    make(max_epochs=4, **parameters).set_callbacks(recorder).fit(X, Y, TABLE)
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    n_parts = recorder.root.max_subtasks
+    assert len(recorder.root._children_map) == n_parts - 1  # the last one is the end of fit
+    assert shares[-2] == pytest.approx(1 - 1 / n_parts)
+    steps = np.diff(shares)
+    assert steps.max() <= 1 / n_parts + 1e-9
+    if parameters is WHOLE:
+        assert recorder.events.count("setup") == recorder.events.count("teardown") == 1
+        assert recorder.events.count("begin fit") == 4  # and three folds of the gate
+        assert recorder.events.count("begin search epoch") == 16
+
+
+@pytest.mark.parametrize("parameters", [{}, WHOLE], ids=["plain", "whole"])
+def test_progress_bar(capfd, parameters):
     callbacks = pytest.importorskip("sklearn.callback", reason="from scikit-learn 1.9 on")
     pytest.importorskip("rich", reason="ProgressBar needs rich")
-    zsl = make().set_callbacks(callbacks.ProgressBar()).fit(X, Y, TABLE)
-    assert re.search(r"ClasterZSL - fit.*100%", capfd.readouterr().out)
-    assert identical(zsl, fitted())
+    zsl = make(**parameters).set_callbacks(callbacks.ProgressBar()).fit(X, Y, TABLE)
+    bars = re.findall(r"ClasterZSL - ([^#]*?)(?: #\d+)? .*?(\d+)%", capfd.readouterr().out)
+    assert {share for _, share in bars} == {"100"}
+    names = {name for name, _ in bars}
+    assert names >= {"fit", "phi", "V"} and (not parameters or names >= {"gate", "search"})
+    assert identical(zsl, fitted(**parameters))

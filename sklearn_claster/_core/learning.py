@@ -19,7 +19,7 @@ from torch import Tensor
 from .._data.on_disk import ArrayOnDisk, rows_where
 from .._data.unit_rows import row_mean, unit_rows
 from .._utils.processes import current
-from .._utils.progress import Tell
+from .._utils.progress import Progress
 from .._utils.torch import resolve_device, seeded_generator, to_numpy, to_tensor
 from .._utils.warning import warn
 from .centroids import Reinforcement, is_given, is_refined, make_aggregation
@@ -38,8 +38,9 @@ _SAMPLE_ROWS = 2048  # whose cosines say how far a rule's scores spread
 HELD_OUT_SHARE = 0.25  # of the seen classes, in the search for the number of epochs
 
 History = dict[str, list[Any]]
-# Called after every epoch of V with what makes the model, and its history; True stops the training.
-OnEpoch = Callable[[Callable[[], ClasterModel], History], bool]
+# Called after every epoch of V with what makes the model, its history, and the progress of V; True
+# stops the training.
+OnEpoch = Callable[[Callable[[], ClasterModel], History, Progress], bool]
 
 
 @dataclass(frozen=True)
@@ -82,21 +83,22 @@ def learn(
     seed: int,
     plan: Plan,
     choice: Choice,
-    tell: Tell,
+    progress: Progress,
     on_epoch: OnEpoch,
 ) -> tuple[ClasterModel, History]:
-    """Fig. 2 of the paper, one call a box.
+    """Learn a model as Fig. 2 of the paper does, in `n_stages` stages.
 
     `parameters` is anything with the constructor parameters of `ClasterZSL` as attributes;
     nothing is written to it.
     """
     device = resolve_device(parameters.device)
-    tell(f"input space, {len(X):,} samples of {X.shape[1]:,} features")
     labels = torch.as_tensor(y, device=device)  # (n,)
     embedding_mean = row_mean(embeddings)
     seen = unit_rows(embeddings, embedding_mean)
     a = to_tensor(seen, device)  # (S, s)
-    input_space, x = InputSpace.fit(X, labels if parameters.whiten else None, device)  # (n, f)
+    line = f"input space, {len(X):,} samples of {X.shape[1]:,} features"
+    with progress.stage("input space", line):
+        input_space, x = InputSpace.fit(X, labels if parameters.whiten else None, device)  # (n, f)
     processes = current.get()
     processes.check_same({}, input_space.mean)
     net = ClasterNet(
@@ -127,19 +129,20 @@ def learn(
             optimization, learning_rate=optimization.learning_rate * PROJECTOR_STEPS / n_steps
         )
         start = None if choice.plain_spread is None else input_space.start()
-        tell(f"a', {n_steps} steps")
-        fit_projector(net, a, mean_rows, shares, larger, n_steps, start)  # a -> a'
+        with progress.stage("a'", f"a', {n_steps} steps"):
+            fit_projector(net, a, mean_rows, shares, larger, n_steps, start)  # a -> a'
         with torch.no_grad():
             projected = net.project(a)  # (S, f)
         _check_finite("a projected class", float(projected.abs().max()), parameters)
-        tell(f"phi, {ESTIMATOR_EPOCHS} epochs")
-        fit_estimator(net, x, labels, projected, optimization, ESTIMATOR_EPOCHS)  # x -> phi
+        line = f"phi, {ESTIMATOR_EPOCHS} epochs"
+        with progress.stage("phi", line, ESTIMATOR_EPOCHS) as phi:  # x -> phi
+            fit_estimator(net, x, labels, projected, optimization, ESTIMATOR_EPOCHS, phi)
         clustered = x.map(lambda rows, at: net.fuse(rows, projected[labels[at]]))  # [x_i, a'(y_i)]
-    tell(f"clusters, then V in {plan.n_epochs} epochs")
     n_clusters = _usable_clusters(parameters, len(x))
-    net.aggregation = make_aggregation(  # psi -> omega
-        parameters.centroids, clustered, n_clusters, parameters.centroid_weight, seed, device
-    )
+    with progress.stage("clusters", f"clusters, then V in {plan.n_epochs} epochs"):
+        net.aggregation = make_aggregation(  # psi -> omega
+            parameters.centroids, clustered, n_clusters, parameters.centroid_weight, seed, device
+        )
     del clustered
     points = x.map(lambda rows, _: net.points(rows))  # psi, (n, p)
     some_points, at = points.sample(_SAMPLE_ROWS * net.n_points)
@@ -163,22 +166,28 @@ def learn(
         _check_finite("the loss", record.loss, parameters)
         for name, value in vars(record).items():
             history.setdefault(name, []).append(value)
-        stopped = processes.any_has(on_epoch(model, history))
+        stopped = processes.any_has(on_epoch(model, history, epochs))
         return stopped or len(history["loss"]) == plan.n_epochs
 
-    train_classifier(  # omega -> V(omega), and rewards that move the centroids
-        net,
-        points,
-        labels,
-        a,
-        rule.training_temperature,
-        optimization,
-        plan.n_warm_up_steps,
-        plan.n_steps,
-        refine,
-        record_epoch,
-    )
+    with progress.stage("V", n_parts=plan.n_epochs) as epochs:
+        train_classifier(  # omega -> V(omega), and rewards that move the centroids
+            net,
+            points,
+            labels,
+            a,
+            rule.training_temperature,
+            optimization,
+            plan.n_warm_up_steps,
+            plan.n_steps,
+            refine,
+            record_epoch,
+        )
     return model(), history
+
+
+def n_stages(parameters: Any) -> int:
+    """Count the stages of `learn`."""
+    return 3 if parameters.fusion is None else 5
 
 
 @torch.inference_mode()
@@ -233,7 +242,7 @@ def search_epochs(
     groups: NDArray[Any] | None,
     seed: int,
     choice: Choice,
-    tell: Tell,
+    progress: Progress,
 ) -> list[float]:
     """Zero-shot accuracy on held-out seen classes after every epoch of learning the others.
 
@@ -255,24 +264,23 @@ def search_epochs(
     unseen, rule = np.zeros(n_held_out, dtype=bool), ScoringRule.of(parameters)
     accuracies: list[float] = []
 
-    def validate(model: Callable[[], ClasterModel], history: History) -> bool:
+    def validate(model: Callable[[], ClasterModel], history: History, epochs: Progress) -> bool:
         score = model().scorer(embeddings[held_out], unseen, rule)
         best = [
             score(X_held_out[rows]).argmax(axis=1) for rows in gen_batches(len(X_held_out), 4096)
         ]
         accuracies.append(float(balanced_accuracy_score(y_held_out, np.concatenate(best))))
-        tell(f"search, {epoch_line(history)}, held-out accuracy {accuracies[-1]:.3f}")
+        epochs.tell(f"{epoch_line(history)}, held-out accuracy {accuracies[-1]:.3f}")
+        epochs.task.begin("search epoch").end()
         return False
 
     y_kept = np.searchsorted(kept, y[inside])
     plan = Plan.of(parameters, len(y_kept))
-    with warnings.catch_warnings():
+    stages = progress.stage("search", n_parts=n_stages(parameters), prefix="search, ")
+    with warnings.catch_warnings(), stages as search:
         warnings.filterwarnings("ignore", "n_clusters=")  # more than these rows: all may do
         rows = rows_where(X, inside)
-        learn(
-            parameters, rows, y_kept, embeddings[kept], seed, plan, choice,
-            lambda stage: tell(f"search, {stage}"), validate,
-        )  # fmt: skip
+        learn(parameters, rows, y_kept, embeddings[kept], seed, plan, choice, search, validate)
     return accuracies
 
 

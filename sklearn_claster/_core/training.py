@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .._data.rows import Rows
 from .._utils.processes import ALONE, Processes
+from .._utils.progress import Progress
 from .._utils.torch import autocast, to_numpy
 from .adam import Adam
 from .equations import compatibility, semantic_softmax
@@ -125,18 +126,21 @@ def fit_estimator(
     projected: Tensor,  # (S, f)
     optimization: Optimization,
     n_epochs: int,
+    progress: Progress,
 ) -> None:
     """Section 3.3, x -> phi: least squares to a'(y), so that a' need not be known."""
     processes = optimization.processes
     adam = optimization.adam(net.estimator, 0.0)
     estimator = processes.joined(net.estimator)
     for _ in range(n_epochs):
+        epoch = progress.task.begin("epoch of phi")
         for sample, rows in x.batches(optimization.batch_size, optimization.order):
             target = projected.index_select(0, y[rows])
             with optimization.autocast():
                 phi = estimator(processes.part(sample))
             phi = phi.to(target.dtype)
             _descend_squares(adam, phi, processes.part(target), processes.weight(len(rows)))
+        epoch.end()
 
 
 @dataclass

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from .._class_embeddings import ClassEmbeddings, IndistinctClasses
 from .._data.unit_rows import row_mean
-from .._utils.progress import Tell
+from .._utils.progress import Progress
 from .._utils.warning import warn
 from ..model_selection._split import TrainTest, ZeroShotKFold
 from .detectors import contamination_of, rule_maker
@@ -139,7 +139,7 @@ def hold_out_classes(
     groups: NDArray[Any] | None,
     dtype: type,
     generate: Generate | None = None,
-    tell: Tell = lambda line: None,
+    progress: Progress | None = None,
     scores_of_trained: bool = True,
 ) -> list[Fold]:
     """Refit the experts without each third of their classes; test on it and on held-out rows.
@@ -148,16 +148,18 @@ def hold_out_classes(
     Nothing but the seen classes' rows and vectors takes part. A third without which the other
     classes all share a vector is not held out.
     """
+    progress = progress or Progress()
     labels = table.labels[codes]
     folds = []
     for fold, (train, test) in enumerate(_split(codes, groups), start=1):
-        tell(f"gate, {fold} of {N_CLASS_FOLDS} fits with fewer classes")
+        progress.tell(f"gate, {fold} of {N_CLASS_FOLDS} fits with fewer classes")
+        task = progress.task.begin("fold")
         model = clone(experts)
         model._adapts = False
         if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
             model.set_callbacks()
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), task.handed_to(model):
                 warnings.simplefilter("ignore")  # the whole fit has said it already
                 model.fit(X[train], labels[train], table)
         except IndistinctClasses:  # never in two folds: together they train on all classes
@@ -172,6 +174,7 @@ def hold_out_classes(
         if generate is not None:
             trained = replace(trained, generated=generate(model, X[train], train_codes))
         folds.append(Fold(trained, train_codes, Judged.of(tested, answers, columns, codes[test])))
+        task.end()
     return folds
 
 
@@ -183,7 +186,7 @@ def fit_gate_of(
     codes: NDArray[np.intp],
     groups: NDArray[Any] | None,
     random_state: Any,
-    tell: Tell,
+    progress: Progress,
 ) -> Gate:
     """The gate of a classifier, from its parameter `bias_detector`; as `fit_gate`."""
     enough = can_hold_out(codes, groups)
@@ -200,19 +203,20 @@ def fit_gate_of(
             f"kept apart); got {codes.max() + 1} classes and {len(codes)} samples. Instead "
             f"{instead}."
         )
-    return fit_gate(
-        experts,
-        rule_maker(detector, enough, random_state),
-        X,
-        codes,
-        experts._seen_table() if enough else None,
-        groups,
-        contamination_of(detector),
-        mode,
-        np.float32,
-        getattr(detector, "_generate", None),
-        tell,
-    )
+    with progress.stage("gate", n_parts=N_CLASS_FOLDS + 1) as folds:  # and the threshold
+        return fit_gate(
+            experts,
+            rule_maker(detector, enough, random_state),
+            X,
+            codes,
+            experts._seen_table() if enough else None,
+            groups,
+            contamination_of(detector),
+            mode,
+            np.float32,
+            getattr(detector, "_generate", None),
+            folds,
+        )
 
 
 def fit_gate(
@@ -226,7 +230,7 @@ def fit_gate(
     mode: str,
     dtype: type,
     generate: Generate | None = None,
-    tell: Tell = lambda line: None,
+    progress: Progress | None = None,
 ) -> Gate:
     """Fit a rule on the seen data and choose its threshold.
 
@@ -251,7 +255,7 @@ def fit_gate(
         Of the centred rows.
     generate : callable or None
         Makes rows of unseen classes up, for rules that learn from them.
-    tell : callable
+    progress : Progress or None
         Is told of each fit.
 
     Returns
@@ -274,7 +278,7 @@ def fit_gate(
     folds = []
     chooses = contamination == "auto" or rule.reads_unseen or rule.reads_generated
     if table is not None and (chooses or mode == "soft"):
-        given = experts, X, codes, table, groups, dtype, generate, tell, needs_scores
+        given = experts, X, codes, table, groups, dtype, generate, progress, needs_scores
         folds = hold_out_classes(*given)
     if rule.reads_unseen and not folds:  # there is nothing to choose a constant by
         return Gate(rule, mode, mean, dtype)

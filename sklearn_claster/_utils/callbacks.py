@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 try:
@@ -21,43 +22,54 @@ except ImportError:
 Snapshot = Callable[[], dict[str, Any]]
 
 
-class EpochHooks:
-    """Tells the callbacks set with ``set_callbacks`` of a fit and of each epoch in it.
+class Task:
+    """A part of a fit that callbacks are told of, or of which nobody is.
 
     Parameters
     ----------
+    context : CallbackContext of scikit-learn or None
+        What stands for the part there; None where there are no callbacks.
     estimator : object
         The estimator that is being fitted.
     X, y : array-like
         Its training data.
-    n_epochs : int
-        Number of epochs to come, at most.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, n_epochs: int) -> None:
-        self.estimator = estimator
-        self.data = {"X": X, "y": y}
-        self.context = None
-        if hasattr(estimator, "_init_callback_context"):
-            self.context = estimator._init_callback_context(max_subtasks=n_epochs)
-            self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+    def __init__(
+        self, context: Any = None, estimator: Any = None, X: Any = None, y: Any = None
+    ) -> None:
+        self.context = context
+        self.told = {"estimator": estimator, "X": X, "y": y}
 
-    def epoch(self, snapshot: Snapshot) -> bool:
-        """Report the end of an epoch; true if a callback asks to stop."""
+    @classmethod
+    def of_fit(cls, estimator: Any, X: Any, y: Any, n_parts: int) -> Task:
+        """Begin a fit of so many parts."""
+        begin = getattr(estimator, "_init_callback_context", None)
+        task = cls(begin(max_subtasks=n_parts) if begin else None, estimator, X, y)
+        return task._begun()
+
+    def begin(self, name: str, n_parts: int = 0) -> Task:
+        """Begin the next part of this one, which may have parts itself."""
+        if self.context is None:
+            return self
+        context = self.context.subcontext(task_name=name, max_subtasks=n_parts)
+        return Task(context, **self.told)._begun()
+
+    def end(self, snapshot: Snapshot | None = None) -> bool:
+        """End it; true if a callback asks to stop."""
         if self.context is None:
             return False
-        epoch = self.context.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        return self._report_end(epoch, snapshot)
+        told = {**self.told, "reconstruction_attributes": snapshot}
+        return bool(self.context.call_on_fit_task_end(**told))
 
-    def end(self, snapshot: Snapshot) -> None:
-        """Report the end of the fit."""
+    def handed_to(self, estimator: Any) -> AbstractContextManager[None]:
+        """Let callbacks that follow nested fits, such as progress bars, follow this one."""
+        if self.context is None:
+            return nullcontext()
+        found: AbstractContextManager[None] = self.context.propagate_callback_context(estimator)
+        return found
+
+    def _begun(self) -> Task:
         if self.context is not None:
-            self._report_end(self.context, snapshot)
-
-    def _report_end(self, context: Any, snapshot: Snapshot) -> bool:
-        return bool(
-            context.call_on_fit_task_end(
-                estimator=self.estimator, **self.data, reconstruction_attributes=snapshot
-            )
-        )
+            self.context.call_on_fit_task_begin(**self.told)
+        return self
