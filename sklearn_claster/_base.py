@@ -87,14 +87,14 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _prepare_candidates(self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]) -> Any:
-        """What scoring needs of the candidates (C, s); computed once per call."""
+        """Compute, once per call, what scoring needs of the candidates (C, s)."""
 
     @abstractmethod
     def _score_rows(self, X: NDArray[Any], candidates: Any) -> NDArray[Any]:
         """Scores of rows (n, f) for the prepared candidates -> (n, C)."""
 
     def _answer_rows(self, X: NDArray[Any], candidates: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The same, and the scores (n, C) by which either side's expert chooses among its own."""
+        """Score rows; also return the scores (n, C) by which each side's expert chooses."""
         scores = self._score_rows(X, candidates)
         return scores, scores
 
@@ -209,7 +209,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
     def top_k(
         self, X: ArrayLike, k: int, unseen_embeddings: Any = None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The k most probable candidates of every sample, the best first.
+        """Return the k most probable candidates of every sample, the best first.
 
         Parameters
         ----------
@@ -316,7 +316,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
 
     def candidates(self, unseen_embeddings: Any = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """The classes that `predict` chooses from.
+        """Return the classes that `predict` chooses from.
 
         Parameters
         ----------
@@ -461,7 +461,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         return self.bias_detector is not None and self._has_table
 
     def _experts(self) -> Self:
-        """The fitted experts without a gate: they share all that was learnt."""
+        """Return the fitted experts without a gate: they share all that was learnt."""
         experts = object.__new__(type(self))
         quiet = {"verbose": 0} if hasattr(self, "verbose") else {}
         ungated = {"bias_detector": None, "space": "gzsl", "_gate": None}
@@ -469,7 +469,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         return experts
 
     def _what_a_gate_needs(self) -> dict[str, Any]:
-        """The parameters that a gate is fitted for: its threshold means nothing with others."""
+        """Return the parameters for which alone the threshold of a gate holds."""
         return {
             "bias_detector": description_of(self.bias_detector),
             "gate": mode_of(self.bias_detector, self.gate),
@@ -498,7 +498,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
     def _ask(
         self, question: str, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]
     ) -> NDArray[Any]:
-        """What the gate answers: "best" (n,), "scores" or "log_proba" (n, C)."""
+        """Ask the gate for "best" (n,), "scores" or "log_proba" (n, C)."""
         answer = getattr(self._decider(table), question)
         blocks = self._raw_blocks(X, table, is_seen)
         return np.concatenate([answer(*said, is_seen) for said in blocks])
@@ -528,7 +528,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
     def _candidates(
         self, unseen_embeddings: Any, quiet: bool = False
     ) -> tuple[ClassEmbeddings, NDArray[np.bool_]]:
-        """The candidate table and which of its rows are seen classes."""
+        """Return the candidate table and which of its rows are seen classes."""
         check_is_fitted(self)
         check_choice(self, "space", SPACES)
         if self.space == "seen" or not self._has_table:

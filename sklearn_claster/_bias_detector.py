@@ -346,7 +346,7 @@ class BiasDetector(
             raise ValueError(NO_UNSEEN)
 
     def _generate(self, experts: Any, X: NDArray[Any], codes: NDArray[np.intp]) -> NDArray[Any]:
-        """Samples of the experts' unseen classes, centred on X (n, f) and of unit length."""
+        """Generate samples of the experts' unseen classes, centred on X (n, f), of unit length."""
         generator = experts
         if not isinstance(experts, FCLSWGAN):
             of_user = isinstance(self.estimator, FCLSWGAN)

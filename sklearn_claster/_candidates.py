@@ -32,7 +32,7 @@ NO_UNSEEN_CLASS = (
 
 
 def table_of_fit(class_embeddings: Any, classes: NDArray[Any], space: str) -> ClassEmbeddings:
-    """The table given to `fit`, one-hot vectors of the seen classes if there was none.
+    """Read the table given to `fit`; without one, make one-hot vectors of the seen classes.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def table_of_fit(class_embeddings: Any, classes: NDArray[Any], space: str) -> Cl
 def table_of_unseen(
     unseen_embeddings: Any, fitted: ClassEmbeddings, classes: NDArray[Any]
 ) -> ClassEmbeddings:
-    """A table of unseen candidates for a model that was fitted with another.
+    """Read a table of unseen candidates for a model that was fitted with another.
 
     Raises
     ------

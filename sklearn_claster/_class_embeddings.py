@@ -144,7 +144,7 @@ class ClassEmbeddings:
         return self._row(label) is not None
 
     def __getitem__(self, label: Any) -> NDArray[np.float64]:
-        """The vector of one label, (n_embedding_features,)."""
+        """Return the vector of one label, (n_embedding_features,)."""
         row = self._row(label)
         if row is None:
             raise KeyError(
@@ -154,7 +154,7 @@ class ClassEmbeddings:
         return self.vectors[row]
 
     def select(self, labels: ArrayLike | Set[Any]) -> ClassEmbeddings:
-        """The part of the table that holds these labels.
+        """Return the part of the table that holds these labels.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class ClassEmbeddings:
         return self._part(self._rows(labels), "select")
 
     def without(self, labels: ArrayLike | Set[Any]) -> ClassEmbeddings:
-        """The part of the table that does not hold these labels.
+        """Return the part of the table that does not hold these labels.
 
         Parameters
         ----------
@@ -215,7 +215,7 @@ class ClassEmbeddings:
         return self._part(np.delete(np.arange(len(self.labels)), self._rows(labels)), "without")
 
     def scaled(self, seen_labels: ArrayLike | Set[Any]) -> ClassEmbeddings:
-        """The table with each column divided by its standard deviation over the seen classes.
+        """Divide each column by its standard deviation over the seen classes.
 
         For columns in different units, which would otherwise count by the size of their
         numbers. A column in which the seen classes are alike stays as it is.
@@ -244,7 +244,7 @@ class ClassEmbeddings:
         return ClassEmbeddings(self.labels, vectors, self.feature_names)
 
     def to_frame(self) -> Any:
-        """The table as a pandas DataFrame.
+        """Return the table as a pandas DataFrame.
 
         Returns
         -------
@@ -322,7 +322,7 @@ class ClassEmbeddings:
         return self._positions.get(composed(label)) if row is None else row
 
     def _rows(self, labels: ArrayLike | Set[Any]) -> NDArray[np.intp]:
-        """The rows of labels, ascending."""
+        """Return the rows of labels, ascending."""
         wanted = read_labels(list(labels) if isinstance(labels, Set) else labels, "labels")
         if not len(wanted):
             return np.zeros(0, dtype=np.intp)
@@ -369,7 +369,7 @@ def _parts(table: Any, name: str) -> tuple[Any, Any, Any]:
 def keyed_like(
     table: ClassEmbeddings, labels: NDArray[Any], name: str, other_name: str
 ) -> ClassEmbeddings:
-    """The table with its labels in the type and the spelling of others (see `labels_like`)."""
+    """Give labels of a table the type and the spelling of others (see `labels_like`)."""
     check_comparable(labels, table.labels, f"The labels in {other_name}", name)
     keys = labels_like(table.labels, labels, f"The labels in {name}", other_name)
     if keys.dtype == table.labels.dtype and np.array_equal(keys, table.labels):
@@ -430,7 +430,7 @@ def warn_of_mixed_units(vectors: NDArray[np.float64], names: tuple[str, ...] | N
 
 
 def _spread(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The standard deviation of each column, 0 where it is rounding alone, (n, s) -> (s,)."""
+    """Compute each column's standard deviation, 0 if it is rounding alone, (n, s) -> (s,)."""
     size = np.abs(vectors).max(axis=0)
     spread: NDArray[np.float64] = (vectors / np.where(size > 0.0, size, 1.0)).std(axis=0)
     return np.where(spread > 1e-12, spread, 0.0) * size
@@ -451,7 +451,7 @@ def _refuse_twice(labels: NDArray[Any]) -> None:
 
 
 def _as_matrix(vectors: Any) -> NDArray[np.float64]:
-    """A matrix of numbers, not looked through for NaN yet."""
+    """Return a matrix of numbers, not looked through for NaN yet."""
     if isinstance(vectors, (list, tuple)):
         vectors = np.asarray(vectors)
     vectors = as_host_array(vectors, "the class table")
@@ -474,7 +474,7 @@ def _as_matrix(vectors: Any) -> NDArray[np.float64]:
 
 
 def _as_feature_names(names: Iterable[Any] | None) -> tuple[str, ...] | None:
-    """The names if all are strings."""
+    """Return the names if all are strings."""
     listed = [] if names is None else list(names)
     if not listed or not all(isinstance(name, str) for name in listed):
         return None

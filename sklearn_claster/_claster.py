@@ -309,7 +309,7 @@ default="reinforce"
         self.precision = precision
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """The CLASTER representation omega of samples (Eq. 1).
+        """Compute the CLASTER representation omega of samples (Eq. 1).
 
         Parameters
         ----------
@@ -327,7 +327,7 @@ default="reinforce"
     def predict_set(
         self, X: ArrayLike, coverage: float = 0.9, unseen_embeddings: Any = None
     ) -> NDArray[np.bool_]:
-        """The candidates that the true class is among, for a given share of samples.
+        """Return the candidates that the true class is among, for a given share of samples.
 
         The most probable candidates, as many as it took to hold the true class of that share of
         samples of held-out seen classes, with the classes counting alike [1]_ [2]_ [3]_. A set with
@@ -516,13 +516,13 @@ default="reinforce"
         return current.get().agree(choose(X, codes, embeddings, groups, prior, self.whiten, device))
 
     def _what_is_learnt(self) -> dict[str, Any]:
-        """The parameters that processes which share a fit have to agree on."""
+        """Return the parameters that processes which share a fit have to agree on."""
         own = {"device", "random_state", "verbose"}
         shared = {k: v for k, v in self.get_params(deep=False).items() if k not in own}
         return shared | {"bias_detector": description_of(self.bias_detector)}
 
     def _fitted_attributes(self, model: ClasterModel, history: History) -> dict[str, Any]:
-        """What the learnt model adds to what `fit` has set before."""
+        """Return what the learnt model adds to what `fit` has set before."""
         return {
             **{name: value for name, value in vars(self).items() if name.endswith("_")},
             "_has_table": self._has_table,

@@ -30,7 +30,7 @@ __all__ = [
 
 
 def cluster_purity(clusters: ArrayLike, y: ArrayLike) -> float:
-    r"""The share of rows that belong to the main class of their cluster.
+    r"""Compute the share of samples that belong to the main class of their cluster.
 
     .. math:: \frac{1}{N} \sum_{j=1}^{K} \max_c |\{i : \text{cluster}_i = j, y_i = c\}|
 
@@ -76,7 +76,7 @@ def cluster_purity(clusters: ArrayLike, y: ArrayLike) -> float:
 
 
 def class_purity(clusters: ArrayLike, y: ArrayLike) -> float:
-    r"""The share of rows that lie in the main cluster of their class.
+    r"""Compute the share of samples that lie in the main cluster of their class.
 
     .. math:: \frac{1}{N} \sum_{c} \max_j |\{i : \text{cluster}_i = j, y_i = c\}|
 
@@ -130,7 +130,7 @@ def mean_per_class_accuracy(
     labels: ArrayLike | Set[Any] | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """The accuracy within each class, averaged over the classes.
+    """Compute the accuracy within each class, and average over the classes.
 
     Every class counts alike, however many rows it has [1]_. This is the mean of
     the recalls of the classes that have rows in `y_true`.
@@ -422,7 +422,7 @@ def seen_unseen_curve(
 def ausuc(
     y_true: ArrayLike, scores: ArrayLike, labels: ArrayLike, seen_classes: ArrayLike | Set[Any]
 ) -> float:
-    """The area under the seen-unseen curve.
+    """Compute the area under the seen-unseen curve.
 
     One number for all constants that calibrated stacking could choose [1]_: the mean
     seen accuracy over all unseen accuracies, of which those out of reach count as 0.
@@ -564,7 +564,7 @@ def confidence_bins(
 
 
 def _check_pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """True and predicted labels, one each per sample and of one type."""
+    """Check true and predicted labels: one each per sample, of one type."""
     true, predicted = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
     check_consistent_length(true, predicted)
     return true, labels_like(predicted, true, "y_pred", "y_true")

@@ -38,11 +38,11 @@ class Adaptable(WholeState, ABC):
     def _candidates(
         self, unseen_embeddings: Any, quiet: bool = False
     ) -> tuple[ClassEmbeddings, NDArray[np.bool_]]:
-        """The candidate table and which of its rows are seen classes."""
+        """Return the candidate table and which of its rows are seen classes."""
 
     @abstractmethod
     def _seen_table(self) -> ClassEmbeddings:
-        """The table of the seen classes."""
+        """Return the table of the seen classes."""
 
     @abstractmethod
     def _raw_blocks(
@@ -52,11 +52,11 @@ class Adaptable(WholeState, ABC):
 
     @abstractmethod
     def _gate_in_use(self) -> Gate | OpenGate:
-        """The gate that decides, or none."""
+        """Return the gate that decides, or none."""
 
     @abstractmethod
     def _what_a_gate_needs(self) -> dict[str, Any]:
-        """The parameters that scores and gates depend on."""
+        """Return the parameters that scores and gates depend on."""
 
     def adapt(self, X: ArrayLike, unseen_embeddings: Any = None) -> Self:
         """Learn from unlabelled samples of the candidates.
@@ -138,11 +138,11 @@ class Adaptable(WholeState, ABC):
             self._labelled = Labelled.of(self._input_rows, X, codes, vectors)
 
     def _input_rows(self, X: NDArray[Any], feature_mean: NDArray[np.float64]) -> NDArray[Any]:
-        """Unit rows (n, f) of the model's input space, in which prototypes are learnt."""
+        """Return unit rows (n, f) of the model's input space, in which prototypes are learnt."""
         return unit_rows(X, feature_mean)
 
     def _prior_prototypes(self, vectors: NDArray[np.float64]) -> NDArray[Any]:
-        """Unit prototypes (C, f) in the input space, by class vectors (C, s) alone."""
+        """Return unit prototypes (C, f) in the input space, by class vectors (C, s) alone."""
         return self._kept().prototypes(self._seen_table().vectors, vectors)
 
     def _kept(self) -> Labelled:
@@ -174,7 +174,7 @@ class Adaptable(WholeState, ABC):
         return Learnt(table.labels, table.vectors, is_seen, made_for, **found)
 
     def _decider(self, table: ClassEmbeddings) -> Decides:
-        """What answers for these candidates: the gate in use, with what `adapt` has learnt."""
+        """Return the gate in use for these candidates, with what `adapt` has learnt."""
         gate = self._gate_in_use()
         if self._learnt is None:
             return gate

@@ -23,7 +23,7 @@ def block_of(
     is_seen: NDArray[np.bool_],
     logit: float = 1.0,
 ) -> Block:
-    """Unit rows x of feature rows, their answers, and the logits of "seen" where sides compete."""
+    """Return unit rows of feature rows, answers, and logits of "seen" where sides compete."""
     if not is_seen.any():
         return x, answers, None
     if isinstance(gate, Gate):
@@ -70,7 +70,7 @@ class Decider(Decides):
 
 
 def summary_of(learnt: Learnt) -> Bunch:
-    """What `adapted_` shows."""
+    """Return what `adapted_` shows."""
     return Bunch(
         labels=learnt.labels,
         counts=learnt.counts,

@@ -85,7 +85,7 @@ class Labelled:
     def prototypes(
         self, seen: NDArray[np.float64], vectors: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Unit prototypes (C, f) of class vectors (C, s), by the seen classes' means."""
+        """Return unit prototypes (C, f) of class vectors (C, s), by the seen classes' means."""
         return _predicted(seen, self.sums / self.counts[:, None], vectors)
 
 
@@ -129,7 +129,7 @@ def _held_out_temperature(
 
 
 def likeliest_temperature(judged: list[tuple[NDArray[Any], NDArray[np.intp]]]) -> float:
-    """The temperature at which cosines (n, C) make the classes (n,) likeliest."""
+    """Return the temperature at which cosines (n, C) make the classes (n,) likeliest."""
 
     def loss(log_temperature: float) -> float:
         heat = np.exp(log_temperature)

@@ -192,7 +192,7 @@ def _for_the_last(
     share: float,
     n_samples: int,
 ) -> tuple[float, float]:
-    """The threshold, and the factor of scores, for weighted prototypes (C, f)."""
+    """Return the threshold, and the factor of scores, for weighted prototypes (C, f)."""
     offset, moved, before, after = 0.0, [], [], []
     some = slice(None, None, -(-n_samples // _MOST_SAMPLES))
     for x, scores, logits in pool:
@@ -209,7 +209,7 @@ def _for_the_last(
 
 
 def _as_sure(before: NDArray[Any], after: NDArray[Any]) -> float:
-    """What makes scores (n, C) afterwards as sure of the best, on average, as they were before."""
+    """Return the factor by which scores (n, C) are as sure of the best as before, on average."""
     if np.array_equal(before, after):
         return 1.0
     sureness, low, high = softmax(before, axis=1).max(axis=1).mean(), -8.0, 8.0
@@ -226,7 +226,7 @@ def _logit(
     prior: NDArray[Any],
     unseen: NDArray[np.bool_],
 ) -> float:
-    """What turns scores into logits: they are given the spread of cosines with the prior."""
+    """Return what turns scores into logits with the spread of cosines with the prior."""
     spreads = np.zeros(2)
     for x, scores, _ in pool:
         own = scores[:, unseen].astype(np.float64)
@@ -260,7 +260,7 @@ def lead(pull: NDArray[Any], is_seen: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _balance(logits: NDArray[Any]) -> float:
-    """The log-odds of "seen" in the pool, a few steps from even ones (Saerens et al., 2002)."""
+    """Estimate the log-odds of "seen" in the pool, from even ones on (Saerens et al., 2002)."""
     balance = 0.0
     for _ in range(5):
         share = np.clip(expit(logits + balance).mean(), 1e-6, 1.0 - 1e-6)

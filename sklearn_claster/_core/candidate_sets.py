@@ -32,7 +32,7 @@ def mass_ahead(probabilities: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def masses_of(scores: list[NDArray[Any]], codes: list[NDArray[np.intp]]) -> tuple[float, ...]:
-    """The mass ahead that a share of held-out samples stays below, for all `LEVELS`.
+    """Return the mass ahead that a share of held-out samples stays below, for all `LEVELS`.
 
     Classes count alike, and one class more, which is in no set, stands for the next one: Lee,
     Barber and Willett (2023). C held-out classes therefore do not tell of shares above C / (C + 1),
@@ -60,7 +60,7 @@ def masses_of(scores: list[NDArray[Any]], codes: list[NDArray[np.intp]]) -> tupl
 
 
 def mass_of(parameters: Any, scale: Scale, coverage: float, is_seen: NDArray[np.bool_]) -> float:
-    """The mass ahead that candidates of a set have at most, for candidates that are seen or not."""
+    """Return the mass ahead that candidates of a set have at most, seen or not."""
     if is_seen.any() and not is_seen.all():
         raise ValueError(
             "predict_set needs candidates of one kind, seen or unseen; got space='gzsl', where "

@@ -70,7 +70,7 @@ def kmeans_centroids(points: Tensor, n_clusters: int, seed: int) -> Tensor:
 
 
 def random_centroids(points: Tensor, n_clusters: int, seed: int) -> Tensor:
-    """The ablation "random": means of a random partition into equal shares, (n, p) -> (K, p)."""
+    """Compute means of a random partition into equal shares ("random"), (n, p) -> (K, p)."""
     order = torch.randperm(len(points), generator=seeded_generator(seed)).to(points.device)
     return torch.stack([points[part].mean(dim=0) for part in order.tensor_split(n_clusters)])
 
@@ -83,7 +83,7 @@ def make_aggregation(
     seed: int,
     device: torch.device,
 ) -> NoClusters | CentroidSum | NetVLAD:
-    """The map psi -> omega that the parameter `centroids` names, with its start.
+    """Return the map psi -> omega that the parameter `centroids` names, with its start.
 
     `weight` "mean" makes every kind of centroid term a mean over clusters.
     """
@@ -100,7 +100,7 @@ def make_aggregation(
 
 
 def step_size(alpha: float, step: int, n_steps: int) -> float:
-    """The paper's schedule: alpha, alpha/10, alpha/100 for 10 / 10 / 80 % of the steps."""
+    """Return the paper's schedule: alpha, alpha/10, alpha/100 for 10 / 10 / 80 % of the steps."""
     if 10 * step < n_steps:
         return alpha
     return alpha / 10.0 if 10 * step < 2 * n_steps else alpha / 100.0

@@ -80,7 +80,7 @@ def reward(probabilities: Tensor, y: Tensor) -> Tensor:
 
 
 def selection_scale(nearest_distances: Tensor, probability: float = 0.05) -> float:
-    """The scale s with p_j = `probability` at the median nearest distance (1 if that is 0)."""
+    """Find the scale s: p_j = `probability` at the median nearest distance (1 if that is 0)."""
     # torch's median is the lower one; the mean of lower and upper is the usual median
     median = float(nearest_distances.median() - (-nearest_distances).median()) / 2.0
     # 2 (1 - sigmoid(t)) = probability  <=>  t = log(2 / probability - 1)

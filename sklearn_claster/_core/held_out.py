@@ -130,7 +130,7 @@ def choose_seen(
     device: torch.device,
     n_dimensions: int | None = None,
 ) -> Choice:
-    """The part of the seen expert, with the largest likelihood of held-out samples.
+    """Return the part of the seen expert, with the largest likelihood of held-out samples.
 
     A fifth of the samples, or of the groups, is held out, but none that a class would miss. The
     rule and the means name them; V, which is not learnt yet, is left out.

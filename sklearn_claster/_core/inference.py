@@ -34,7 +34,7 @@ class ScoringRule:
 
     @classmethod
     def of(cls, parameters: Any) -> ScoringRule:
-        """The rule that an estimator's parameters name."""
+        """Return the rule that an estimator's parameters name."""
         return cls(*(getattr(parameters, field.name) for field in fields(cls)))
 
     @property
@@ -43,7 +43,7 @@ class ScoringRule:
         return self.chosen(TRAINING_TEMPERATURE)
 
     def chosen(self, temperature: float) -> float:
-        """The temperature that was set by hand, otherwise this one."""
+        """Return the temperature that was set by hand, otherwise this one."""
         return temperature if self.temperature == "auto" else float(self.temperature)
 
 
@@ -127,7 +127,7 @@ def _combined(net: ClasterNet, points: Tensor, to: Candidates, rule: ScoringRule
 def combined(
     net: ClasterNet, points: Tensor, semantic: Tensor, to: Candidates, rule: ScoringRule
 ) -> Tensor:
-    """The mean of the cosines in both spaces, with V(omega) (n, s) at hand, (n, C)."""
+    """Return the mean of the cosines in both spaces, with V(omega) (n, s) at hand, (n, C)."""
     cosines = compatibility(semantic, to.semantic)
     if to.visual is None:
         return cosines

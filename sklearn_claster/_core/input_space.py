@@ -77,7 +77,7 @@ class InputSpace:
         return np.eye(len(self.mean)) if self.whitening is None else self.whitening.T
 
     def on(self, device: torch.device) -> Callable[[Any], Tensor]:
-        """What brings feature rows there, (n, f) -> (n, f), with constants on the device."""
+        """Return what brings feature rows there, (n, f) -> (n, f), with constants on the device."""
         whiten = self._whitener(device)
 
         def to_unit_rows(X: NDArray[Any]) -> Tensor:
@@ -86,7 +86,7 @@ class InputSpace:
         return to_unit_rows
 
     def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Unit rows of feature rows, (n, f) -> (n, f), on the CPU."""
+        """Return unit rows of feature rows, (n, f) -> (n, f), on the CPU."""
         return to_numpy(self.on(_CPU)(X))
 
     def _whitener(self, device: torch.device) -> Callable[[Tensor], Tensor]:

@@ -66,7 +66,7 @@ class Plan:
         return cls(batch_size, n_warm_up_steps, n_steps, math.ceil(n_steps / per_epoch))
 
     def shortened(self, n_epochs: int) -> Plan:
-        """The same plan in fewer epochs: warm-up and REINFORCE keep their shares."""
+        """Return the same plan in fewer epochs: warm-up and REINFORCE keep their shares."""
         return Plan(
             self.batch_size,
             math.ceil(self.n_warm_up_steps * n_epochs / self.n_epochs),
@@ -201,7 +201,7 @@ def measured_scale(
     rule: ScoringRule,
     choice: Choice,
 ) -> Scale:
-    """What was chosen, in the units of the cosines of this network.
+    """Convert what was chosen to the units of this network's cosines.
 
     V takes part in the seen expert if it names training samples as well as the rule does. It was
     trained to, so that one that does not has learnt too little to be asked.
@@ -285,7 +285,7 @@ def search_epochs(
 
 
 def best_epoch(accuracies: list[float]) -> int:
-    """The epoch with the highest accuracy, the last of equals; warns if it is the last of all."""
+    """Return the best epoch, the last of equals; warn if it is the last of all."""
     n_epochs = len(accuracies) - int(np.argmax(accuracies[::-1]))
     if 1 < n_epochs == len(accuracies) and max(accuracies[:-1]) < accuracies[-1]:
         warn(
@@ -297,7 +297,7 @@ def best_epoch(accuracies: list[float]) -> int:
 
 
 def epoch_line(history: History) -> str:
-    """What the latest epoch has shown."""
+    """Describe the latest epoch."""
     latest = {name: values[-1] for name, values in history.items()}
     return (
         f"epoch {len(history['loss'])}: loss {latest['loss']:.4f}, seen accuracy "

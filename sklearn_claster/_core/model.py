@@ -60,7 +60,7 @@ class ClasterModel:
         self._scorer: Scorer | None = None  # the last one
 
     def to(self, device: torch.device) -> ClasterModel:
-        """A copy on another device."""
+        """Return a copy on another device."""
         net = copy.deepcopy(self.net).to(device)
         constants = self.input_space, self.embedding_mean, self.seen, self.class_means, self.scale
         return ClasterModel(net, *constants)
@@ -78,17 +78,17 @@ class ClasterModel:
 
     @torch.inference_mode()
     def represent(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """The representations omega of feature rows, (n, f) -> (n, p)."""
+        """Return the representations omega of feature rows, (n, f) -> (n, p)."""
         with autocast(self.device):
             return to_numpy(self.net.represent(self.points(X)))
 
     def points(self, X: NDArray[Any]) -> torch.Tensor:
-        """The points psi of feature rows, (n, f) -> (n, p)."""
+        """Return the points psi of feature rows, (n, f) -> (n, p)."""
         return self.net.points(self.to_inputs(X))
 
     @torch.inference_mode()
     def inputs(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Unit rows of the input space of feature rows, (n, f) -> (n, f)."""
+        """Return unit rows of the input space of feature rows, (n, f) -> (n, f)."""
         with autocast(self.device):
             return to_numpy(self.to_inputs(X))
 
@@ -108,7 +108,7 @@ class ClasterModel:
     def scorer(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_], rule: ScoringRule
     ) -> Scorer:
-        """What scores feature rows for these candidates (C, s), which are prepared once."""
+        """Prepare candidates (C, s); what comes back scores feature rows for them."""
         scorer = self._scorer
         if scorer is None or not scorer.serves(vectors, is_seen, rule):
             self._scorer = scorer = Scorer(self, vectors, is_seen, rule)
@@ -152,7 +152,7 @@ class ClasterModel:
 
 
 def _copied(array: NDArray[np.float32]) -> torch.Tensor:
-    """A tensor of an array's numbers, which may be read-only, as in `joblib.load(mmap_mode="r")`.
+    """Return a tensor of an array, which may be read-only, as by `joblib.load(mmap_mode="r")`.
 
     NumPy copies, since torch would start threads for it, one set in each thread that loads models.
     They stay, and the threads of later fits have to wait for the processor instead of running.

@@ -74,7 +74,7 @@ class ShortcutMLP(MLP):
                 parameter.mul_(0.1)
 
     def dense(self, x: Tensor) -> Tensor:
-        """What the layers add to the linear map, (n, n_in) -> (n, n_out)."""
+        """Compute what the layers add to the linear map, (n, n_in) -> (n, n_out)."""
         return super().forward(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class CentroidSum(nn.Module):
         return claster_representation(points, self.centroids, self.weight)
 
     def assign(self, points: Tensor) -> Tensor:
-        """The nearest centroid of every point, (n, p) -> (n,)."""
+        """Return the nearest centroid of every point, (n, p) -> (n,)."""
         return pairwise_distances(points, self.centroids).argmin(dim=1)
 
 
@@ -138,7 +138,7 @@ class NetVLAD(nn.Module):
         return points + self.weight * (torch.softmax(self._logits(points), dim=1) @ self.centroids)
 
     def assign(self, points: Tensor) -> Tensor:
-        """The strongest cluster of every point, (n, p) -> (n,)."""
+        """Return the strongest cluster of every point, (n, p) -> (n,)."""
         return self._logits(points).argmax(dim=1)
 
 
@@ -211,7 +211,7 @@ class ClasterNet(nn.Module):
         return FUSIONS[str(self.fusion)](visual, semantic)
 
     def points(self, x: Tensor) -> Tensor:
-        """The visual-semantic points psi = [x, phi(x)], (n, f) -> (n, p)."""
+        """Return the visual-semantic points psi = [x, phi(x)], (n, f) -> (n, p)."""
         return self.fuse(x, self.estimator(x)) if self.use_semantics else x
 
     def emphasised(self, points: Tensor, feature_weight: float) -> Tensor:
@@ -222,7 +222,7 @@ class ClasterNet(nn.Module):
         return self.fuse(feature_weight * visual, semantic)
 
     def represent(self, points: Tensor) -> Tensor:
-        """The CLASTER representation omega of points, (n, p) -> (n, p)."""
+        """Return the CLASTER representation omega of points, (n, p) -> (n, p)."""
         return self.aggregation(points)
 
     def semantic(self, points: Tensor) -> Tensor:

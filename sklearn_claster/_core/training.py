@@ -87,7 +87,7 @@ def fit_shortcut(
     class_weights: Tensor,  # (S,), sum 1
     start: NDArray[np.float64] | None,  # (f, s)
 ) -> None:
-    """The linear part of a', in closed form."""
+    """Fit the linear part of a', in closed form."""
     tensors = embeddings, class_means, class_weights
     a, means, weights = (to_numpy(tensor).astype(np.float64) for tensor in tensors)
     found = linear_projection(a, means, weights, start).astype(np.float32)

@@ -54,7 +54,7 @@ class Scatter:
         return cls(sums, len(x), float(fourth_powers), resolution, n_dimensions or len(sums))
 
     def covariance(self) -> Tensor:
-        """The covariance within classes over its mean variance, (f, f).
+        """Return the covariance within classes over its mean variance, (f, f).
 
         The identity if classes have no scatter.
         """
@@ -64,7 +64,7 @@ class Scatter:
         return self.sums / size
 
     def shrinkage(self) -> float:
-        """The share of the identity that makes the covariance well-conditioned, 0.05 to 1.
+        """Return the share of the identity that makes the covariance well-conditioned, 0.05 to 1.
 
         From Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
         matrices", 2004.

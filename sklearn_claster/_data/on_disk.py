@@ -37,7 +37,7 @@ class ArrayOnDisk:
         return self.shape[0]
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
-        """The rows of a slice, read into memory."""
+        """Return the rows of a slice, read into memory."""
         if self.positions is None:
             return np.asarray(self.array[rows])
         positions = self.positions[rows]
@@ -81,7 +81,7 @@ def read_whole(X: Any) -> Any:
 
 
 def rows_where(X: NDArray[Any] | ArrayOnDisk, mask: NDArray[np.bool_]) -> Any:
-    """The rows of a mask; of an array on disk nothing is read yet."""
+    """Return the rows of a mask; of an array on disk nothing is read yet."""
     if not isinstance(X, ArrayOnDisk):
         return X[mask]
     positions = np.arange(len(X)) if X.positions is None else X.positions

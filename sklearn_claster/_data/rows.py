@@ -39,7 +39,7 @@ class Rows(Protocol):
         """All rows in a random order, in ceil(n / batch_size) batches of nearly equal size."""
 
     def map(self, function: Function) -> Rows:
-        """The rows that a function makes of these, without gradient."""
+        """Return the rows that a function makes of these, without gradient."""
 
     def sample(self, n_numbers: int) -> tuple[Tensor, Tensor]:
         """All rows if they hold no more numbers than these, otherwise as many random rows."""

@@ -29,7 +29,7 @@ def validated(estimator: BaseEstimator, X: Any, n_rows: int, *, in_parts: bool) 
 
 
 def validated_blocks(estimator: BaseEstimator, X: Any, n_rows: int) -> Iterator[NDArray[Any]]:
-    """Samples for a fitted estimator, at most `n_rows` at a time."""
+    """Yield samples for a fitted estimator, at most `n_rows` at a time."""
     X = on_disk(check_samples(X))
     if not isinstance(X, ArrayOnDisk):
         X = validate_data(estimator, X, dtype=FLOATS, reset=False)

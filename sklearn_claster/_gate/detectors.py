@@ -18,7 +18,7 @@ N_NEIGHBORS = 10  # k of "knn" where nobody says it
 
 
 def rule_maker(detector: Any, has_unseen: bool, random_state: Any = None) -> Callable[[], Rule]:
-    """What makes a fresh rule from the parameter `bias_detector`.
+    """Return what makes a fresh rule from the parameter `bias_detector`.
 
     Detectors without a seed of their own take it from `random_state`, and processes that share a
     fit take the same.
@@ -92,7 +92,7 @@ def mode_of(detector: Any, gate: str) -> str:
 
 
 def contamination_of(detector: Any) -> float | str:
-    """The level set by hand, or "auto"; "own" where a foreign detector decides for itself."""
+    """Return the level set by hand, "auto", or "own" where a foreign detector decides."""
     contamination = getattr(last_step(detector), "contamination", "auto")
     automatic = isinstance(contamination, str)
     if hasattr(detector, "_make_rule"):
@@ -103,7 +103,7 @@ def contamination_of(detector: Any) -> float | str:
 
 
 def description_of(detector: Any) -> str:
-    """What a detector is, as far as its plain parameters say it."""
+    """Describe a detector by its plain parameters."""
     if detector is None or isinstance(detector, str):
         return str(detector)
     plain = (str, int, float, bool, type(None))

@@ -188,7 +188,7 @@ def fit_gate_of(
     random_state: Any,
     progress: Progress,
 ) -> Gate:
-    """The gate of a classifier, from its parameter `bias_detector`; as `fit_gate`."""
+    """Return the gate of a classifier, from its parameter `bias_detector`; as `fit_gate`."""
     enough = can_hold_out(codes, groups)
     if not enough:
         instead = (
@@ -353,6 +353,6 @@ def _logistic(
 
 
 def _sharpness(folds: list[Fold]) -> float:
-    """The inverse temperature that makes the classes of held-out rows likeliest."""
+    """Return the inverse temperature that makes the classes of held-out rows likeliest."""
     likelihoods = [sum(fold.tested.log_likelihood(beta) for fold in folds) for beta in SHARPNESSES]
     return float(SHARPNESSES[np.argmax(likelihoods)])

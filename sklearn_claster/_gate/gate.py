@@ -59,7 +59,7 @@ class Decides(ABC):
         return self._scores(*self.look(*said), said[-1])
 
     def best(self, *said: Any) -> NDArray[np.intp]:
-        """The column of the answer, (n,)."""
+        """Return the column of the answer, (n,)."""
         answers, margins = self.look(*said)
         if margins is None or self.manner.mode == "soft":
             return self._scores(answers, margins, said[-1]).argmax(axis=1)
@@ -70,7 +70,7 @@ class Decides(ABC):
         return self.answers_and_log_proba(*said)[1]
 
     def answers_and_log_proba(self, *said: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The experts' answers beside them, (n, C) each."""
+        """Return the experts' answers beside them, (n, C) each."""
         answers, margins = self.look(*said)
         if margins is not None and self.manner.mode == "hard":
             return answers, hard_log_proba(answers, said[-1], margins)
@@ -167,7 +167,7 @@ class OpenGate(Decides):
         answers: NDArray[Any],
         is_seen: NDArray[np.bool_],
     ) -> tuple[NDArray[Any], None]:
-        """The answers (n, C); no margins."""
+        """Return the answers (n, C); no margins."""
         return answers, None
 
 
@@ -178,7 +178,7 @@ def explain(
     is_seen: NDArray[np.bool_],
     decider: Decides | None = None,
 ) -> Bunch:
-    """What a gate and both experts say of blocks of rows (n, f), scores and answers (n, C).
+    """Explain blocks of rows (n, f), scores and answers (n, C) by a gate and both experts.
 
     `decider` is what the gate has become in an adapted model.
     """
@@ -206,7 +206,7 @@ def look(
     scores: NDArray[Any] | None = None,
     is_seen: NDArray[np.bool_] | None = None,
 ) -> Evidence:
-    """The evidence in feature rows and in the scores of their candidates."""
+    """Return the evidence in feature rows and in the scores of their candidates."""
     x = unit_rows(X, mean, dtype)
     if scores is None or is_seen is None:
         return Evidence(x)
@@ -237,7 +237,7 @@ def gated_scores(
 def best_allowed(
     scores: NDArray[Any], is_seen: NDArray[np.bool_], margins: NDArray[np.float64]
 ) -> NDArray[np.intp]:
-    """The columns of the largest `gated_scores`, without forming them, (n,)."""
+    """Return the columns of the largest `gated_scores`, without forming them, (n,)."""
     allowed = (margins >= 0.0)[:, None] == is_seen  # (n, C)
     return np.where(allowed, scores, -np.inf).argmax(axis=1)
 
@@ -245,7 +245,7 @@ def best_allowed(
 def hard_log_proba(
     scores: NDArray[Any], is_seen: NDArray[np.bool_], margins: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The chosen expert's log-probabilities; the other side has probability zero."""
+    """Return the chosen expert's log-probabilities; the other side has probability zero."""
     within = _expert_log_proba(scores, is_seen)
     return np.where((margins >= 0.0)[:, None] == is_seen, within, -np.inf)
 

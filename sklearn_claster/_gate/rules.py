@@ -83,7 +83,7 @@ class Confidence(Rule):
         self.name = name
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
-        """The function's values, (n, 1)."""
+        """Return the function's values, (n, 1)."""
         return CONFIDENCES[self.name](np.asarray(evidence.seen, dtype=np.float64))[:, None]
 
 
@@ -93,7 +93,7 @@ class Stacking(Rule):
     reads_seen = reads_unseen = True
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
-        """The difference, (n, 1)."""
+        """Return the difference, (n, 1)."""
         tops = _tops(evidence)
         return tops[:, :1] - tops[:, 1:]
 
@@ -176,7 +176,7 @@ class Learned(Rule):
         self.distance.fit(evidence, codes)
 
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
-        """The three columns, (n, 3)."""
+        """Return the three columns, (n, 3)."""
         return np.hstack([_tops(evidence), self.distance.columns(evidence)])
 
 
@@ -209,7 +209,7 @@ _NEED_CLASSES = {"learned", "max_softmax", "entropy", "energy", "relative_mahala
 
 
 def usable_rule(name: str, has_unseen: bool, has_classes: bool = True) -> str:
-    """The rule to take with what there is, in place of one that needs more."""
+    """Return the rule to take with what there is, in place of one that needs more."""
     if not has_classes and name in _NEED_CLASSES:
         return "mahalanobis"
     if name == "learned" and not has_unseen:
@@ -225,7 +225,7 @@ def _tops(evidence: Evidence) -> NDArray[np.float64]:
 
 
 def solve_shrunk(centred: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The inverse of a shrunk covariance, times `right`, (n, f), (f, k) -> (f, k).
+    """Return the inverse of a shrunk covariance, times `right`, (n, f), (f, k) -> (f, k).
 
     The covariance is S = X'X / n of centred rows, shrunk after Ledoit and Wolf, and kept positive
     definite where rows do not vary at all. With fewer rows than features it is low rank plus a

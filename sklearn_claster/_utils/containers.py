@@ -45,11 +45,11 @@ def type_names(X: Any) -> Iterator[tuple[Any, set[str]]]:
 
 
 def _names_of(dtype: Any) -> set[str]:
-    """The name of a type; of a categorical one that of its categories."""
+    """Return the name of a type; of a categorical one that of its categories."""
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
     return {dtype.name if isinstance(dtype, np.dtype) else str(dtype)}
 
 
 def _names_in(values: Any) -> set[str]:
-    """The names of the types of objects."""
+    """Return the names of the types of objects."""
     return {kind.__name__ for kind in set(map(type, np.asarray(values).ravel()))}

@@ -29,7 +29,7 @@ _WIDER = {"i": (np.int64,), "u": (np.uint64, np.int64), "f": (np.float64,)}
 
 
 def preview(labels: NDArray[Any], n_shown: int = 5) -> str:
-    """The first few labels, for an error message."""
+    """Return the first few labels, for an error message."""
     first = labels[:n_shown].tolist()
     plain = [label.item() if isinstance(label, np.generic) else label for label in first]
     shown = ", ".join(map(repr, plain))
@@ -219,7 +219,7 @@ def warn_of_labels_that_cannot_be_named(
 
 
 def composed(label: Any) -> Any:
-    """A string with letters and accents as one sign each (NFC); numbers as they are."""
+    """Return a string with letters and accents as one sign each (NFC); numbers as they are."""
     is_plain = not isinstance(label, str) or label.isascii()
     return label if is_plain else unicodedata.normalize("NFC", label)
 
@@ -237,7 +237,7 @@ def is_missing(value: Any) -> bool:
 
 
 def _as_array(values: list[Any]) -> NDArray[Any]:
-    """A list as an array that keeps its values: NumPy makes two strings of [1, "a"]."""
+    """Return a list as an array that keeps its values: NumPy makes two strings of [1, "a"]."""
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     if all(isinstance(value, str) for value in plain):
         return np.array(plain, dtype=None if plain else object)
@@ -263,7 +263,7 @@ def _refuse_missing(labels: NDArray[Any], name: str) -> None:
 
 
 def _exactly(labels: NDArray[Any], dtype: Any) -> NDArray[Any] | None:
-    """The labels in another type, or None if that changes a value."""
+    """Return the labels in another type, or None if that changes a value."""
     with np.errstate(all="ignore"):
         cast = labels.astype(dtype)
     return cast if cast.tolist() == labels.tolist() else None

@@ -69,7 +69,7 @@ def _is_among(value: Any, also: tuple[Any, ...]) -> bool:
 
 
 def _or(also: tuple[Any, ...]) -> str:
-    """What a message says of them after what else is expected."""
+    """Word the further values that are allowed, for the end of a message."""
     return "".join(f", or {choice!r}" for choice in also)
 
 

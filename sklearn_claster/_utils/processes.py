@@ -34,11 +34,11 @@ class Processes:
         self.size = 1 if group is None else distributed.get_world_size(group)
 
     def part(self, rows: Tensor) -> Tensor:
-        """The rows of a batch that are this process' own, (b, .) -> (about b / size, .)."""
+        """Return the rows of a batch that are this process' own, (b, .) -> (about b / size, .)."""
         return rows if self.group is None else rows[self.rank :: self.size]
 
     def whole(self, part: Tensor, n_rows: int) -> Tensor:
-        """The rows of a batch from the parts of all, (about b / size, .) -> (b, .)."""
+        """Return the rows of a batch from the parts of all, (about b / size, .) -> (b, .)."""
         if self.group is None:
             return part
         rows = part.new_zeros((n_rows, *part.shape[1:]))
@@ -55,7 +55,7 @@ class Processes:
         return self.size / n_rows
 
     def joined(self, module: nn.Module) -> nn.Module:
-        """The module, with gradients that are averaged over all processes as they come."""
+        """Return the module, with gradients that are averaged over all processes as they come."""
         if self.group is None:
             return module
         make: Any = nn.parallel.DistributedDataParallel
@@ -66,7 +66,7 @@ class Processes:
         return joined
 
     def agree(self, found: Found) -> Found:
-        """What the first process has found."""
+        """Return what the first process has found."""
         first: Found = found if self.group is None else self._gathered(found)[0]
         return first
 

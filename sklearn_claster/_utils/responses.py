@@ -16,7 +16,7 @@ from .torch import autocast, to_numpy
 
 
 def last_step(estimator: Any) -> Any:
-    """What stands at the end of a pipeline; any other estimator itself."""
+    """Return the last step of a pipeline; any other estimator as it is."""
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
     return estimator
@@ -33,7 +33,7 @@ def before_last_step(estimator: Any, X: Any) -> Any:
 
 
 def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """The last estimator of a fitted pipeline or search, and X (or None) as that gets it."""
+    """Return the last estimator of a fitted pipeline or search, and X (or None) as that gets it."""
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
@@ -67,7 +67,7 @@ def candidate_scores(
 
 
 def cluster_labels(estimator: Any, X: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The cluster of each row (n,), and the labels of all clusters (K,)."""
+    """Return the cluster of each row (n,), and the labels of all clusters (K,)."""
     host, X = unwrap(estimator, X)
     if getattr(host, "cluster_centers_", None) is not None and hasattr(host, "_model"):
         model = host._model

@@ -72,7 +72,7 @@ def check_samples(X: Any, name: str = "X") -> Any:
 
 
 def check_groups(groups: Any, labels: NDArray[Any]) -> NDArray[Any] | None:
-    """Groups as an array (n,), or None."""
+    """Check groups: an array (n,), or None."""
     if groups is None:
         return None
     groups = column_or_1d(as_host_array(groups))
@@ -87,7 +87,7 @@ _AVERAGE = (
 
 
 def _stacked(X: Any, name: str) -> Any:
-    """A list as an array."""
+    """Return a list as an array."""
     try:
         return np.asarray(X)
     except ValueError as error:

@@ -31,7 +31,7 @@ class WholeState(BaseEstimator):
 
     @contextmanager
     def _twin(self) -> Iterator[Self]:
-        """A twin to fit, whose state is taken over when that is done.
+        """Yield a twin to fit, whose state is taken over when that is done.
 
         Whatever happens in between, an error, an interrupt, a question or a copy from another
         thread, meets the state from before.
@@ -44,7 +44,7 @@ class WholeState(BaseEstimator):
 
     @contextmanager
     def _question(self) -> Iterator[Self]:
-        """The estimator as it is now, for one question.
+        """Yield the estimator as it is now, for one question.
 
         Neither a fit that ends meanwhile in another thread nor the caller's NumPy settings change
         what the question meets.

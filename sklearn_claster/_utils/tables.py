@@ -45,7 +45,7 @@ def parts_of(table: Any, name: str) -> Parts | None:
 
 
 def _as_rows(vectors: Mapping[Any, Any], name: str) -> tuple[Any, Any]:
-    """The vectors as a matrix, and the index that Series among them have in common."""
+    """Return the vectors as a matrix, and the index that Series among them have in common."""
     rows = [np.asarray(as_host_array(vector, name)) for vector in vectors.values()]
     shapes = sorted({row.shape for row in rows})
     if len(shapes) > 1 or len(shapes[0]) != 1:
@@ -57,7 +57,7 @@ def _as_rows(vectors: Mapping[Any, Any], name: str) -> tuple[Any, Any]:
 
 
 def _common_index(table: Mapping[Any, Any], name: str) -> Any:
-    """The index of the Series in a mapping; None without Series."""
+    """Return the index of the Series in a mapping; None without Series."""
     series = {k: v.index for k, v in table.items() if hasattr(v, "iloc") and hasattr(v, "index")}
     first = next(iter(series.values()), None)
     odd = [label for label, index in series.items() if not index.equals(first)]
@@ -71,7 +71,7 @@ def _common_index(table: Mapping[Any, Any], name: str) -> Any:
 
 
 def _label_column(table: Any, name: str) -> Any:
-    """The column of labels: the one called "label", or the only one that is not of numbers."""
+    """Find the column of labels: that named "label", or the only one without numbers."""
     other = [column for column in table.columns if not table.schema[column].is_numeric()]
     if "label" in table.columns:
         return "label"

@@ -23,7 +23,7 @@ asked_device: ContextVar[str | torch.device | None] = ContextVar("asked_device",
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The device to compute on; "auto" picks CUDA, then MPS, then CPU.
+    """Return the device to compute on; "auto" picks CUDA, then MPS, then CPU.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def device_or_fallback(device: str | torch.device) -> torch.device:
 
 
 def as_host_array(X: Any, name: str = "X") -> Any:
-    """A torch tensor (any device, any floating type) as a NumPy array; all else unchanged.
+    """Return a torch tensor (any device, any floating type) as a NumPy array; all else unchanged.
 
     Raises
     ------
@@ -93,12 +93,12 @@ def as_host_array(X: Any, name: str = "X") -> Any:
 
 
 def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:
-    """A float32 tensor on the device that shares no memory with a read-only or foreign array."""
+    """Make a float32 tensor that shares no memory with a read-only or foreign array."""
     return torch.tensor(np.asarray(array, dtype=np.float32), device=device)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the host on the device, for which nobody waits where that is safe.
+    """Return a tensor of the host on the device, for which nobody waits where that is safe.
 
     CUDA stages what is not pinned itself, before it returns; MPS reads it later.
     """
@@ -106,7 +106,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """A tensor as a NumPy array."""
+    """Return a tensor as a NumPy array."""
     return tensor.detach().cpu().numpy()
 
 
@@ -137,7 +137,7 @@ def for_training() -> Iterator[None]:
 
 
 def undisturbed(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that trains on `self.device`, as if the caller had set nothing for torch."""
+    """Return a method that trains on `self.device`, as if the caller had set nothing for torch."""
 
     @wraps(method)
     def guarded(self: Any, *args: Any) -> Any:
@@ -153,12 +153,12 @@ def exact_device(device: torch.device) -> torch.device:
 
 
 def seeded_generator(seed: int) -> torch.Generator:
-    """A private generator, on the CPU: torch's global one never moves."""
+    """Return a private generator, on the CPU: torch's global one never moves."""
     return torch.Generator(device="cpu").manual_seed(seed)
 
 
 def draw_seed(random_state: Any) -> int:
-    """A seed from an int, a RandomState or None, as scikit-learn's estimators take them."""
+    """Return a seed from an int, a RandomState or None, as scikit-learn's estimators take them."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 

@@ -27,7 +27,7 @@ def criticise(critic: MLP, x: Tensor, embeddings: Tensor) -> Tensor:
 
 
 def gradient_of_critic(critic: MLP, x: Tensor, embeddings: Tensor) -> Tensor:
-    """The derivative d critic / d x, (n, f), (n, s) -> (n, f), a function of the critic's weights.
+    """Compute d critic / d x, (n, f), (n, s) -> (n, f), a function of the critic's weights.
 
     Written out, because autograd would differentiate the ReLUs twice, at length and to zero.
     """

@@ -97,7 +97,7 @@ class _AttributeClassifier(CentredClassifier):
         return vectors > self.threshold_
 
     def _differs(self) -> NDArray[np.bool_]:
-        """The attributes that some seen classes have and others have not, (M,)."""
+        """Return the attributes that some seen classes have and others have not, (M,)."""
         return (self.attribute_prior_ > 0.0) & (self.attribute_prior_ < 1.0)
 
 

@@ -65,7 +65,7 @@ class BilinearClassifier(CentredClassifier):
 
 
 def mean_samples(x: Matrix, y: NDArray[np.intp]) -> Matrix:
-    """The mean sample of every class, (n, f), (n,) -> (S, f)."""
+    """Return the mean sample of every class, (n, f), (n,) -> (S, f)."""
     counts = np.bincount(y)
     return class_sums(x, y, len(counts)) / counts[:, None]
 

@@ -201,7 +201,7 @@ class ClassGCN(CentredClassifier):
 
 
 def propagate(network: MLP, graph: Tensor, states: Tensor) -> Tensor:
-    """The layers of the network, each after the graph (S, S) has mixed states (S, n_in)."""
+    """Return the layers of the network, each after the graph (S, S) has mixed states (S, n_in)."""
     *hidden, last = network.layers
     for layer in hidden:
         states = relu(layer(graph @ states))

@@ -84,7 +84,7 @@ class CosineZSL(SharedSpaceClassifier):
 
     @classmethod
     def from_table(cls, table: Any, *, temperature: float = 0.01) -> Self:
-        """A classifier that is ready without a single sample.
+        """Return a classifier that is ready without a single sample.
 
         Parameters
         ----------

@@ -31,7 +31,7 @@ def layers_of(network: MLP) -> tuple[Layers, Layers]:
 
 
 def forward(rows: NDArray[Any], coefs: Layers, intercepts: Layers) -> NDArray[Any]:
-    """What the network makes of rows, (n, n_in) -> (n, n_out): ReLU between layers."""
+    """Pass rows through the network, (n, n_in) -> (n, n_out): ReLU between layers."""
     for depth, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
         rows = (np.maximum(rows, 0.0) if depth else rows) @ coef + intercept
     return rows

@@ -125,7 +125,7 @@ class SAE(CentredClassifier):
 
 
 def _solve_sylvester(left: Matrix, right: Matrix, constant: Matrix) -> Matrix:
-    """The smallest W with left W + W right = constant, for symmetric semidefinite matrices."""
+    """Find the smallest W with left W + W right = constant, for semidefinite matrices."""
     (p, u), (q, v) = eigh(left), eigh(right)
     sums = p[:, None] + q
     rotated = u.T @ constant @ v

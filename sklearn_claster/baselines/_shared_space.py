@@ -76,7 +76,7 @@ class SharedSpaceClassifier(BaseZeroShotClassifier):
         return self.temperature_ if isinstance(value, str) else float(value)
 
     def _semantic(self, vectors: NDArray[np.float64]) -> Matrix:
-        """Unit class vectors in the space of the features, (C, f)."""
+        """Return unit class vectors in the space of the features, (C, f)."""
         return directions(vectors if self.class_means_ is None else vectors @ self.class_means_)
 
     def _prepare_candidates(self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]) -> Any:
@@ -96,7 +96,7 @@ class MappedClassifier(SharedSpaceClassifier):
 
 
 def likeliest_temperature(x: Matrix, y: NDArray[np.intp], t: Matrix) -> float:
-    """The temperature with which the plain cosine makes the seen classes' labels likeliest.
+    """Return the temperature with which the plain cosine makes the seen classes' labels likeliest.
 
     It lies between 0.01, where CLIP's own training stops it, and 1. Many samples take every n-th.
     """
@@ -120,7 +120,7 @@ def choose_on_held_out_classes(
     values: Sequence[float],
     trial: Trial,
 ) -> float:
-    """The value with the best mean per-class accuracy on seen classes that were held out.
+    """Return the value with the best mean per-class accuracy on seen classes that were held out.
 
     The first of the `values`, the prior, stays unless another is ahead of it by more than a
     standard error over the classes, and where no classes can be held out.

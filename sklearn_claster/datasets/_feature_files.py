@@ -207,7 +207,7 @@ def _check_classes(used: dict[str, NDArray[np.intp]], names: NDArray[Any]) -> No
 def _class_names(
     given: ArrayLike | None, stored: NDArray[Any] | None, n_classes: int, path: Path
 ) -> NDArray[Any]:
-    """The names of the classes in the order of the labels."""
+    """Return the names of the classes in the order of the labels."""
     if given is None and stored is None:
         raise ValueError(
             f"{path.name} holds no class names (allclasses_names). Pass class_names=[...] in the "
@@ -255,7 +255,7 @@ def _rows(values: NDArray[Any], name: str, path: Path) -> NDArray[np.intp]:
 
 
 def _whole_numbers(values: NDArray[Any], name: str, path: Path) -> NDArray[np.intp]:
-    """A vector of whole numbers, whatever type MATLAB gave it."""
+    """Return a vector of whole numbers, whatever type MATLAB gave it."""
     if values.dtype.kind not in "fiub" or values.size > max(values.shape, default=0):
         raise ValueError(
             f"{path.name}: {name} has to be a vector of whole numbers; got the shape "

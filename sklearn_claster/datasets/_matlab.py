@@ -137,7 +137,7 @@ def _plain(value: Any) -> NDArray[Any]:
 
 
 def _innermost(cell: Any) -> str:
-    """The string inside cells in cells: MATLAB users wrap names once or twice."""
+    """Return the string inside cells in cells: MATLAB users wrap names once or twice."""
     while isinstance(cell, np.ndarray) and cell.size == 1:
         cell = cell.item()
     return "" if isinstance(cell, np.ndarray) and not cell.size else str(cell)

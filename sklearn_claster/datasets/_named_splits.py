@@ -267,7 +267,7 @@ def load_xu_splits(
 
 
 def _read_xu(path: Path, place: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The matrices of one data set, seen and unseen classes, counted from 1."""
+    """Return the matrices of one data set, seen and unseen classes, counted from 1."""
     record = read_mat(path, ["Split"])["Split"]
     try:
         pair = record.item()[place].item()
@@ -284,7 +284,7 @@ def _read_xu(path: Path, place: int) -> tuple[NDArray[np.intp], NDArray[np.intp]
 
 
 def _key(name: str) -> str:
-    """What is left of a name whatever its spelling."""
+    """Reduce a name to what all its spellings share."""
     letters = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
     return "".join(x for x in letters if x.isalnum() or unicodedata.category(x).startswith("M"))
 

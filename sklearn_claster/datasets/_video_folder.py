@@ -189,12 +189,12 @@ def _existing(folder: Path) -> Path:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted by name, without hidden files."""
+    """List a folder, sorted by name, without hidden files."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _videos(folder: Path, endings: set[str]) -> tuple[list[Path], list[str]]:
-    """The videos of all class folders, and the names of other files there."""
+    """Return the videos of all class folders, and the names of other files there."""
     inside = _visible(folder)
     classes = [path for path in inside if path.is_dir()]
     loose = [path.name for path in inside if path.suffix.lower() in endings and path.is_file()]
@@ -229,7 +229,7 @@ def _videos(folder: Path, endings: set[str]) -> tuple[list[Path], list[str]]:
 
 
 def _groups(files: list[Path]) -> NDArray[np.str_] | None:
-    """The group of each file; None if no name tells."""
+    """Return the group of each file; None if no name tells."""
     groups, known = [], False
     for path in files:
         label = path.parent.name
@@ -271,7 +271,7 @@ def _entries(path: Path) -> list[Entry]:
 
 
 def _in_order(lists: Path, split: int, class_names: NDArray[np.str_]) -> NDArray[np.str_]:
-    """The classes in the order of classInd.txt, whose numbers the list of training repeats."""
+    """Read the classes in the order of classInd.txt, whose numbers the training list repeats."""
     numbers: dict[str, int] = {}
     for line, where in _lines(lists / "classInd.txt"):
         number, _, name = line.partition(" ")
@@ -331,7 +331,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 def _match(
     files: list[Path], parts: tuple[list[Entry], list[Entry]], class_names: NDArray[np.str_]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The files that the lists name, as indices; names are compared without their extensions."""
+    """Find the files that the lists name, as indices; extensions do not count."""
     places: dict[tuple[str, str], int] = {}
     for place, path in enumerate(files):
         if places.setdefault((path.parent.name, path.stem), place) != place:

@@ -90,7 +90,7 @@ class GroupChoice:
             return self.counts.indices[part], self.counts.data[part]
 
         def cost(group: int) -> float:
-            """What a group adds to the squared errors of the shares; infinite if it may not go."""
+            """Return what a group adds to the shares' squared errors; infinite if it must stay."""
             label, count = (part[~unseen[content(group)[0]]] for part in content(group))
             total, before = self.total[label], taken[label]
             if tested[group] or (before + count >= total).any():

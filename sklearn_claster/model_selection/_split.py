@@ -111,7 +111,7 @@ class _ClassSplitter(BaseCrossValidator):
 
     @abstractmethod
     def _held_out(self, n_classes: int, rng: np.random.RandomState) -> list[NDArray[np.intp]]:
-        """The classes that each fold holds out, as positions among the sorted classes."""
+        """Return the classes that each fold holds out, as positions among the sorted classes."""
 
     def _folds(
         self,
@@ -173,7 +173,7 @@ class _ClassSplitter(BaseCrossValidator):
             yield np.flatnonzero(is_train), np.flatnonzero(is_test)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """The number of folds.
+        """Return the number of folds.
 
         Parameters
         ----------

@@ -172,7 +172,7 @@ class Transductive(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return float(adapted.score(X, y, sample_weight, unseen_embeddings))
 
     def candidates(self, unseen_embeddings: Any = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """The classes that `predict` chooses from.
+        """Return the classes that `predict` chooses from.
 
         Parameters
         ----------

@@ -14,7 +14,7 @@ from ._files import PACKAGES, import_skops
 
 
 def model_card(model: Any, scores: Mapping[str, float | str] | None = None) -> Any:
-    """A card of skops about a fitted model: classes, parameters, scores and versions.
+    """Write a card of skops about a fitted model: classes, parameters, scores and versions.
 
     Parameters
     ----------

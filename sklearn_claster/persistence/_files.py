@@ -171,7 +171,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device | None =
 
 
 def _each_once(content: bytes) -> bytes:
-    """The same file with what is shared stored once, and with the versions of the packages.
+    """Return the same file with what is shared stored once, and with the versions of the packages.
 
     skops writes the state of an object again wherever the object is met; it reads only the first.
     """
@@ -190,7 +190,7 @@ def _each_once(content: bytes) -> bytes:
 
 
 def _id(node: dict[str, Any]) -> Any:
-    """What skops knows an object by; what has no such thing is known as itself."""
+    """Return the id that skops gives an object, or the object itself without one."""
     known_by = node.get("__id__")
     return ("", id(node)) if known_by is None or isinstance(known_by, (dict, list)) else known_by
 

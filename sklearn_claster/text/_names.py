@@ -86,7 +86,7 @@ def _counts(match: re.Match[str]) -> bool:
 
 
 def _split(name: str, widths: Mapping[str, int] = MappingProxyType({})) -> str:
-    """The words of a name; numbers behind a letter that are as wide as `widths` says are none."""
+    """Split a name into words, without numbers behind a letter as wide as `widths` says."""
     if not isinstance(name, str):
         raise TypeError(
             f"A class name to be split is a string; got {type(name).__name__} {name!r}. Pass a "
@@ -130,7 +130,7 @@ def says_more(classes: Any) -> bool:
 
 
 def as_texts(classes: Any) -> dict[Any, list[str]]:
-    """The texts of each class: its name, or what a mapping says about it.
+    """Return the texts of each class: its name, or what a mapping says about it.
 
     Raises
     ------

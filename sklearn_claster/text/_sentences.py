@@ -110,7 +110,7 @@ def embed_sentences(
 
 
 def load_sentence_model(model: Any) -> Any:
-    """The model itself, loaded if it came as a name."""
+    """Return the model itself, loaded if it came as a name."""
     if hasattr(model, "encode") and not isinstance(model, str):
         return model
     if not isinstance(model, str):

@@ -116,7 +116,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _sizes(line: bytes) -> tuple[int, int] | None:
-    """The numbers of words and features, if that is what the first line says."""
+    """Return the numbers of words and features, if that is what the first line says."""
     parts = line.split()
     if len(parts) == 2 and all(part.isdigit() for part in parts) and int(parts[1]) > 0:
         return int(parts[0]), int(parts[1])

@@ -104,7 +104,7 @@ def embed_words(
 
 
 def _cases(word: str) -> tuple[str, ...]:
-    """The spellings of a lower-case word, in the order of preference."""
+    """Return the spellings of a lower-case word, in the order of preference."""
     composed = (word, word.capitalize(), word.upper())
     decomposed = (unicodedata.normalize("NFD", spelling) for spelling in composed)
     return composed if word.isascii() else (*composed, *decomposed)
