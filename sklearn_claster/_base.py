@@ -116,18 +116,18 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         class_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
             One vector per class, keyed by label: `ClassEmbeddings`, a mapping
             ``label -> vector``, a DataFrame indexed by label, or ``(labels, vectors)``. It
-            needs every class of `y`. Classes that `y` does not hold never touch the
+            needs every class of `y`. Classes that `y` does not hold take no part in the
             training; they become the default candidates of `predict`. ``None`` stands for
             one-hot vectors: an ordinary classifier over `classes_`, whatever `space` says.
         groups : array-like of shape (n_samples,), default=None
-            What each sample comes from: the video of a clip, the recording of a window. Where
-            samples are held out to choose something, those of one group stay together.
+            What each sample comes from: the video of a clip, the recording of a window. Samples
+            of one group are held out together when `fit` chooses something.
 
         Returns
         -------
         self : object
-            The fitted estimator. If fit fails or is interrupted, the estimator is left as
-            it was before.
+            The fitted estimator. A fit that fails or is interrupted leaves the estimator as it
+            was before.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         return self
 
     def predict(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
-        """Name the most compatible candidate class of every sample.
+        """Name the most compatible candidate class of each sample.
 
         Parameters
         ----------
@@ -165,15 +165,15 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         Warns
         -----
         UserWarning
-            If candidate classes share a vector of `unseen_embeddings`. Of those that share one
-            of its own table `fit` warns.
+            If two candidate classes have equal vectors in `unseen_embeddings`: only one of them
+            can ever be predicted. `fit` warns about equal vectors in its own table.
         """
         with self._question() as model:
             table, is_seen = model._candidates(unseen_embeddings)
             return table.labels[model._ask("best", X, table, is_seen)]
 
     def predict_proba(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
-        """Softmax of the scores over the candidates, or what a gate makes of it.
+        """Probabilities of the candidates: the softmax of their scores, or what a gate makes of it.
 
         Parameters
         ----------
@@ -183,9 +183,9 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         Returns
         -------
         ndarray of shape (n_samples, n_candidates)
-            Probabilities; the columns are the labels of `candidates`. They are not `classes_`,
-            for which some tools take them (`CalibratedClassifierCV`, say), unless
-            ``space="seen"``.
+            Probabilities; the columns are the labels of `candidates`. Unless ``space="seen"``
+            they are not `classes_`, though some tools, such as `CalibratedClassifierCV`, assume
+            that.
         """
         with self._question() as model:
             return np.exp(model._ask("log_proba", X, *model._candidates(unseen_embeddings)))
@@ -209,7 +209,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
     def top_k(
         self, X: ArrayLike, k: int, unseen_embeddings: Any = None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the k most probable candidates of every sample, the best first.
+        """Return the k most probable candidates of each sample, the best first.
 
         Parameters
         ----------
@@ -223,10 +223,10 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         Returns
         -------
         labels : ndarray of shape (n_samples, k)
-            Their labels; the first column is what `predict` says.
+            Their labels; `predict` returns the first column.
         probabilities : ndarray of shape (n_samples, k)
             Their probabilities, as in `predict_proba`. A hard gate gives zero to the side that it
-            has not chosen.
+            did not choose.
 
         Raises
         ------
@@ -248,7 +248,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         return table.labels[best], probabilities
 
     def decision_function(self, X: ArrayLike, unseen_embeddings: Any = None) -> NDArray[Any]:
-        """Compatibility of every sample with every candidate class.
+        """Compatibility of each sample with each candidate class.
 
         Parameters
         ----------
@@ -258,8 +258,8 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         Returns
         -------
         ndarray of shape (n_samples, n_candidates) or (n_samples,)
-            Scores; the columns are the labels of `candidates`. With two candidates, as
-            everywhere in scikit-learn, one column: second minus first.
+            Scores; the columns are the labels of `candidates`. Two candidates have one score,
+            that of the second minus that of the first, as everywhere in scikit-learn.
         """
         with self._question() as model:
             scores = model._ask("scores", X, *model._candidates(unseen_embeddings))
@@ -272,7 +272,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         sample_weight: ArrayLike | None = None,
         unseen_embeddings: Any = None,
     ) -> float:
-        """Share of samples whose class is named correctly.
+        """Accuracy: the share of samples whose class is named correctly.
 
         Parameters
         ----------
@@ -294,14 +294,15 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         Raises
         ------
         TypeError
-            If `sample_weight` is a class table: pass that as ``unseen_embeddings=``.
+            If `sample_weight` is a class table, which belongs into ``unseen_embeddings=``.
 
         Warns
         -----
         UserWarning
-            If labels of `y` are no candidates, so that their samples can only be wrong. With
-            scikit-learn's default folds, which hold out samples and not classes, all are. With
-            `ZeroShotKFold` they are if `fit` got no table.
+            If `y` holds labels that are not candidates: the classifier cannot name them, so
+            their samples count as errors. This happens to all samples in scikit-learn's default
+            folds, which hold out samples and not classes, and in folds of `ZeroShotKFold` if
+            `fit` got no class table.
         """
         refuse_table_as_weights(sample_weight)
         with self._question() as model:
@@ -328,17 +329,17 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         labels : ndarray of shape (n_candidates,)
             Sorted labels, the columns of `predict_proba`.
         vectors : ndarray of shape (n_candidates, n_embedding_features)
-            Their class embeddings.
+            Their class vectors.
         """
         with self._question() as model:
             table, _ = model._candidates(unseen_embeddings, quiet=True)
         return table.labels, table.vectors
 
     def set_candidates(self, unseen_embeddings: Any) -> Self:
-        """Give a fitted model other unseen classes than those of the table given to `fit`.
+        """Replace the unseen classes of a fitted model.
 
-        From then on they are the default candidates of `predict`, so that whatever calls it
-        without a table (a search, a pipeline, a scorer, a display) chooses among them.
+        The new classes are the default candidates of `predict` from then on, also where a search,
+        a pipeline, a scorer or a display calls it without a table.
 
         Parameters
         ----------
@@ -349,7 +350,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         -------
         self : object
             The estimator. `unseen_classes_` and `class_embeddings_` hold the new classes;
-            nothing else has changed.
+            nothing else changes.
 
         Raises
         ------
@@ -367,7 +368,7 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         return self
 
     def explain_gate(self, X: ArrayLike, unseen_embeddings: Any = None) -> Bunch:
-        """How it was decided between seen and unseen classes.
+        """Explain how the gate decided between seen and unseen classes.
 
         Parameters
         ----------
@@ -380,15 +381,15 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
             A dictionary with attribute access:
 
             score : ndarray of shape (n_samples,)
-                The gate's score of every sample; high means seen.
+                The gate's score of each sample; high means seen.
             threshold : float
-                `gate_threshold_`; a score of at least this is seen.
+                `gate_threshold_`; from this score on a sample is called seen.
             is_seen : ndarray of shape (n_samples,), bool
                 Whether the score reaches the threshold.
             seen_probability : ndarray of shape (n_samples,)
                 The soft gate's probability of "seen".
             seen_class, unseen_class : ndarray of shape (n_samples,)
-                What the expert for the seen, and for the unseen classes would say.
+                What the experts of the seen and of the unseen classes answer.
 
         Raises
         ------
@@ -487,9 +488,9 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
             changed = [name for name in now if made_for.get(name, _NEVER) != now[name]]
             values = ", ".join(f"{name}={getattr(self, name)!r}" for name in changed)
             raise ValueError(
-                f"The gate was not fitted for {values}: fit met another value, and what the gate "
-                "compares with its threshold depends on it. Set it back, fit again with "
-                "space='gzsl', or set bias_detector=None for the raw scores."
+                f"The gate was not fitted for {values}: its threshold holds only for the value "
+                "that fit saw. Set it back, fit again with space='gzsl', or set "
+                "bias_detector=None for the raw scores."
             )
         return self._gate
 

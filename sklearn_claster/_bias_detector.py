@@ -1,4 +1,4 @@
-"""BiasDetector: tells samples of seen classes from those of classes yet to come."""
+"""BiasDetector: tells samples of seen classes from those of unseen classes."""
 
 from __future__ import annotations
 
@@ -32,30 +32,31 @@ from .baselines._out_of_distribution import OutOfDistribution
 
 GENERATED = "generated"
 NO_UNSEEN = (
-    "BiasDetector('generated') learns from samples that are generated for unseen classes, and fit "
-    "knows of none: expected class_embeddings with classes that y does not hold, got none. Give "
-    "their vectors to fit, or take another method."
+    "BiasDetector('generated') learns from samples that are generated for unseen classes: "
+    "expected class_embeddings with classes that y does not hold, got none. Give their vectors to "
+    "fit, or choose another method."
 )
 
 
 class BiasDetector(
     WholeState, ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator
 ):
-    """Tells samples of seen classes from samples of classes that were never trained on.
+    """Outlier detector that tells samples of seen classes from those of unseen classes.
 
-    Fitted on seen data alone. It is an outlier detector (+1 seen, -1 unseen), a transformer
-    (one column, positive for seen), and the gate of a zero-shot classifier:
+    `fit` takes seen data alone. The detector is an outlier detector of scikit-learn (+1 seen,
+    -1 unseen), a transformer (one column, positive for seen), and the gate of a zero-shot
+    classifier:
     ``ClasterZSL(space="gzsl", bias_detector=BiasDetector())``.
 
     Parameters
     ----------
     method : {"learned", "max_softmax", "entropy", "energy", "mahalanobis", \
 "relative_mahalanobis", "knn", "generated"}, default="learned"
-        What a sample's score is. Let p be the softmax of its scores over the seen classes.
+        The score of a sample. Let p be the softmax of its scores over the seen classes.
 
         - "learned": a logistic gate on the best score of a seen class, the best score of an
-          unseen class [1]_, and the relative Mahalanobis distance; it learns from seen
-          classes that were held out as if they were unseen.
+          unseen class [1]_, and the relative Mahalanobis distance. It learns from seen
+          classes that are held out as if they were unseen.
         - "max_softmax": the largest p [2]_.
         - "entropy": minus the entropy of p [2]_.
         - "energy": the logarithm of the sum of the exponentials of the scores [3]_.
@@ -65,26 +66,26 @@ class BiasDetector(
           samples, by their covariance [5]_.
         - "knn": minus the distance to the k-th nearest training sample [6]_, among 512 of
           them drawn at random. A sample is no neighbour of itself.
-        - "generated": minus the entropy of a network of the seen classes that was trained to be
-          unsure of samples generated for unseen ones [7]_. `fit` has to know their vectors, and
-          the detector is one for those classes: other candidates change nothing, nor does
-          `set_candidates`. Classes that are held out choose how long the network is trained.
+        - "generated": minus the entropy of a network of the seen classes that is trained to be
+          unsure of samples generated for unseen classes [7]_. `fit` needs their vectors, and
+          the detector serves these classes only: other candidates, and `set_candidates`, change
+          nothing. Held-out classes choose how long the network is trained.
 
-        Alone, a method falls back if its input is missing: "learned" to
-        "relative_mahalanobis" without unseen classes in the table or where classes cannot
-        be held out; all but "knn" to "mahalanobis", around the mean of all samples,
-        without `y` or with one class. `method_` tells which is in use.
+        A detector that stands alone replaces a method whose input is missing: "learned" by
+        "relative_mahalanobis" if the table has no unseen classes or no classes can be held out;
+        all but "knn" by "mahalanobis", around the mean of all samples, without `y` or with one
+        class. `method_` tells which is in use.
     estimator : zero-shot classifier or None, default=None
-        The experts that give the scores, when the detector stands alone; ``None`` is
-        `ESZSL`. Inside a classifier the experts are the classifier itself. For "generated", an
-        `FCLSWGAN` here, or as that classifier, is also what generates samples; otherwise
+        The classifier whose scores a detector reads that stands alone; ``None`` is `ESZSL`.
+        Inside a classifier the detector reads its scores. For "generated", an `FCLSWGAN` here,
+        or as that classifier, also generates the samples; otherwise
         ``FCLSWGAN(random_state=0)`` does.
     contamination : float or "auto", default="auto"
-        The share of the seen scores below the threshold, from 0 to 1: the
-        larger, the more is called unseen. "auto" chooses it: three folds hold out a third
-        of the seen classes and a fifth of the samples of the others, and the share with the
-        best harmonic mean of both accuracies, averaged over the folds, is taken. Below
-        four classes, without `y` or without a class table it is 0.05.
+        The share of the seen scores below the threshold, from 0 to 1: the larger, the more
+        samples are called unseen. "auto" takes the share with the best harmonic mean of both
+        accuracies in three folds, each of which holds out a third of the seen classes and a
+        fifth of the samples of the others. With fewer than four classes, without `y` or
+        without a class table it is 0.05.
     n_neighbors : int, default=10
         k of "knn".
 
@@ -108,22 +109,22 @@ class BiasDetector(
     See Also
     --------
     ClasterZSL : Its parameter `bias_detector` takes this.
-    sklearn.ensemble.IsolationForest, sklearn.neighbors.LocalOutlierFactor : Others that fit
-        there.
+    sklearn.ensemble.IsolationForest, sklearn.neighbors.LocalOutlierFactor : Other detectors
+        that it takes.
 
     Notes
     -----
-    The seen scores are those of the training samples; for "learned", whose unseen expert
-    cannot be asked about classes it was trained on, those of the samples that the folds
-    held out. No sample and no vector of an unseen class has a part in the threshold, but for
-    "generated", which learns from these vectors.
+    The seen scores are those of the training samples. For "learned" they are those of the
+    samples that the folds held out, because its expert of the unseen classes says nothing about
+    classes it was trained on. No sample and no vector of an unseen class takes part in the
+    threshold; only "generated" learns from these vectors.
 
-    Samples are centred on the seen data and brought to unit length first.
+    The detector first centres samples on the seen data and brings them to unit length.
 
-    Put *before* a zero-shot classifier in a Pipeline, the detector replaces `X` by one
-    column, from which no class can be told. There, use a
-    ``FeatureUnion([("x", "passthrough"), ("bias", BiasDetector())])``, or the classifier's
-    parameter.
+    *Before* a zero-shot classifier in a Pipeline, the detector would replace `X` by one column,
+    which does not tell classes apart. Use a
+    ``FeatureUnion([("x", "passthrough"), ("bias", BiasDetector())])`` there, or the parameter
+    of the classifier.
 
     References
     ----------
@@ -196,7 +197,7 @@ class BiasDetector(
         Returns
         -------
         self : object
-            The fitted detector. If fit fails or is interrupted, it is left as it was before.
+            The fitted detector. A fit that fails or is interrupted leaves it as it was before.
 
         Raises
         ------
@@ -244,7 +245,7 @@ class BiasDetector(
         self._set_gate(gate, experts)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
-        """How much samples look like those of seen classes.
+        """Score how much samples look like those of seen classes.
 
         Parameters
         ----------
@@ -260,7 +261,7 @@ class BiasDetector(
             return model.decision_function(X) + model.offset_
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """`score_samples` minus the threshold.
+        """Compute `score_samples` minus the threshold.
 
         Parameters
         ----------
@@ -291,7 +292,7 @@ class BiasDetector(
         class_embeddings: Any = None,
         groups: ArrayLike | None = None,
     ) -> NDArray[np.intp]:
-        """`fit`, then `predict` for the same samples.
+        """Fit, then predict for the same samples.
 
         Parameters
         ----------
@@ -306,7 +307,7 @@ class BiasDetector(
         return self.fit(X, y, class_embeddings, groups).predict(X)
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """Seen or unseen.
+        """Call each sample seen or unseen.
 
         Parameters
         ----------
@@ -321,7 +322,7 @@ class BiasDetector(
         return np.where(self.decision_function(X) >= 0.0, 1, -1)
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
-        """`decision_function` as a column.
+        """Return `decision_function` as a column.
 
         Parameters
         ----------

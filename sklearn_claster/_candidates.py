@@ -83,7 +83,7 @@ def table_of_unseen(
     if table.vectors.shape[1] != width:
         raise ValueError(
             f"The vectors in unseen_embeddings have {table.vectors.shape[1]} features; the model "
-            f"was fitted with class embeddings of {width}."
+            f"was fitted with class vectors of {width}."
         )
     known = np.intersect1d(table.labels, classes)
     if len(known):

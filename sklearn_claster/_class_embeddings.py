@@ -1,4 +1,4 @@
-"""The class table: one semantic vector per class, keyed by label."""
+"""The class table: one vector per class, keyed by label."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ class IndistinctClasses(ValueError):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassEmbeddings:
-    """One semantic vector per class: attributes, word vectors, sentence embeddings.
+    """Table with one vector per class: attributes, word vectors, sentence embeddings.
 
-    The table is immutable, and it is deliberately no sequence (no length, no
-    shape, no iteration): scikit-learn cuts whatever is as long as ``X`` into
-    folds, and a class table has to travel through searches and pipelines whole.
-    ``len(table.labels)`` is the number of its classes.
+    The table is immutable. It has no length, no shape and no iteration, so that searches and
+    pipelines pass it on as a whole: scikit-learn cuts whatever is as long as ``X`` into folds.
+    ``len(table.labels)`` is the number of classes.
 
     Parameters
     ----------
@@ -41,8 +40,8 @@ class ClassEmbeddings:
     vectors : array-like of shape (n_classes, n_embedding_features), default=None
         One finite vector per label, in the order of `labels`.
     feature_names : sequence of str, default=None
-        What the columns are called; by default the names of the columns if `vectors` is a
-        DataFrame. Names that are not all strings are left out.
+        Names of the columns; by default those of `vectors` if it is a DataFrame. Unless all are
+        strings, they are left out.
 
     Attributes
     ----------
@@ -51,7 +50,8 @@ class ClassEmbeddings:
     vectors : ndarray of shape (n_classes, n_embedding_features)
         The vectors as float64, in the order of the sorted labels.
     feature_names : tuple of str, or None
-        The names of the columns. `predict` refuses a table whose names are not those in `fit`.
+        The names of the columns. `predict` refuses a table whose names differ from those in
+        `fit`.
 
     Raises
     ------
@@ -217,8 +217,8 @@ class ClassEmbeddings:
     def scaled(self, seen_labels: ArrayLike | Set[Any]) -> ClassEmbeddings:
         """Divide each column by its standard deviation over the seen classes.
 
-        For columns in different units, which would otherwise count by the size of their
-        numbers. A column in which the seen classes are alike stays as it is.
+        Use it for columns in different units: otherwise those with large numbers count most. A
+        column that is constant over the seen classes stays as it is.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class ClassEmbeddings:
         Returns
         -------
         ClassEmbeddings
-            All classes of the table, scaled alike.
+            A table of all classes, with scaled columns.
 
         Examples
         --------
@@ -272,22 +272,21 @@ class ClassEmbeddings:
             has one row per class and the labels as its index; one of polars has them in a
             column named "label", or in its only column of strings. A path leads to a CSV file
             (UTF-8) whose first line names the columns and whose first column holds the labels.
-            Names of columns become `feature_names`, and so does the index that Series in
-            a mapping have in common. A future, as from ``scatter`` of a dask client, stands for
-            the table that is its result.
+            Names of columns become `feature_names`; so does the common index of the Series in a
+            mapping. A future, as from ``scatter`` of a dask client, stands for its result.
         name : str, default="class_embeddings"
             What error messages call the table.
 
         Returns
         -------
         ClassEmbeddings
-            The table, validated; the same object if it already was one.
+            The table, checked; `table` itself if it is one already.
 
         Raises
         ------
         TypeError
-            If the table has another form: a bare array or list does not say which
-            vector belongs to which class.
+            If the table has another form. A bare array or list does not say which vector
+            belongs to which class.
         ValueError
             If its content is not a table (see `ClassEmbeddings`), or if Series in a mapping
             differ in their index.
@@ -407,8 +406,8 @@ def warn_of_shared_vectors(table: ClassEmbeddings, seen: NDArray[Any], name: str
         more = f"; ... ({len(shared)} groups in all)" if len(shared) > 3 else ""
         warn(
             f"Some candidate classes have equal vectors in {name}: {shown}{more}. They cannot be "
-            "told apart, and as a rule only the first of them is ever predicted. Give them "
-            "distinct vectors, or leave all but one out.",
+            "told apart; usually only the first of them is predicted. Give them distinct vectors, "
+            "or leave all but one out.",
         )
 
 
@@ -445,8 +444,8 @@ def _refuse_twice(labels: NDArray[Any]) -> None:
     twice = np.unique(labels[1:][labels[1:] == labels[:-1]])
     if len(twice):
         raise ValueError(
-            f"A class table holds each label once: {preview(twice)} stand(s) there more than once. "
-            "Average the vectors of such a class, or give the classes distinct names."
+            f"A class table holds each label once: {preview(twice)} occurs more than once. Average "
+            "the vectors of such a class, or give the classes distinct names."
         )
 
 

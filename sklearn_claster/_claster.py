@@ -188,16 +188,16 @@ default="reinforce"
     class_embeddings_ : ClassEmbeddings
         The table given to `fit`; one-hot vectors if there was none.
     bias_detector_ : object or None
-        The fitted detector; None without one, and for one given by its name. One of
-        scikit-learn's has seen centred unit rows, and a threshold of its own: ask `explain_gate`
-        instead.
+        The fitted detector; None without one, and for one given by its name. A detector of
+        scikit-learn was fitted to centred unit vectors and has a threshold of its own: use
+        `explain_gate` instead.
     gate_threshold_ : float or None
-        Samples whose gate score (see `explain_gate`) reaches it are called seen; the
-        constant of "stacking". None without a gate.
+        The gate calls samples seen whose score (see `explain_gate`) reaches it. For "stacking" it
+        is the constant. None without a gate.
     prior_ : {"cosine"} or None
-        What is learnt departs from; see the parameter `prior`.
+        Where learning started; see the parameter `prior`.
     temperature_ : float
-        What divides the cosines in `predict_proba`.
+        `predict_proba` divides the cosines by it.
     cluster_centers_ : ndarray of shape (n_clusters_, n_points) or None
         The centroids c_j, in the space of the points psi.
     n_clusters_ : int
@@ -205,8 +205,8 @@ default="reinforce"
     history_ : dict of str to list
         One entry per epoch: "loss" and "seen_accuracy" (over the training batches),
         "reward" (mean), "centroid_movement" (distance from the first centroids, relative
-        to their size) and "cluster_counts" (samples per cluster); with `early_stopping`
-        also "validation_accuracy" of the search for the number of epochs.
+        to their size) and "cluster_counts" (samples per cluster). With `early_stopping` also
+        "validation_accuracy", from the search for the number of epochs.
     n_iter_ : int
         Number of epochs that V trained for.
     device_ : torch.device
@@ -224,9 +224,9 @@ default="reinforce"
 
     Notes
     -----
-    Features and class embeddings are centred on the seen data and brought to unit length
-    inside `fit`. See "The method" in the documentation for every equation and the reading
-    chosen where the paper is silent.
+    `fit` centres features and class vectors on the seen data and brings them to unit length.
+    "The method" in the documentation has every equation, and the reading that was chosen where
+    the paper is silent.
 
     References
     ----------
@@ -329,9 +329,9 @@ default="reinforce"
     ) -> NDArray[np.bool_]:
         """Return the candidates that the true class is among, for a given share of samples.
 
-        The most probable candidates, as many as it took to hold the true class of that share of
-        samples of held-out seen classes, with the classes counting alike [1]_ [2]_ [3]_. A set with
-        one candidate names it; a large one says that the model does not know.
+        A set holds the most probable candidates: as many as held the true class of that share of
+        samples when `fit` held out seen classes, each of which counts alike [1]_ [2]_ [3]_. A
+        set of one candidate names it; a large set says that the model does not know.
 
         Parameters
         ----------
@@ -347,19 +347,19 @@ default="reinforce"
         -------
         ndarray of shape (n_samples, n_candidates), bool
             Which candidates are in the set of a sample; the columns are the labels of `candidates`.
-            What `predict` says is always in it.
+            The answer of `predict` is always among them.
 
         Raises
         ------
         ValueError
             If `coverage` is out of range, if seen and unseen candidates compete
-            (``space="gzsl"``), if `fit` has not held out anything for this rule, or after `adapt`.
+            (``space="gzsl"``), if `fit` held out nothing for this rule, or after `adapt`.
 
         Notes
         -----
-        The classes that were held out stand for those to come: the promise holds on average over
-        classes like them. "Choosing the operating point" in the documentation has the coverage
-        that was measured on unseen classes.
+        Held-out classes stand for the unseen ones: the promise holds on average over classes like
+        them. "Choosing the operating point" in the documentation shows the coverage that was
+        measured on unseen classes.
 
         References
         ----------
@@ -388,8 +388,8 @@ default="reinforce"
         check_value(coverage, "coverage", Real, 0, 1, low_allowed=False)
         if self._learnt is not None:
             raise ValueError(
-                "predict_set needs the probabilities that fit has chosen on held-out classes, and "
-                "adapt has changed them. Call it before adapt, or on a copy that was not adapted."
+                "predict_set needs the probabilities that fit chose on held-out classes; adapt "
+                "has changed them. Call it before adapt, or on a copy that is not adapted."
             )
         with self._question() as zsl:
             table, is_seen = zsl._candidates(unseen_embeddings)
@@ -406,13 +406,13 @@ default="reinforce"
 
     @property
     def prior_(self) -> str | None:
-        """What is learnt departs from: "cosine" where class vectors lie among features, or None."""
+        """Where learning started: "cosine" if class vectors lie among features, or None."""
         check_is_fitted(self)
         return "cosine" if self._model.scale.prior else None
 
     @property
     def temperature_(self) -> float:
-        """What divides the cosines in `predict_proba`."""
+        """The number by which `predict_proba` divides the cosines."""
         check_is_fitted(self)
         rule, scale = ScoringRule.of(self), self._model.scale
         alone = self.space == "seen" or not self._has_table

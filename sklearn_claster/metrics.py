@@ -1,4 +1,4 @@
-"""Metrics of (generalized) zero-shot learning, and of clusters of labelled rows."""
+"""Metrics of (generalized) zero-shot learning, and of clusters of labelled samples."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def cluster_purity(clusters: ArrayLike, y: ArrayLike) -> float:
     Parameters
     ----------
     clusters : array-like of shape (n_samples,)
-        The cluster of each row.
+        The cluster of each sample.
     y : array-like of shape (n_samples,)
-        The class of each row.
+        The class of each sample.
 
     Returns
     -------
@@ -80,17 +80,16 @@ def class_purity(clusters: ArrayLike, y: ArrayLike) -> float:
 
     .. math:: \frac{1}{N} \sum_{c} \max_j |\{i : \text{cluster}_i = j, y_i = c\}|
 
-    It tells whether clusters keep classes whole, and reaches 1 however few the
-    clusters are (with a single cluster it always does). The values that the paper
-    [1]_ reports for six clusters and 51 classes are possible for this purity only,
-    not for its Eq. 7 as printed, which is `cluster_purity`.
+    It tells whether clusters keep classes whole. It can reach 1 with few clusters, and always
+    does with one. The values that the paper [1]_ reports for six clusters and 51 classes are
+    possible for this purity, and not for its Eq. 7 as printed, which is `cluster_purity`.
 
     Parameters
     ----------
     clusters : array-like of shape (n_samples,)
-        The cluster of each row.
+        The cluster of each sample.
     y : array-like of shape (n_samples,)
-        The class of each row.
+        The class of each sample.
 
     Returns
     -------
@@ -132,8 +131,8 @@ def mean_per_class_accuracy(
 ) -> float:
     """Compute the accuracy within each class, and average over the classes.
 
-    Every class counts alike, however many rows it has [1]_. This is the mean of
-    the recalls of the classes that have rows in `y_true`.
+    Every class counts alike, however many samples it has [1]_. This is the mean recall of the
+    classes that have samples in `y_true`.
 
     Parameters
     ----------
@@ -142,12 +141,12 @@ def mean_per_class_accuracy(
     y_pred : array-like of shape (n_samples,)
         The predicted labels. One that is not among `labels` is a wrong answer.
     labels : array-like of shape (n_labels,) or set, default=None
-        The classes to average over; rows of other classes are left out. A class
-        without rows in `y_true` has no accuracy and is left out of the mean too.
+        The classes to average over; samples of other classes are left out. A class
+        without samples in `y_true` has no accuracy and is left out of the mean too.
         None stands for the classes in `y_true`.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows within their classes. A class whose rows all weigh 0
-        counts as one without rows.
+        Weights of the samples within their classes. A class whose samples all weigh 0
+        counts as one without samples.
 
     Returns
     -------
@@ -157,10 +156,10 @@ def mean_per_class_accuracy(
     Raises
     ------
     ValueError
-        If no class in `labels` has a row in `y_true`, if the arguments are empty
+        If no class in `labels` has a sample in `y_true`, if the arguments are empty
         or differ in length, if they are no class labels, or a label is missing.
     TypeError
-        If strings meet numbers, or numbers those whose type cannot hold them.
+        If strings are compared with numbers, or numbers of types that cannot hold each other.
 
     See Also
     --------
@@ -187,9 +186,9 @@ def mean_per_class_accuracy(
     averaged = present if labels is None else present[is_among(present, labels, "labels")]
     if not len(averaged):
         raise ValueError(
-            "mean_per_class_accuracy needs a row of at least one of the classes to average over; "
-            f"the rows of weight above 0 are of the classes [{preview(present)}], and labels are "
-            f"{labels!r}. Leave labels=None to average over all classes in y_true."
+            "mean_per_class_accuracy needs a sample of at least one of the classes to average "
+            f"over; samples of weight above 0 are of the classes [{preview(present)}], and labels "
+            f"are {labels!r}. Leave labels=None to average over all classes in y_true."
         )
     return float(
         recall_score(y_true, y_pred, labels=averaged, average="macro", sample_weight=sample_weight)
@@ -197,14 +196,14 @@ def mean_per_class_accuracy(
 
 
 class GZSLReport(dict[str, float]):
-    """Accuracies by name, which print as a table: see `gzsl_report`.
+    """Dictionary of accuracies that prints as a table: see `gzsl_report`.
 
     Parameters
     ----------
     accuracies : dict from str to float
         "seen", "unseen" and "harmonic_mean".
     n_classes, n_samples : tuple of two int
-        How many classes and samples of seen and of unseen classes they are of.
+        Numbers of seen and unseen classes, and of their samples.
     """
 
     def __init__(
@@ -234,7 +233,7 @@ def gzsl_report(
     *,
     unseen_classes: ArrayLike | Set[Any] | None = None,
 ) -> GZSLReport:
-    """How well seen and unseen classes are told when both are candidates.
+    """Measure accuracy on seen and on unseen classes when both are candidates.
 
     Parameters
     ----------
@@ -245,22 +244,22 @@ def gzsl_report(
     seen_classes : array-like of shape (n_seen_classes,) or set, default=None
         The classes that were trained on; every other class is unseen.
     unseen_classes : array-like of shape (n_unseen_classes,) or set, default=None
-        In place of `seen_classes`: the classes that were not; every other class is seen.
+        In place of `seen_classes`: the classes that were not trained on; every other is seen.
 
     Returns
     -------
     GZSLReport
-        A dictionary: "seen" and "unseen", the mean per-class accuracies on the rows of each
+        A dictionary: "seen" and "unseen", the mean per-class accuracies on the samples of each
         kind, and their "harmonic_mean" [1]_: 0 if either is 0. If `y_true` holds
-        no row of one kind, that accuracy and the harmonic mean are NaN. Its ``str`` is a table.
+        no sample of one kind, that accuracy and the harmonic mean are NaN. Its ``str`` is a table.
 
     Raises
     ------
     ValueError
         If the arguments are empty or differ in length, are no class labels, a label is missing,
-        or not one of `seen_classes` and `unseen_classes` is given.
+        or not exactly one of `seen_classes` and `unseen_classes` is given.
     TypeError
-        If strings meet numbers, or numbers those whose type cannot hold them.
+        If strings are compared with numbers, or numbers of types that cannot hold each other.
 
     See Also
     --------
@@ -316,11 +315,11 @@ def gzsl_report(
 def seen_unseen_curve(
     y_true: ArrayLike, scores: ArrayLike, labels: ArrayLike, seen_classes: ArrayLike | Set[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Accuracy on seen and on unseen classes for every constant taken from the seen scores.
+    """Compute seen and unseen accuracy for every constant taken from the seen scores.
 
     Calibrated stacking [1]_ lowers the scores of all seen classes by a constant, which
-    moves rows from seen to unseen predictions. Between two neighbouring constants that are
-    returned no prediction changes in kind, so that the curve is exact, without a grid.
+    moves predictions from seen to unseen classes. Between two neighbouring constants that are
+    returned no prediction changes sides: the curve is exact, without a grid.
 
     Parameters
     ----------
@@ -331,19 +330,19 @@ def seen_unseen_curve(
         Finite scores, the higher the better; the first label wins a tie within a side.
     labels : array-like of shape (n_labels,)
         The candidates, one per column of `scores`, of both sides. A candidate without
-        rows in `y_true` competes, but has no accuracy and is left out of the mean.
+        samples in `y_true` competes, but has no accuracy and is left out of the mean.
     seen_classes : array-like of shape (n_seen_classes,) or set
         The classes that were trained on; every other class is unseen.
 
     Returns
     -------
     seen : ndarray of shape (n_points,)
-        Mean per-class accuracy on the rows of seen classes, falling to 0. NaN if `y_true`
+        Mean per-class accuracy on the samples of seen classes, falling to 0. NaN if `y_true`
         has none.
     unseen : ndarray of shape (n_points,)
-        The same on the rows of unseen classes, rising from 0.
+        The same on the samples of unseen classes, rising from 0.
     constants : ndarray of shape (n_points,)
-        Ascending, the first -inf. With a constant c a row goes to a seen class if its best
+        Ascending, the first -inf. With a constant c a sample goes to a seen class if its best
         seen score exceeds its best unseen score by more than c; a tie goes to the unseen
         class. The accuracies at ``constants[i]`` hold up to, not including, the next
         constant; a value halfway between them is safe from rounding.
@@ -386,14 +385,14 @@ def seen_unseen_curve(
         raise ValueError(
             "scores needs one column per label, and labels each class once; got "
             f"{matrix.shape[1]} columns and {len(labels)} labels of {len(np.unique(labels))} "
-            "classes. Of a zero-shot classifier, labels are candidates()[0]."
+            "classes. For a zero-shot classifier, pass labels=candidates()[0]."
         )
     is_seen_label = is_among(labels, seen_classes, "seen_classes")
     if is_seen_label.all() or not is_seen_label.any():
         raise ValueError(
             "The curve needs seen and unseen classes among labels; they hold "
-            f"{is_seen_label.sum()} seen and {(~is_seen_label).sum()} unseen ones. Of an estimator "
-            'with a parameter "space", take the scores with space="gzsl".'
+            f"{is_seen_label.sum()} seen and {(~is_seen_label).sum()} unseen ones. If the "
+            'estimator has a parameter "space", take its scores with space="gzsl".'
         )
     best, hit = [], []  # of either side: the highest score (n,), whether it is the true class
     for columns in (np.flatnonzero(is_seen_label), np.flatnonzero(~is_seen_label)):
@@ -402,9 +401,9 @@ def seen_unseen_curve(
         hit.append(labels[top] == y_true)
     classes, codes, counts = np.unique(y_true, return_inverse=True, return_counts=True)
     is_seen = is_among(classes, seen_classes, "seen_classes")
-    # A row is worth its share of the mean over the classes of its side.
+    # A sample is worth its share of the mean over the classes of its side.
     worth = (1.0 / (counts * np.where(is_seen, is_seen.sum(), (~is_seen).sum())))[codes]
-    is_seen = is_seen[codes]  # per row from here on
+    is_seen = is_seen[codes]  # per sample from here on
     counted = np.where(is_seen, *hit)
     constants, at = np.unique((best[0] - best[1])[counted], return_inverse=True)
     lost, won = (
@@ -424,8 +423,8 @@ def ausuc(
 ) -> float:
     """Compute the area under the seen-unseen curve.
 
-    One number for all constants that calibrated stacking could choose [1]_: the mean
-    seen accuracy over all unseen accuracies, of which those out of reach count as 0.
+    One number for all constants that calibrated stacking could choose [1]_: the mean seen
+    accuracy over all unseen accuracies from 0 to 1. Those out of reach count as 0.
 
     Parameters
     ----------
@@ -436,9 +435,9 @@ def ausuc(
     -------
     float
         The area, from 0 to 1; at most the product of the two accuracies that are reached
-        when each side has its own candidates only. Where a seen and an unseen row change
+        when each side has its own candidates only. Where a seen and an unseen sample change
         sides together, the points are joined by a straight line, as in the area under a
-        ROC curve. NaN if `y_true` has no row of one side.
+        ROC curve. NaN if `y_true` has no sample of one side.
 
     Raises
     ------
@@ -472,12 +471,12 @@ def ausuc(
 def expected_calibration_error(
     y_true: ArrayLike, y_proba: ArrayLike, labels: ArrayLike | None = None, n_bins: int = 15
 ) -> float:
-    r"""How far the probability of the named class is from the share of right answers.
+    r"""Measure how far probabilities are from the share of right answers.
 
     .. math:: \sum_{m} \frac{|B_m|}{n} |\text{acc}(B_m) - \text{conf}(B_m)|
 
-    The bins :math:`B_m` have equal widths, and hold the samples whose largest probability lies
-    there; acc is the share of them that is named correctly, conf the mean of those
+    The bins :math:`B_m` have equal widths and hold the samples whose largest probability lies
+    there; acc is the share of samples that are named correctly, conf the mean of those
     probabilities [1]_.
 
     Parameters
@@ -490,7 +489,7 @@ def expected_calibration_error(
         The candidates, one per column: of a zero-shot classifier, ``candidates()[0]``. None
         stands for the sorted classes in `y_true`.
     n_bins : int, default=15
-        Number of bins; an empty one counts nothing.
+        Number of bins. Empty bins do not count.
 
     Returns
     -------
@@ -543,13 +542,13 @@ def confidence_bins(
         raise ValueError(
             "y_proba needs one column per label, and labels each class once; got "
             f"{proba.shape[1]} columns and {len(columns)} labels of {len(np.unique(columns))} "
-            "classes. Of a zero-shot classifier, labels are candidates()[0]."
+            "classes. For a zero-shot classifier, pass labels=candidates()[0]."
         )
     if proba.min() < 0.0 or np.abs(proba.sum(axis=1) - 1.0).max() > 1e-3:
         raise ValueError(
-            "y_proba has to hold probabilities, of which each row sums to one; got numbers from "
-            f"{proba.min():.3g} to {proba.max():.3g}. Pass what predict_proba returns, for the "
-            "whole of the candidates."
+            "y_proba has to hold probabilities, and each row sums to one; got numbers from "
+            f"{proba.min():.3g} to {proba.max():.3g}. Pass what predict_proba returns, for all "
+            "candidates."
         )
     best = proba.argmax(axis=1)
     confidence, hits = proba[np.arange(len(best)), best], columns[best] == y_true

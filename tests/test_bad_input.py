@@ -420,7 +420,7 @@ BAD_QUESTIONS = {
     "unseen of another width": (
         lambda m: m.predict(X, {"new": [1.0, 2.0]}),
         ValueError,
-        "unseen_embeddings have 2 features; the model was fitted with class embeddings of 4",
+        "unseen_embeddings have 2 features; the model was fitted with class vectors of 4",
     ),
     "a seen class among the unseen": (
         lambda m: m.predict(X, OLD),

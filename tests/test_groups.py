@@ -150,7 +150,7 @@ def test_one_subject_cannot_be_on_both_sides():
 def test_a_recording_across_a_class_border_is_tested_on_and_trains_nothing():
     y, groups = np.repeat(list("abcd"), 4), np.repeat(np.arange(6), [2, 4, 4, 2, 2, 2])
     cv = ZeroShotKFold(4, shuffle=False)
-    with pytest.warns(UserWarning, match="2 of 16 rows lie in neither set"):
+    with pytest.warns(UserWarning, match="2 of 16 samples lie in neither set"):
         train, test = next(cv.split(y, y, groups))
     assert test.tolist() == [0, 1, 2, 3]  # all of "a", whatever the groups
     assert train.tolist() == list(range(6, 16))  # "b" without the recording that begins in "a"

@@ -298,10 +298,10 @@ def test_x_and_y_have_to_be_of_one_length():
 
 
 def test_generalized_folds_need_a_class_of_two_rows():
-    with pytest.raises(ValueError, match=r"at least two rows.*Set seen_fraction=0\.0"):
+    with pytest.raises(ValueError, match=r"at least two samples.*Set seen_fraction=0\.0"):
         split(ZeroShotKFold(2, seen_fraction=0.2), np.arange(6))
     y = np.array(list("aaaabcd"))
-    with pytest.raises(ValueError, match="at least two rows"):  # where "a" is held out
+    with pytest.raises(ValueError, match="at least two samples"):  # where "a" is held out
         split(ZeroShotKFold(2, seen_fraction=0.2), y)
 
 

@@ -4,8 +4,8 @@
 |---|---|
 | a compatibility x W a^T, in closed form | `ESZSL` |
 | a compatibility x W a^T, by ranking the own class first | `SJE`, `ALE`, `DeViSE` |
-| visual prototypes from class embeddings | `PrototypeRegression`, `DEM`, `ClassGCN` |
-| class embeddings from samples | `E2EHead` |
+| visual prototypes from class vectors | `PrototypeRegression`, `DEM`, `ClassGCN` |
+| class vectors from samples | `E2EHead` |
 | a third space for both | `ERHead` |
 | both directions at once | `SAE` |
 | a classifier of the seen classes, or of their attributes | `ConSE`, `DAP`, `IAP` |

@@ -17,7 +17,7 @@ BETAS = (0.5, 0.9)  # of Adam: adversarial losses move, a long memory does not h
 
 
 def generate(generator: MLP, noise: Tensor, embeddings: Tensor) -> Tensor:
-    """Features of unit length for class embeddings, (n, z), (n, s) -> (n, f)."""
+    """Features of unit length for class vectors, (n, z), (n, s) -> (n, f)."""
     return F.normalize(generator(torch.cat([noise, embeddings], dim=1)))
 
 

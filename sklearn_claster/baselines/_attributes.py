@@ -116,13 +116,13 @@ class DAP(_AttributeClassifier):
     C : float, default=10.0
         Inverse regularisation of the attributes' `LogisticRegression`.
     threshold : None, "mean" or float, default=None
-        What makes attributes binary: present are those above it. "mean" is the mean of each
+        An attribute above it is present. "mean" is the mean of each
         attribute over the seen classes. None expects attributes that are 0 or 1 (or -1 or 1)
         already.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 
@@ -133,7 +133,7 @@ class DAP(_AttributeClassifier):
     intercept_ : ndarray of shape (n_embedding_features,)
         Their intercepts.
     threshold_ : ndarray of shape (n_embedding_features,)
-        What attributes have to exceed to be present.
+        An attribute above it is present.
     attribute_prior_ : ndarray of shape (n_embedding_features,)
         p(a_m = 1), the share of the seen classes that have the attribute.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
@@ -205,13 +205,13 @@ class IAP(_AttributeClassifier):
     C : float, default=10.0
         Inverse regularisation of the seen classes' `LogisticRegression`.
     threshold : None, "mean" or float, default=None
-        What makes attributes binary: present are those above it. "mean" is the mean of each
+        An attribute above it is present. "mean" is the mean of each
         attribute over the seen classes. None expects attributes that are 0 or 1 (or -1 or 1)
         already.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 
@@ -224,7 +224,7 @@ class IAP(_AttributeClassifier):
     seen_attributes_ : ndarray of shape (n_classes, n_embedding_features), bool
         The seen classes' attributes.
     threshold_ : ndarray of shape (n_embedding_features,)
-        What attributes have to exceed to be present.
+        An attribute above it is present.
     attribute_prior_ : ndarray of shape (n_embedding_features,)
         p(a_m = 1), the share of the seen classes that have the attribute.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_

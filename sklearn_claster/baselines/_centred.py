@@ -17,7 +17,7 @@ Matrix = NDArray[np.float64]
 
 
 class CentredClassifier(BaseZeroShotClassifier):
-    """Features and class embeddings centred on the seen data, unit rows, float64.
+    """Features and class vectors centred on the seen data, unit rows, float64.
 
     Scores are products with one vector per candidate, unless a method says otherwise.
     """
@@ -37,7 +37,7 @@ class CentredClassifier(BaseZeroShotClassifier):
         self._fit_gate(rows, codes, groups)
 
     def _centre(self, X: NDArray[Any], embeddings: NDArray[np.float64]) -> tuple[Matrix, Matrix]:
-        """Learn both centres -> samples x (n, f) and class embeddings a (S, s)."""
+        """Learn both centres -> samples x (n, f) and class vectors a (S, s)."""
         self.feature_mean_, self.embedding_mean_ = row_mean(X), row_mean(embeddings)
         x = self._visual(X)
         warn_of_one_direction(x.mean(axis=0))

@@ -1,4 +1,4 @@
-"""ClassGCN: visual prototypes by a graph network over the class embeddings."""
+"""ClassGCN: visual prototypes by a graph network over the class vectors."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ._dense import layers_of
 class ClassGCN(CentredClassifier):
     """Zero-shot classifier by a graph network over classes, which predicts visual prototypes.
 
-    Every class is joined to its k nearest seen classes by the cosine of class embeddings. A layer
+    Every class is joined to its k nearest seen classes by the cosine of class vectors. A layer
     mixes the state of a class with those of its neighbours, then is dense:
 
         h_c <- relu(((1 - share) h_c + share mean_(j in N(c)) h_j) W + b),   h_c = a_c at first
 
     The last layer has no ReLU and gives the prototype p_c. The network minimises
     1/n sum_n ||x_n - p(y_n)||^2, and the candidate whose prototype has the largest cosine to the
-    sample is named. Features and class embeddings are centred on the seen data and brought to
+    sample is named. Features and class vectors are centred on the seen data and brought to
     unit length, as in `ClasterZSL`.
 
     Parameters
@@ -54,12 +54,12 @@ class ClassGCN(CentredClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     device : str or torch.device, default="auto"
-        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model is of
-        NumPy arrays and needs none.
+        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model
+        holds NumPy arrays and needs no device.
     random_state : int, RandomState instance or None, default=None
         Seed of the first weights. The same int gives the same model bit for bit on the CPU,
         with the same versions and number of threads. Torch's global generator is never

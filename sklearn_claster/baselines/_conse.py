@@ -34,7 +34,7 @@ class ConSE(CentredClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 

@@ -19,27 +19,27 @@ from ._shared_space import Matrix, SharedSpaceClassifier
 class CosineZSL(SharedSpaceClassifier):
     """Zero-shot classifier by the plain cosine, for features and class vectors of one space.
 
-    Names the candidate whose class vector has the largest cosine to the sample, as is the habit
+    Names the candidate whose class vector has the largest cosine to the sample, as is usual
     with CLIP, SigLIP and sentence models. Nothing is centred, and nothing is learnt: `fit` takes
     samples as any classifier, `from_table` needs none.
 
     Parameters
     ----------
     temperature : float or "auto", default="auto"
-        What the cosines are divided by before the softmax of `predict_proba`. "auto" takes what
-        makes the labels of the seen samples likeliest, at least CLIP's 0.01. It may be set after
+        `predict_proba` divides the cosines by it. "auto" takes the value that makes the labels of
+        the seen samples likeliest, at least CLIP's 0.01. It may be set after
         `fit`.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 
     Attributes
     ----------
     class_means_ : ndarray of shape (n_classes, n_features_in_) or None
-        What stands for class vectors if `fit` got none: the mean unit samples of the classes.
+        Class vectors if `fit` got none: the mean unit samples of the classes.
     temperature_ : float
         The temperature that was chosen or given.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
@@ -53,8 +53,8 @@ class CosineZSL(SharedSpaceClassifier):
 
     Notes
     -----
-    Of the paper, the zero-shot classifier of CLIP is taken: its encoders learn the temperature and
-    stop at 0.01.
+    This is the zero-shot classifier of the paper, whose encoders learn the temperature, down to
+    0.01.
 
     References
     ----------

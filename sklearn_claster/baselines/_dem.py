@@ -1,4 +1,4 @@
-"""DEM: class embeddings mapped to the visual space by a network."""
+"""DEM: class vectors mapped to the visual space by a network."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ._dense import forward, layers_of
 class DEM(CentredClassifier):
     """Zero-shot classifier by a deep embedding model in the visual space.
 
-    A network f maps class embeddings to the visual space, where the candidate nearest to
+    A network f maps class vectors to the visual space, where the candidate nearest to
     the sample by cosine is named. It minimises
 
         1/n sum_n ||x_n - f(a(y_n))||^2
 
-    Features and class embeddings are centred on the seen data and brought to unit length,
+    Features and class vectors are centred on the seen data and brought to unit length,
     as in `ClasterZSL`. Centred features have both signs, hence the last layer is linear,
     without the ReLU of the paper.
 
@@ -46,12 +46,12 @@ class DEM(CentredClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     device : str or torch.device, default="auto"
-        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model is of
-        NumPy arrays and needs none.
+        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model
+        holds NumPy arrays and needs no device.
     random_state : int, RandomState instance or None, default=None
         Seed of the first weights. The same int gives the same model bit for bit on the CPU,
         with the same versions and number of threads. Torch's global generator is never

@@ -20,11 +20,11 @@ class ESZSL(BilinearClassifier):
 
         ||X W A^T - Y||^2 + gamma ||W A^T||^2 + lambda ||X W||^2 + gamma lambda ||W||^2
 
-    with X (n, f) samples, A (S, s) class embeddings and Y (n, S) of +1 and -1:
+    with X (n, f) samples, A (S, s) class vectors and Y (n, S) of +1 and -1:
 
         W = (X^T X + gamma I)^-1 X^T Y A (A^T A + lambda I)^-1
 
-    Features and class embeddings are centred on the seen data and brought to unit length,
+    Features and class vectors are centred on the seen data and brought to unit length,
     as in `ClasterZSL`.
 
     Parameters
@@ -36,7 +36,7 @@ class ESZSL(BilinearClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 

@@ -29,12 +29,12 @@ class FCLSWGAN(CentredClassifier):
         E[D(x, a)] - E[D(G(z, a), a)] - penalty E[(||grad D(x', a)|| - 1)^2]
 
     and G maximises E[D(G(z, a), a)] plus `classification_weight` times the log-likelihood
-    that a softmax classifier of the real samples gives to the class of G(z, a). Then
-    features of the unseen candidates are generated, and a softmax classifier is trained on
-    them: with ``space="zsl"`` on generated features alone, with ``space="gzsl"`` on the real
+    that a softmax classifier of the real samples gives to the class of G(z, a). Then G
+    generates features of the unseen candidates, and a softmax classifier is trained on them:
+    with ``space="zsl"`` on generated features alone, with ``space="gzsl"`` on the real
     samples of the seen classes too, with ``space="seen"`` on these alone.
 
-    Features and class embeddings are centred on the seen data and brought to unit length, as
+    Features and class vectors are centred on the seen data and brought to unit length, as
     in `ClasterZSL`; so are generated features, whereas those of the paper end in a ReLU.
 
     Parameters
@@ -62,19 +62,19 @@ class FCLSWGAN(CentredClassifier):
         G(z, a) and a real sample of its class, and of another sample, for which max(0, cos) stands
         if its class is another. OD takes 0.1.
     decoder_weight : float, default=0.0
-        Weight of the other loss of OD: a network decodes class embeddings from samples, and this is
+        Weight of the other loss of OD: a network decodes class vectors from samples, and this is
         its squared error for G(z, a). OD takes 0.01 times the mean over embedding features.
     C : float, default=10.0
         Inverse regularisation of the softmax classifiers (`LogisticRegression`).
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     device : str or torch.device, default="auto"
-        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model is of
-        NumPy arrays and needs none.
+        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model
+        holds NumPy arrays and needs no device.
     random_state : int, RandomState instance or None, default=None
         Seed of first weights, batches and noise, that of the predicting methods included.
         The same int gives the same model bit for bit on the CPU, with the same versions and
@@ -101,7 +101,7 @@ class FCLSWGAN(CentredClassifier):
 
     Notes
     -----
-    The candidates are known when predicting, not before: every call of a predicting method
+    The candidates are known only when the classifier predicts: each call of a predicting method
     generates features and trains the last classifier, unless ``space="seen"``. Predict many
     samples in one call. The noise is the same in every call and for every class, so that
     the same samples and candidates get the same scores.
@@ -225,7 +225,7 @@ class FCLSWGAN(CentredClassifier):
         self.coefs_, self.intercepts_ = layers_of(generator)
 
     def _generate(self, a: Matrix) -> Matrix:
-        """Features of class embeddings, `n_generated` of each, one class after the other."""
+        """Features of class vectors, `n_generated` of each, one class after the other."""
         n_noise = len(self.coefs_[0]) - a.shape[1]
         noise = np.random.RandomState(self._seed).normal(size=(self.n_generated, n_noise))
         rows = np.hstack([np.tile(noise, (len(a), 1)), np.repeat(a, self.n_generated, axis=0)])

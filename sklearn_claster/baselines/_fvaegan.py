@@ -18,7 +18,7 @@ class FVAEGAN(FCLSWGAN):
 
     As `FCLSWGAN`, with other losses of the generator G(z, a): it is also the decoder of a
     variational autoencoder, whose encoder E(x, a) gives a Gaussian q of z, and another network R
-    decodes class embeddings from features, as in TF-VAEGAN. Beside the critic's part G minimises
+    decodes class vectors from features, as in TF-VAEGAN. Beside the critic's part G minimises
 
         vae_weight (||x - G(z, a)||^2 / 2 + KL(q || N(0, I)) / f)
             + decoder_weight ||R(G(z', a)) - a||^2
@@ -33,7 +33,7 @@ class FVAEGAN(FCLSWGAN):
     vae_weight : float, default=1.0
         Weight of the autoencoder; 0 leaves it out.
     decoder_weight : float, default=0.1
-        Weight of the decoded class embeddings; 0 leaves them out.
+        Weight of the decoded class vectors; 0 leaves them out.
     hidden_layer_sizes : sequence of int, default=(256,)
         Widths of the hidden layers of all networks.
     n_noise : int, default=16
@@ -53,12 +53,12 @@ class FVAEGAN(FCLSWGAN):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     device : str or torch.device, default="auto"
-        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model is of
-        NumPy arrays and needs none.
+        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model
+        holds NumPy arrays and needs no device.
     random_state : int, RandomState instance or None, default=None
         Seed of first weights, batches and noise, as in `FCLSWGAN`.
 
@@ -82,8 +82,8 @@ class FVAEGAN(FCLSWGAN):
     This is the inductive form. The second critic of f-VAEGAN-D2, for unlabelled samples of unseen
     classes, is left out, since `adapt` learns from these; so are the feedback of TF-VAEGAN from R
     to G, and R's part in its last classifier. Features are of unit length, with a squared error in
-    place of the papers' binary cross entropy of features from 0 to 1. What is said of predictions
-    and seeds in `FCLSWGAN` holds here.
+    place of the papers' binary cross entropy of features from 0 to 1. The notes of `FCLSWGAN` on
+    predictions and seeds hold here.
 
     References
     ----------

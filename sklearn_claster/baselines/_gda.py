@@ -47,7 +47,7 @@ class GDA(SharedSpaceClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 
@@ -62,7 +62,7 @@ class GDA(SharedSpaceClassifier):
     samples_ : ndarray of shape (n_samples, n_features_in_)
         The training samples, of unit length, from which new classes borrow.
     class_means_ : ndarray of shape (n_classes, n_features_in_) or None
-        What stands for class vectors if `fit` got none: `means_`.
+        Class vectors if `fit` got none: `means_`.
     temperature_ : float
         The temperature that was chosen or given.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_

@@ -1,4 +1,4 @@
-"""GGM: class-conditional Gaussians whose parameters follow from the class embeddings."""
+"""GGM: class-conditional Gaussians whose parameters follow from the class vectors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALLEST_VARIANCE = 1e-3  # of a feature whose mean square is one, before the lo
 
 
 class GGM(CentredClassifier):
-    """Zero-shot classifier by Gaussians that are generated from class embeddings (GFZSL).
+    """Zero-shot classifier by Gaussians that are generated from class vectors (GFZSL).
 
     A class is a Gaussian N(mu_c, diag s_c). Of the seen classes, mu and s are the mean and the
     variances of their samples. Those of other classes are kernel ridge regressions on class
@@ -23,7 +23,7 @@ class GGM(CentredClassifier):
 
         k(a, b) = (1 + a b)^2
 
-    The score of a candidate is the logarithm of its density. Features and class embeddings are
+    The score of a candidate is the logarithm of its density. Features and class vectors are
     centred on the seen data and brought to unit length, as in `ClasterZSL`.
 
     Parameters
@@ -38,7 +38,7 @@ class GGM(CentredClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 
@@ -69,9 +69,9 @@ class GGM(CentredClassifier):
     -----
     The equations are those of GFZSL and of its public code, which takes a regularisation of 10^7
     and more for the variances, so that they are one. GGM, for actions, adds a regulariser that
-    maps means back to class embeddings; only its abstract was at hand, and it is left out.
+    maps means back to class vectors; only its abstract was at hand, and it is left out.
 
-    Densities of many features leave `predict_proba` next to no doubt: it ranks, but it is not
+    With many features, densities make `predict_proba` almost 0 or 1: it ranks, but it is not
     calibrated.
 
     References

@@ -43,7 +43,7 @@ class IdentityRidge(MappedClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 
@@ -54,7 +54,7 @@ class IdentityRidge(MappedClassifier):
     lam_ : float
         The weight that was used; infinite where the plain cosine was chosen.
     class_means_ : ndarray of shape (n_classes, n_features_in_) or None
-        What stands for class vectors if `fit` got none: the mean unit samples of the classes.
+        Class vectors if `fit` got none: the mean unit samples of the classes.
     temperature_ : float
         The temperature that was chosen or given.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_
@@ -68,8 +68,8 @@ class IdentityRidge(MappedClassifier):
 
     Notes
     -----
-    The squares are the plainest objective with W = I as its prior; no paper is followed. The
-    reference has the penalty, and is where a linear map near the identity comes from.
+    Squares are the simplest objective with W = I as its prior; it is not from a paper. The
+    reference has the penalty, and is the source of a linear map near the identity.
 
     References
     ----------

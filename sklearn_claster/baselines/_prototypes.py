@@ -1,4 +1,4 @@
-"""Prototype regression: class embeddings mapped to the visual space, linearly."""
+"""Prototype regression: class vectors mapped to the visual space, linearly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PrototypeRegression(CentredClassifier):
 
     with m_y the mean of the samples of class y. Every class counts alike, however many
     samples it has: what the map has to generalise over is classes, and `alpha` means the
-    same for every number of samples. Features and class embeddings are centred on the seen
+    same for every number of samples. Features and class vectors are centred on the seen
     data and brought to unit length, as in `ClasterZSL`.
 
     Parameters
@@ -34,7 +34,7 @@ class PrototypeRegression(CentredClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 

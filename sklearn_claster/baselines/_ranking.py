@@ -107,12 +107,12 @@ class RankingClassifier(BilinearClassifier):
 class SJE(RankingClassifier):
     """Zero-shot classifier by structured joint embedding.
 
-    Learns the compatibility F(x, y) = x W a(y)^T of samples and class embeddings by a hinge
+    Learns the compatibility F(x, y) = x W a(y)^T of samples and class vectors by a hinge
     on the strongest wrong class,
 
         sum_n max_y [D(y_n, y) + F(x_n, y) - F(x_n, y_n)]_+
 
-    with D = 1 for y != y_n and 0 for y = y_n. Features and class embeddings are centred on
+    with D = 1 for y != y_n and 0 for y = y_n. Features and class vectors are centred on
     the seen data and brought to unit length, as in `ClasterZSL`.
 
     Parameters
@@ -122,11 +122,11 @@ class SJE(RankingClassifier):
     max_epochs : int, default=20
         Passes over the data.
     batch_size : int, default=32
-        Matrix per step.
+        Samples per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     random_state : int, RandomState instance or None, default=None
@@ -182,14 +182,14 @@ class SJE(RankingClassifier):
 class ALE(RankingClassifier):
     """Zero-shot classifier by attribute label embedding.
 
-    Learns the compatibility F(x, y) = x W a(y)^T of samples and class embeddings by hinges
+    Learns the compatibility F(x, y) = x W a(y)^T of samples and class vectors by hinges
     on the wrong classes that are weighted by the rank of the right one,
 
         sum_n l(r_n) / r_n  sum_y [D(y_n, y) + F(x_n, y) - F(x_n, y_n)]_+
 
     with D = 1 for y != y_n and 0 for y = y_n, r_n the number of positive hinges and
     l(r) = 1 + 1/2 + ... + 1/r: the top of the ranking counts more than its tail. Features
-    and class embeddings are centred on the seen data and brought to unit length, as in
+    and class vectors are centred on the seen data and brought to unit length, as in
     `ClasterZSL`.
 
     Parameters
@@ -199,11 +199,11 @@ class ALE(RankingClassifier):
     max_epochs : int, default=20
         Passes over the data.
     batch_size : int, default=32
-        Matrix per step.
+        Samples per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     random_state : int, RandomState instance or None, default=None
@@ -259,12 +259,12 @@ class ALE(RankingClassifier):
 class DeViSE(RankingClassifier):
     """Zero-shot classifier by a deep visual-semantic embedding's ranking loss.
 
-    Learns the compatibility F(x, y) = x W a(y)^T of samples and class embeddings by a hinge
+    Learns the compatibility F(x, y) = x W a(y)^T of samples and class vectors by a hinge
     on every wrong class,
 
         sum_n sum_y [D(y_n, y) + F(x_n, y) - F(x_n, y_n)]_+
 
-    with D = 1 for y != y_n and 0 for y = y_n. Features and class embeddings are centred on
+    with D = 1 for y != y_n and 0 for y = y_n. Features and class vectors are centred on
     the seen data and brought to unit length, as in `ClasterZSL`; the features are given, so
     that nothing below W is trained.
 
@@ -275,11 +275,11 @@ class DeViSE(RankingClassifier):
     max_epochs : int, default=20
         Passes over the data.
     batch_size : int, default=32
-        Matrix per step.
+        Samples per step.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     random_state : int, RandomState instance or None, default=None

@@ -41,18 +41,18 @@ class RLA(MappedClassifier):
     n_steps : int, default=300
         Steps of Adam, each over all samples.
     temperature : float or "auto", default="auto"
-        What the cosines are divided by, in training and in `predict_proba`. "auto" takes what
+        Divides the cosines, in training and in `predict_proba`. "auto" takes the value that
         makes the labels of the seen samples likeliest by the plain cosine, at least CLIP's 0.01.
         It may be set after `fit`.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     device : str or torch.device, default="auto"
-        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model is of
-        NumPy arrays and needs none.
+        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model
+        holds NumPy arrays and needs no device.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class RLA(MappedClassifier):
     lam_ : float
         The weight that was used.
     class_means_ : ndarray of shape (n_classes, n_features_in_) or None
-        What stands for class vectors if `fit` got none: the mean unit samples of the classes.
+        Class vectors if `fit` got none: the mean unit samples of the classes.
     temperature_ : float
         The temperature that was chosen or given.
     classes_, unseen_classes_, class_embeddings_, bias_detector_, gate_threshold_

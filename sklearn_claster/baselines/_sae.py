@@ -29,7 +29,7 @@ class SAE(CentredClassifier):
 
         S^T S W + W (lambda X^T X) = (1 + lambda) S^T X
 
-    Features and class embeddings are centred on the seen data and brought to unit length,
+    Features and class vectors are centred on the seen data and brought to unit length,
     as in `ClasterZSL`.
 
     Parameters
@@ -42,7 +42,7 @@ class SAE(CentredClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 

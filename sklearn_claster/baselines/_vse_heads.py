@@ -28,14 +28,14 @@ from ._dense import layers_of
 
 
 class E2EHead(CentredClassifier):
-    """Zero-shot classifier by regression to unit class embeddings, the head of E2E.
+    """Zero-shot classifier by regression to unit class vectors, the head of E2E.
 
-    Learns to predict the class embedding of a sample and names the candidate with the largest
+    Learns to predict the class vector of a sample and names the candidate with the largest
     cosine to what is predicted. W (f, s) minimises
 
         sum_n ||x_n W - a(y_n)||^2 + alpha ||W||^2
 
-    Features and class embeddings are centred on the seen data and brought to unit length, as in
+    Features and class vectors are centred on the seen data and brought to unit length, as in
     `ClasterZSL`.
 
     Parameters
@@ -45,7 +45,7 @@ class E2EHead(CentredClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
 
@@ -123,14 +123,14 @@ class E2EHead(CentredClassifier):
 
 
 class ERHead(CentredClassifier):
-    """Zero-shot classifier by cosines of projected samples and class embeddings, the head of ER.
+    """Zero-shot classifier by cosines of projected samples and class vectors, the head of ER.
 
-    Samples and class embeddings are projected to one space, v = P x + p and t_c = Q a_c + q, and
+    Samples and class vectors are projected to one space, v = P x + p and t_c = Q a_c + q, and
     trained for the cross entropy of their cosines among the seen classes:
 
         -1/n sum_n log softmax_c(cos(v_n, t_c) / temperature)_(y_n)
 
-    The candidate with the largest cosine is named. Features and class embeddings are centred on
+    The candidate with the largest cosine is named. Features and class vectors are centred on
     the seen data and brought to unit length, as in `ClasterZSL`.
 
     Parameters
@@ -138,7 +138,7 @@ class ERHead(CentredClassifier):
     n_components : int, default=512
         Width of the space of v and t.
     temperature : float, default=0.1
-        What the cosines are divided by, in training and in the scores.
+        Divides the cosines, in training and in the scores.
     learning_rate : float, default=1e-2
         Step size of Adam.
     weight_decay : float, default=1e-3
@@ -150,12 +150,12 @@ class ERHead(CentredClassifier):
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
-        With ``space="gzsl"``, what decides between seen and unseen, as in `ClasterZSL`.
+        With ``space="gzsl"``, what decides between seen and unseen classes, as in `ClasterZSL`.
     gate : {"hard", "soft"}, default="hard"
         How an outlier detector decides, as in `ClasterZSL`.
     device : str or torch.device, default="auto"
-        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model is of
-        NumPy arrays and needs none.
+        Where `fit` computes. "auto" picks CUDA, then MPS, then CPU. The fitted model
+        holds NumPy arrays and needs no device.
     random_state : int, RandomState instance or None, default=None
         Seed of first weights and of the order of samples. The same int gives the same model bit
         for bit on the CPU, with the same versions and number of threads. Torch's global generator
@@ -185,7 +185,7 @@ class ERHead(CentredClassifier):
     It is the head of that system for its features of videos alone. Left out are the second stream,
     of names and definitions of recognised objects, with its gates and its part in the score, the
     rehearsal loss on these objects, and the text encoder, which ER trains in its last layers: here
-    class embeddings are given. The rate of Adam is larger than theirs, as seen classes that are
+    class vectors are given. The rate of Adam is larger than theirs, as seen classes that are
     held out ask for.
 
     References

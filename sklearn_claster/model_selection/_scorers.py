@@ -24,17 +24,16 @@ from ..metrics import (
 def mean_per_class_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     """Score a fitted classifier by its mean per-class accuracy.
 
-    The string "balanced_accuracy" is the same number, and the only metric of this package
-    that scikit-learn has a name for; it warns, though, when a class is predicted that `y`
-    does not hold, as happens whenever there are more candidates than test classes. All
-    other scorers have to be passed as callables, since scikit-learn's registry is closed.
+    The string "balanced_accuracy" gives the same number, but warns when a class is predicted
+    that `y` does not hold, as happens with more candidates than test classes. scikit-learn has
+    no names for the other scorers of this package: pass them as callables.
 
     Parameters
     ----------
     estimator : object
         A fitted classifier, pipeline or search.
     X : array-like of shape (n_samples, n_features)
-        The rows to score.
+        The samples to score.
     y : array-like of shape (n_samples,)
         Their labels.
 
@@ -59,7 +58,7 @@ def mean_per_class_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
 
 
 def top_k_scorer(estimator: Any, X: Any, y: ArrayLike, k: int = 5) -> float:
-    """Score a fitted zero-shot classifier by how often the class is among its k best.
+    """Score a fitted zero-shot classifier by how often the true class is among its k best.
 
     For another k than 5 pass ``functools.partial(top_k_scorer, k=3)``.
 
@@ -68,7 +67,7 @@ def top_k_scorer(estimator: Any, X: Any, y: ArrayLike, k: int = 5) -> float:
     estimator : object
         A fitted zero-shot classifier, or a pipeline or search around one.
     X : array-like of shape (n_samples, n_features)
-        The rows to score.
+        The samples to score.
     y : array-like of shape (n_samples,)
         Their labels.
     k : int, default=5
@@ -111,7 +110,7 @@ def top_k_scorer(estimator: Any, X: Any, y: ArrayLike, k: int = 5) -> float:
 
 
 def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
-    """Score a fitted zero-shot classifier on rows of seen and unseen classes.
+    """Score a fitted zero-shot classifier on samples of seen and unseen classes.
 
     For ``scoring=gzsl_scorer, refit="harmonic_mean"`` in a search, with generalized
     folds (``seen_fraction > 0``) and an estimator that chooses among seen and unseen
@@ -134,14 +133,14 @@ def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
     Raises
     ------
     ValueError
-        If `y` has no row of a seen class, or none of an unseen class, as in ordinary
+        If `y` has no sample of a seen class, or none of an unseen class, as in ordinary
         folds and in training data (so leave ``return_train_score=False``), or if the
         estimator has no `classes_`.
 
     Warns
     -----
     UserWarning
-        If not one prediction is a seen class.
+        If no prediction is a seen class.
 
     See Also
     --------
@@ -185,8 +184,8 @@ def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
 def ausuc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     """Score a fitted zero-shot classifier by the area under its seen-unseen curve.
 
-    It judges the scores whatever the balance between seen and unseen classes, so that a
-    search does not have to tune that balance too. It needs generalized folds
+    It judges the scores at every balance between seen and unseen classes, so a search does not
+    have to tune that balance. It needs generalized folds
     (``seen_fraction > 0``) and an estimator that scores seen and unseen classes
     (``space="gzsl"``).
 
@@ -208,7 +207,7 @@ def ausuc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If `y` has no row of a seen class, or none of an unseen class, as in ordinary folds
+        If `y` has no sample of a seen class, or none of an unseen class, as in ordinary folds
         and in training data (so leave ``return_train_score=False``); or if the estimator
         scores one side only.
 
@@ -243,8 +242,8 @@ def ausuc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
 def class_purity_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     """Score the clusters of a fitted estimator by how whole they keep the classes.
 
-    For comparing centroids, not for choosing the number of clusters: a single cluster
-    keeps every class whole.
+    Compare centroids with it, but do not choose the number of clusters by it: a single
+    cluster keeps every class whole.
 
     Parameters
     ----------
@@ -252,7 +251,7 @@ def class_purity_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
         A fitted `ClasterZSL` with centroids, a clusterer with `predict`, or a pipeline or
         search around one of them.
     X : array-like of shape (n_samples, n_features)
-        The rows to put into clusters.
+        The samples to put into clusters.
     y : array-like of shape (n_samples,)
         Their labels, of seen or unseen classes.
 
@@ -289,7 +288,7 @@ def cluster_purity_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     estimator : object
         As in `class_purity_scorer`.
     X : array-like of shape (n_samples, n_features)
-        The rows to put into clusters.
+        The samples to put into clusters.
     y : array-like of shape (n_samples,)
         Their labels, of seen or unseen classes.
 
@@ -320,7 +319,7 @@ def cluster_purity_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
 
 def _missing_side(scorer: str, side: str) -> str:
     return (
-        f"{scorer} needs rows of seen and of unseen classes; y has none of {side} classes. Test on "
-        "generalized folds, for example cv=ZeroShotKFold(seen_fraction=0.2), and leave "
+        f"{scorer} needs samples of seen and of unseen classes; y has none of {side} classes. Test "
+        "on generalized folds, for example cv=ZeroShotKFold(seen_fraction=0.2), and leave "
         "return_train_score=False."
     )

@@ -42,7 +42,7 @@ class _ClassSplitter(BaseCrossValidator):
         if not is_number(seen_fraction, Real) or not 0 <= seen_fraction < 1:
             raise ValueError(
                 "seen_fraction has to be at least 0 and below 1, for example 0.2 to test on a "
-                f"fifth of the rows of each seen class; got {seen_fraction!r}."
+                f"fifth of the samples of each seen class; got {seen_fraction!r}."
             )
         self.n_splits = n_splits
         self.seen_fraction = seen_fraction
@@ -51,38 +51,38 @@ class _ClassSplitter(BaseCrossValidator):
     def split(
         self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> Iterator[TrainTest]:
-        """Generate the rows of the training set and of the test set of each fold.
+        """Generate the training samples and the test samples of each fold.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data, of which only the number of rows matters.
+            The data, of which only the number of samples matters.
         y : array-like of shape (n_samples,)
             The class labels.
         groups : array-like of shape (n_samples,), default=None
-            Which samples belong together, such as clips of one video, windows of one recording
-            or samples of one subject: a group lies in the training set or in the test set, never
-            in both. None stands for samples that know nothing of each other.
+            Which samples belong together: clips of one video, windows of one recording, samples
+            of one subject. A group lies in the training set or in the test set, never in both.
+            None: samples are independent.
 
         Yields
         ------
         train : ndarray of shape (n_train,)
-            The training rows of the fold, ascending.
+            The training samples of the fold, ascending.
         test : ndarray of shape (n_test,)
-            The test rows of the fold, ascending.
+            The test samples of the fold, ascending.
 
         Raises
         ------
         ValueError
             If y is missing, is continuous or differs from X in length; if it has
-            too few classes to hold some out and train on two others; if
-            ``seen_fraction > 0`` but every training class has a single row, or a single group;
+            too few classes to hold out some and train on two others; if
+            ``seen_fraction > 0`` but every training class has a single sample, or a single group;
             or if groups cannot be kept apart without losing a class.
 
         Warns
         -----
         UserWarning
-            If rows lie in neither set, because their group holds training and held-out classes.
+            If samples lie in neither set, because their group holds training and held-out classes.
         """
         name = type(self).__name__
         if y is None:
@@ -93,7 +93,7 @@ class _ClassSplitter(BaseCrossValidator):
         labels = check_labels(y, "y")
         check_consistent_length(X, labels, groups)
         classes, codes = np.unique(labels, return_inverse=True)
-        # All classes are drawn before any row: seen_fraction does not change which are held out.
+        # All classes are drawn before any sample: seen_fraction does not change which are held out.
         rng = check_random_state(self.random_state)
         held_out = self._held_out(len(classes), rng)
         n_unseen = max(map(len, held_out))
@@ -121,7 +121,7 @@ class _ClassSplitter(BaseCrossValidator):
     ) -> Iterator[TrainTest]:
         counts = np.bincount(codes)  # (n_classes,)
         n_moved = np.zeros_like(counts)
-        if self.seen_fraction > 0:  # at least one row of a class on either side, if it has two
+        if self.seen_fraction > 0:  # at least one sample of a class on either side, if it has two
             share = np.rint(self.seen_fraction * counts).astype(counts.dtype)
             n_moved = np.clip(share, np.minimum(1, counts - 1), counts - 1)
         for unseen in held_out:
@@ -130,7 +130,7 @@ class _ClassSplitter(BaseCrossValidator):
             if self.seen_fraction > 0 and not n_test.any():
                 raise ValueError(
                     f"seen_fraction={self.seen_fraction} needs a training class with at least two "
-                    "rows, one to train and one to test on; all have a single row. Set "
+                    "samples, one to train and one to test on; all have a single sample. Set "
                     "seen_fraction=0.0."
                 )
             n_test[unseen] = counts[unseen]
@@ -167,8 +167,9 @@ class _ClassSplitter(BaseCrossValidator):
             if n_left_out and not warned:
                 warned = True
                 warn(
-                    f"Groups hold training and held-out classes: {n_left_out} of {len(codes)} rows "
-                    f"lie in neither set of this fold, so that no group lies in both. {TELL_APART}."
+                    f"Groups hold training and held-out classes: {n_left_out} of {len(codes)} "
+                    "samples lie in neither set of this fold, so that no group lies in both. "
+                    f"{TELL_APART}."
                 )
             yield np.flatnonzero(is_train), np.flatnonzero(is_test)
 
@@ -193,27 +194,27 @@ class _ClassSplitter(BaseCrossValidator):
 
 
 class ZeroShotKFold(_ClassSplitter):
-    """K folds over the classes: each class is held out, and so unseen, once.
+    """K folds over the classes: each class is held out, and so unseen, in one fold.
 
-    The test set of a fold is all rows of its held-out classes, the training set
-    the rows of the others. With `seen_fraction` the folds are generalized: the test
-    set also holds that share of the rows of every training class.
+    The test set of a fold holds all samples of its held-out classes, the training set those of
+    the others. With `seen_fraction` the folds are generalized: the test set also holds that
+    share of the samples of every training class.
 
     Parameters
     ----------
     n_splits : int, default=5
         The number of folds, at least 2 and at most the number of classes.
     seen_fraction : float, default=0.0
-        The share of the rows of each training class that is moved to the test set,
-        rounded to whole rows; from 0 to below 1. A class of two rows or more keeps
-        at least one on either side; a class of one row is trained on.
+        The share of the samples of each training class that is moved to the test set,
+        rounded to whole samples; from 0 to below 1. A class of two samples or more keeps
+        at least one on either side; a class of one sample is trained on.
     shuffle : bool, default=True
-        Whether to put classes into folds, and to choose the moved rows, at random.
-        Otherwise the folds are blocks of the sorted classes, and the last rows of
+        Whether to put classes into folds, and to choose the moved samples, at random.
+        Otherwise the folds are blocks of the sorted classes, and the last samples of
         each training class are moved.
     random_state : int, RandomState instance or None, default=None
         An int gives the same folds at every call of `split`; the classes that it
-        holds out depend neither on the order of the rows nor on `seen_fraction`.
+        holds out depend neither on the order of the samples nor on `seen_fraction`.
         Has no effect, and has to be None, without `shuffle`.
 
     Raises
@@ -228,17 +229,17 @@ class ZeroShotKFold(_ClassSplitter):
 
     Notes
     -----
-    An estimator that chooses among unseen classes only has nothing to choose if a
-    single one is known: hold out several classes a fold, or give it a class table
-    with further classes.
+    With a single held-out class per fold, an estimator that chooses among unseen classes has
+    nothing to choose: hold out several classes per fold, or give it a class table with further
+    classes.
 
-    Clips of one video, windows of one recording and samples of one subject are near
-    copies of each other: give their names as `groups`, to `split` or to the search. Then
-    whole groups of the training classes are moved, so that the share of each class is as
-    near to `seen_fraction` as whole groups come. Where groups hold training and held-out
-    classes, some rows lie in neither set: with ``seen_fraction=0`` rows of training
-    classes whose group is tested on, otherwise rows of held-out classes whose group is
-    trained on.
+    Clips of one video, windows of one recording and samples of one subject are near copies of
+    each other: pass their names as `groups`, to `split` or to the search. Whole groups then
+    move to the test set, so that the share of each training class is as close to
+    `seen_fraction` as whole groups allow. Where a group holds training and held-out classes,
+    some of its samples lie in neither set: with ``seen_fraction=0`` those of training classes if
+    the group is in the test set, otherwise those of held-out classes if it is in the training
+    set.
 
     Examples
     --------
@@ -256,7 +257,7 @@ class ZeroShotKFold(_ClassSplitter):
     [2 4 5] [0 1 3]
     """
 
-    _cure = "Set n_splits to at most the number of classes; more splits hold out fewer a fold"
+    _cure = "Set n_splits to at most the number of classes; more splits hold out fewer per fold"
 
     def __init__(
         self,
@@ -284,11 +285,10 @@ class ZeroShotKFold(_ClassSplitter):
 class ZeroShotShuffleSplit(_ClassSplitter):
     """Random sets of held-out classes, drawn anew for every fold.
 
-    The defaults are the field's 50/50 protocol [1]_: half of the classes are unseen,
-    as 25 of 51 and 50 of 101. The test set of a fold is all rows of its held-out
-    classes, the training set the rows of the others. With `seen_fraction` the folds
-    are generalized: the test set also holds that share of the rows of every training
-    class.
+    The defaults are the usual 50/50 protocol [1]_: half of the classes are unseen, 25 of 51 or
+    50 of 101. The test set of a fold holds all samples of its held-out classes, the training
+    set those of the others. With `seen_fraction` the folds are generalized: the test set also
+    holds that share of the samples of every training class.
 
     Parameters
     ----------
@@ -298,12 +298,12 @@ class ZeroShotShuffleSplit(_ClassSplitter):
         The classes to hold out: a float is their share, strictly between 0 and 1 and
         rounded to whole classes (a half down); an int is their number.
     seen_fraction : float, default=0.0
-        The share of the rows of each training class that is moved to the test set,
-        rounded to whole rows; from 0 to below 1. A class of two rows or more keeps
-        at least one on either side; a class of one row is trained on.
+        The share of the samples of each training class that is moved to the test set,
+        rounded to whole samples; from 0 to below 1. A class of two samples or more keeps
+        at least one on either side; a class of one sample is trained on.
     random_state : int, RandomState instance or None, default=None
         An int gives the same folds at every call of `split`; the classes that it
-        holds out depend neither on the order of the rows nor on `seen_fraction`.
+        holds out depend neither on the order of the samples nor on `seen_fraction`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A classifier that adapts to the very samples it is asked about."""
+"""A classifier that adapts to the samples of each call."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sklearn.utils.validation import check_is_fitted
 
 
 class Transductive(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """A zero-shot classifier that adapts to the samples of each call before it answers.
+    """Zero-shot classifier that adapts to the samples of each call before it answers.
 
-    Predictions depend on the batch: a sample may get another answer in other company, and the
-    order of a batch does not matter. Cross-validation with `ZeroShotKFold` thus measures what
-    `adapt` is worth. Report such figures apart from those of inductive methods. To answer one
-    sample at a time, call `adapt` of the classifier once. Without unseen candidates it is the
-    classifier itself.
+    Predictions depend on the batch: a sample may get another answer among other samples. Their
+    order does not matter. Cross-validation with `ZeroShotKFold` measures what `adapt` is worth;
+    report such figures apart from those of inductive methods. To answer one sample at a time,
+    call `adapt` of the classifier once. Without unseen candidates the classifier answers as it
+    is.
 
     Parameters
     ----------
     estimator : zero-shot classifier
-        `ClasterZSL` or a baseline. It is cloned.
+        `ClasterZSL` or a baseline. `fit` clones it.
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ class Transductive(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         labels : ndarray of shape (n_candidates,)
             Sorted labels.
         vectors : ndarray of shape (n_candidates, n_embedding_features)
-            Their class embeddings.
+            Their class vectors.
         """
         check_is_fitted(self)
         found: tuple[NDArray[Any], NDArray[np.float64]] = self.estimator_.candidates(
