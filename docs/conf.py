@@ -202,9 +202,20 @@ def head_groups(app, what, name, member, options, lines):
             lines[at:at] = [f"    .. rubric:: {title}", ""]
 
 
+def find_public(app, env, node, shown):
+    """Links for names that docstrings mention without their module, such as `ESZSL`."""
+    name, dot, member = node.get("reftarget", "").partition(".")
+    homes = {public: module for module, names in public_names().items() for public in names}
+    if node.get("refdomain") == "py" and name in homes:
+        target = f"{homes[name].__name__}.{name}{dot}{member}"
+        domain = env.get_domain("py")
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, shown)
+
+
 def setup(app):
     write_pages()
     app.connect("source-read", read_source)
+    app.connect("missing-reference", find_public)
     app.connect("env-get-outdated", lambda *_: ["index"])  # it lists pages that may be new
     app.config.autosummary_context = {"classes": classes()}
     app.connect("autodoc-process-docstring", read_docstring, priority=400)  # before numpydoc
