@@ -27,7 +27,8 @@ MODULES = [  # in the order of the API reference
     ".persistence",
     ".distributed",
 ]
-FIRST_METHODS = ["fit", "predict", "predict_proba", "top_k", "score"]
+FIRST_METHODS = ["fit", "predict", "predict_proba", "predict_log_proba", "decision_function"]
+FIRST_METHODS += ["top_k", "score"]
 
 project = "sklearn_claster"
 author = "The sklearn_claster developers"

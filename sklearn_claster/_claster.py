@@ -218,7 +218,7 @@ default="reinforce"
 
     See Also
     --------
-    BiasDetector : Tells seen from unseen.
+    BiasDetector : Detector that tells seen from unseen classes.
     sklearn_claster.baselines.ESZSL : A closed-form zero-shot classifier.
     sklearn_claster.model_selection.ZeroShotKFold : Folds that hold out whole classes.
 
@@ -309,7 +309,7 @@ default="reinforce"
         self.precision = precision
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Compute the CLASTER representation omega of samples (Eq. 1).
+        """Compute the CLASTER representation omega of samples.
 
         Parameters
         ----------
@@ -319,7 +319,8 @@ default="reinforce"
         Returns
         -------
         ndarray of shape (n_samples, n_points), float32
-            Representations; n_points is n_features, or twice that if both halves lie side by side.
+            Representations, by Eq. 1; n_points is n_features, or twice that if both halves lie
+            side by side.
         """
         with self._question() as zsl:
             return np.concatenate([zsl._model.represent(rows) for rows in zsl._row_blocks(X)])

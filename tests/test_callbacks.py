@@ -9,6 +9,7 @@ from small_models import DATA, TABLE, X_UNSEEN, Y_UNSEEN, X, Y, fitted, identica
 
 from sklearn_claster import BiasDetector
 from sklearn_claster._core import learning
+from sklearn_claster._utils.callbacks import Task
 
 # Tiny data: it happens, and a test of its own asks for it.
 pytestmark = [
@@ -178,6 +179,12 @@ def test_a_gate_that_fails_is_no_end_of_fit(callback, monkeypatch):
     with pytest.raises(RuntimeError, match="stop"):
         make(space="gzsl", bias_detector="stacking").set_callbacks(recorder).fit(X, Y, TABLE)
     assert recorder.events[-2:] == ["begin gate", "teardown"]
+
+
+def test_before_scikit_learn_has_callbacks_nobody_is_told():
+    fit = Task.of_fit(object(), X, Y, 3)
+    with fit.begin("stage", 2).handed_to(make()):
+        assert not fit.end(pytest.fail)
 
 
 WHOLE = {"space": "gzsl", "bias_detector": BiasDetector(), "early_stopping": True}
