@@ -26,8 +26,8 @@ NO_UNSEEN_CLASS = (
     "samples in fit. Pass unseen_embeddings to predict, call set_candidates on the fitted model "
     "(best_estimator_ of a search, the last step of a pipeline), put the unseen classes into the "
     "table given to fit, or set space='seen'. In a cross-validation use cv=ZeroShotKFold(), which "
-    "holds out whole classes, and pass the table as ClassEmbeddings(labels, vectors): what is as "
-    "long as X, scikit-learn cuts into folds."
+    "holds out whole classes, and pass the table as ClassEmbeddings(labels, vectors), which "
+    "scikit-learn does not cut into folds."
 )
 
 
@@ -122,7 +122,6 @@ def best_candidates(
 def warn_of_one_feature(name: str) -> None:
     """Warn that one feature tells little."""
     warn(
-        f"{name} has one feature. Rows are centred and brought to unit length, so only the side of "
-        "the mean that it lies on counts; two or more features are needed to tell more than two "
-        "groups apart."
+        f"{name} has one feature. It is centred and brought to unit length, so that only its sign "
+        "counts; more than two groups need two or more features."
     )

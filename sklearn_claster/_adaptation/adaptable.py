@@ -61,13 +61,13 @@ class Adaptable(WholeState, ABC):
     def adapt(self, X: ArrayLike, unseen_embeddings: Any = None) -> Self:
         """Learn from unlabelled samples of the candidates.
 
-        Samples that lie together are given one name, and every candidate gets a prototype among
-        them, which starts from its class vector. Cosines with the prototypes then count beside
-        the model's own scores. What was learnt before is replaced.
+        Each candidate gets a prototype among the samples, which starts from its class vector, so
+        that samples close together get one name. Cosines with the prototypes then count beside
+        the model's own scores. A second call replaces what the first one learnt.
 
-        Afterwards every method answers as it did, for one sample at a time, with what was learnt:
-        for the candidates of now. Others get the model as it was, with a warning; `fit` and
-        `set_candidates` forget it.
+        Afterwards all methods use the prototypes, also for one sample at a time, as long as they
+        are asked for the same candidates. For others the model answers as before, with a
+        warning. `fit` and `set_candidates` forget the prototypes.
 
         Parameters
         ----------

@@ -149,9 +149,9 @@ class DAP(_AttributeClassifier):
 
     Notes
     -----
-    An attribute that all seen classes share, or none has, cannot be learnt and is left out.
-    Scores are the logarithm of the product, so that `predict_proba` is the posterior over the
-    candidates, all of them equally likely before.
+    An attribute that all seen classes have, or none, cannot be learnt and is left out. Scores
+    are the logarithm of the product, so that `predict_proba` is the posterior over candidates
+    that are equally likely a priori.
 
     Raises
     ------
@@ -240,9 +240,9 @@ class IAP(_AttributeClassifier):
 
     Notes
     -----
-    An attribute that all seen classes share, or none has, cannot be learnt and is left out.
-    Scores are the logarithm of the product, so that `predict_proba` is the posterior over the
-    candidates, all of them equally likely before.
+    An attribute that all seen classes have, or none, cannot be learnt and is left out. Scores
+    are the logarithm of the product, so that `predict_proba` is the posterior over candidates
+    that are equally likely a priori.
 
     Raises
     ------

@@ -38,9 +38,9 @@ class ClassGCN(CentredClassifier):
     Parameters
     ----------
     n_neighbors : int, default=4
-        k; more than there are means all.
+        k, the number of neighbours. A number above that of the seen classes means all.
     neighbor_share : float, default=0.25
-        What counts for the neighbours, from 0 to 1. k / (k + 1) is the plain mean of a class and
+        Share of the neighbours, from 0 to 1. k / (k + 1) is the plain mean of a class and
         its neighbours; 0 leaves the graph out, which is `DEM`.
     hidden_layer_sizes : sequence of int, default=(512,)
         Widths of the hidden layers; () makes a single one.
@@ -86,12 +86,12 @@ class ClassGCN(CentredClassifier):
 
     Notes
     -----
-    It stands in for PS-GNN and is not that system, which passes messages between classes and the
-    objects recognised in a video, along edges that it learns. Here are features and class
-    embeddings alone, as in the graph networks of Wang et al. and, with rows of the graph that sum
-    to one, of Kampffmeyer et al. Those learn with all classes in one graph. Here candidates are
-    joined to seen classes and not to each other, so that the vectors of unseen classes never touch
-    the training, and no candidate changes the score of another.
+    It stands in for PS-GNN, which passes messages between classes and the objects recognised in a
+    video, along edges that it learns. ClassGCN uses features and class vectors alone, as do the
+    graph networks of Wang et al. and of Kampffmeyer et al., whose graph has rows that sum to one.
+    They learn with all classes in one graph. ClassGCN joins candidates to seen classes and not to
+    each other: vectors of unseen classes take no part in the training, and no candidate changes
+    the score of another.
 
     `predict_proba` is the softmax of the cosines: it ranks, but it is not calibrated.
 

@@ -58,12 +58,12 @@ class FCLSWGAN(CentredClassifier):
     classification_weight : float, default=0.1
         Weight of the classification loss of G.
     cosine_weight : float, default=0.0
-        Weight of the cosine embedding loss of G, by which OD goes beyond f-CLSWGAN: 1 - cos of
-        G(z, a) and a real sample of its class, and of another sample, for which max(0, cos) stands
-        if its class is another. OD takes 0.1.
+        Weight of the cosine embedding loss that OD adds to f-CLSWGAN: 1 - cos of G(z, a) and a
+        real sample of its class, and the same for a second sample, or max(0, cos) if that is of
+        another class. OD takes 0.1.
     decoder_weight : float, default=0.0
-        Weight of the other loss of OD: a network decodes class vectors from samples, and this is
-        its squared error for G(z, a). OD takes 0.01 times the mean over embedding features.
+        Weight of the other loss of OD: the squared error of class vectors that a network decodes
+        from G(z, a). OD takes 0.01 times the mean over embedding features.
     C : float, default=10.0
         Inverse regularisation of the softmax classifiers (`LogisticRegression`).
     space : {"zsl", "gzsl", "seen"}, default="zsl"

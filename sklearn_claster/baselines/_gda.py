@@ -35,14 +35,15 @@ class GDA(SharedSpaceClassifier):
     ----------
     gaussian_weight : float or "auto", default="auto"
         Weight of the discriminant (alpha); 0 is the plain cosine. "auto" holds out seen classes,
-        treats them as new, and takes the value with the best mean per-class accuracy; the plain
-        cosine stays unless another is ahead by more than a standard error, and with less than
-        four classes.
+        treats them as new, and takes the value with the best mean per-class accuracy. The plain
+        cosine stays with fewer than four classes, and unless another value is ahead by more than a
+        standard error.
     n_neighbors : int, default=64
-        k, how many training samples a new class borrows; more than there are means all.
+        k, the number of training samples that a new class borrows. A number above that of the
+        samples means all.
     temperature : float or "auto", default="auto"
-        What the cosines are divided by before the softmax of `predict_proba`. "auto" takes what
-        makes the labels of the seen samples likeliest by the plain cosine, at least CLIP's 0.01.
+        `predict_proba` divides the cosines by it. "auto" takes the value that makes the labels of
+        the seen samples likeliest by the plain cosine, at least CLIP's 0.01.
         It may be set after `fit`.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
@@ -73,11 +74,11 @@ class GDA(SharedSpaceClassifier):
     Notes
     -----
     With the temperature 0.01 this is the paper's score. The equations of new classes are those of
-    the authors' published code (``main_base2new.py``), which evaluates seen and new classes apart;
-    together, with ``space="gzsl"``, each side keeps its own P here. The code chooses alpha on
-    held-out samples of the seen classes; here held-out classes choose it, since new classes are
-    what it is needed for. The score of a new class depends on the other new candidates. Without a
-    gate the seen classes win too often over new ones, whose P is another.
+    the authors' published code (``main_base2new.py``), which evaluates seen and new classes apart.
+    Here, with ``space="gzsl"``, each side keeps its own P. The code chooses alpha on held-out
+    samples of the seen classes; here held-out classes choose it, because it matters for new
+    classes. The score of a new class depends on the other new candidates. Without a gate the seen
+    classes win too often over new ones, whose P differs.
 
     References
     ----------

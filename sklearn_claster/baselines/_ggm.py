@@ -34,7 +34,7 @@ class GGM(CentredClassifier):
         Regularisation of the regression of variances. A large one gives new classes the geometric
         mean of the seen classes' variances.
     added_variance : float, default=0.5
-        What is added to every variance, in shares of the mean square of a feature, 1/f.
+        Added to every variance, in units of the mean square of a feature, 1/f.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.
     bias_detector : None, str or outlier detector, default=None
@@ -67,9 +67,9 @@ class GGM(CentredClassifier):
 
     Notes
     -----
-    The equations are those of GFZSL and of its public code, which takes a regularisation of 10^7
-    and more for the variances, so that they are one. GGM, for actions, adds a regulariser that
-    maps means back to class vectors; only its abstract was at hand, and it is left out.
+    The equations are those of GFZSL and of its public code, which regularises the variances by
+    10^7 and more, so that they are one. GGM, for actions, adds a regulariser that maps means back
+    to class vectors. It is left out, because only the abstract was available.
 
     With many features, densities make `predict_proba` almost 0 or 1: it ranks, but it is not
     calibrated.

@@ -34,11 +34,11 @@ class IdentityRidge(MappedClassifier):
     ----------
     lam : float or "auto", default="auto"
         Weight of the identity (lambda). "auto" holds out seen classes and takes the value with
-        the best mean per-class accuracy on them; the plain cosine stays unless another is ahead
-        by more than a standard error, and with less than four classes.
+        the best mean per-class accuracy on them. The plain cosine stays with fewer than four
+        classes, and unless another value is ahead by more than a standard error.
     temperature : float or "auto", default="auto"
-        What the cosines are divided by before the softmax of `predict_proba`. "auto" takes what
-        makes the labels of the seen samples likeliest by the plain cosine, at least CLIP's 0.01.
+        `predict_proba` divides the cosines by it. "auto" takes the value that makes the labels of
+        the seen samples likeliest by the plain cosine, at least CLIP's 0.01.
         It may be set after `fit`.
     space : {"zsl", "gzsl", "seen"}, default="zsl"
         Candidates of `predict`: unseen classes, seen and unseen ones, or seen ones.

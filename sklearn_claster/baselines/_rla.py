@@ -32,10 +32,11 @@ class RLA(MappedClassifier):
     Parameters
     ----------
     lam : float or "auto", default="auto"
-        Weight of the identity (lambda); "auto" is 1 / N with N samples per class in the mean.
+        Weight of the identity (lambda); "auto" is 1 / N, with N the mean number of samples per
+        class.
     learnt_share : float, default=1.0
-        Share b of what was learnt, W_b = (1 - b) I + b W: 0 is `CosineZSL`, 1 the whole W. It
-        may be set after `fit`.
+        Share b of the learnt W in W_b = (1 - b) I + b W: 0 is `CosineZSL`, 1 the whole W. It may
+        be set after `fit`.
     learning_rate : float, default=1e-3
         Step size of Adam at the start; it falls to zero along a cosine.
     n_steps : int, default=300
@@ -77,9 +78,9 @@ class RLA(MappedClassifier):
     -----
     Objective, lambda = 1 / N, Adam from the identity, full batches and the cosine schedule are
     those of the authors' published code (``methods/RegLinearAdapter.py``), which takes
-    the temperature 0.01 and an augmented view of the images in each step; here are features, one
-    view each, and not of CLIP alone. The share
-    of what was learnt is weight interpolation, WiSE-FT. Nothing is random.
+    the temperature 0.01 and an augmented view of the images in each step. Here each sample has one
+    view, and features need not come from CLIP. `learnt_share` is weight interpolation (WiSE-FT).
+    Nothing is random.
 
     References
     ----------

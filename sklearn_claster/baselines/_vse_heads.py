@@ -68,9 +68,9 @@ class E2EHead(CentredClassifier):
 
     Notes
     -----
-    It is the last layer of that system alone, in closed form. E2E itself trains a network for
-    videos below it, on the classes of Kinetics that are far from those of the test, which is where
-    its accuracy comes from.
+    This is the last layer of E2E alone, in closed form. E2E also trains a network for videos
+    below it, on the classes of Kinetics that are far from those of the test. Its accuracy comes
+    from there.
 
     `predict_proba` is the softmax of the cosines: it ranks, but it is not calibrated.
 
@@ -182,11 +182,11 @@ class ERHead(CentredClassifier):
 
     Notes
     -----
-    It is the head of that system for its features of videos alone. Left out are the second stream,
-    of names and definitions of recognised objects, with its gates and its part in the score, the
-    rehearsal loss on these objects, and the text encoder, which ER trains in its last layers: here
-    class vectors are given. The rate of Adam is larger than theirs, as seen classes that are
-    held out ask for.
+    This is the head of ER for features of videos alone. It leaves out the second stream (names and
+    definitions of recognised objects, with its gates and its part in the score), the rehearsal
+    loss on these objects, and the text encoder, whose last layers ER trains: here class vectors
+    are given. Adam's step size is larger than in ER, because held-out seen classes are named
+    better with it.
 
     References
     ----------

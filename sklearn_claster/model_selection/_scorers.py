@@ -146,7 +146,7 @@ def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
     --------
     sklearn_claster.model_selection.ZeroShotKFold : The folds to use.
     ausuc_scorer : One number for all balances between seen and unseen classes.
-    sklearn_claster.metrics.gzsl_report : The same for predictions at hand.
+    sklearn_claster.metrics.gzsl_report : The same for given predictions.
 
     References
     ----------
