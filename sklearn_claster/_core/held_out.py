@@ -248,7 +248,7 @@ class _StandIn:
 
 
 def temperature_unit(cosines: NDArray[Any], y: NDArray[np.intp]) -> float:
-    """What temperatures of a rule are counted in, from its training samples, (n, S), (n,).
+    """Return the unit of a rule's temperatures, from its training samples, (n, S), (n,).
 
     It is the standard deviation d, and less where the rule tells the classes it was fitted to
     further apart: d sqrt(d / l), with l the lead of the own class over the mean, or d if that is
