@@ -239,12 +239,13 @@ def ablation_study(plan, rows):
 def in_use_study(plan, rows):
     """Defaults, as a user meets them: in one space, with probabilities, sets and pools."""
     options = {"kind": "in_use", "setting": "gzsl"}
-    return [
+    entries = [
         Entry(case, method, make_task(case, split, method, {}, plan.rows_a_class, **options))
         for case in plan.cases
         for split in case.numbered[: plan.splits]
         for method in (CLASTER, *(SIMPLE if case.one_space else ()))
     ]
+    return sorted(entries, key=lambda entry: entry.task["split"])
 
 
 STUDIES = {
