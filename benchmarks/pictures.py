@@ -1,4 +1,8 @@
-"""Pictures of the evidence: dots with intervals, a line per data set."""
+"""Pictures of the evidence: a line per data set, a dot per method.
+
+Accuracies have a bar of one standard deviation over the splits to each side; differences have their
+95 % t-interval.
+"""
 
 import matplotlib
 import numpy as np
@@ -27,12 +31,14 @@ def draw_methods(zsl, both, selected, path):
     for ax, (title, (found, value)) in zip(axes, panels.items(), strict=True):
         means = 100 * found.groupby(["case", "label"], observed=True)[value].mean()
         for line, case in enumerate(cases):
+            if case not in means:
+                continue
             rest = means.loc[case].drop([DEFAULT, selected[case]], errors="ignore")
             ax.plot(rest, np.full(len(rest), line), "o", color=REST, ms=4, label="other methods")
             for label, colour, marker in ((DEFAULT, OURS, "o"), (selected[case], THEIRS, "s")):
                 own = found[(found["case"] == case) & (found["label"] == label)][value]
                 name = DEFAULT if label == DEFAULT else "selected baseline"
-                _dot(ax, own, line, colour, marker, name)
+                _dot(ax, own, line, colour, marker, name, np.std)
         ax.set_xlabel(title)
     _finish(figure, axes, path)
 
@@ -66,7 +72,7 @@ def draw_shared(found, path):
             for number, label in enumerate(labels):
                 own = found[(found["case"] == case) & (found["label"] == label)][value]
                 at = line + 0.12 * (number - (len(labels) - 1) / 2)
-                _dot(ax, own, at, f"C{number}", MARKERS[number], label)
+                _dot(ax, own, at, f"C{number}", MARKERS[number], label, np.std)
         ax.set_xlabel(title)
     _finish(figure, axes, path)
 
@@ -97,10 +103,12 @@ def _panels(n, lines, height=0.42):
     return figure, axes
 
 
-def _dot(ax, values, line, colour, marker, label):
-    """A mean with its interval, in percent."""
+def _dot(ax, values, line, colour, marker, label, spread=None):
+    """A mean in percent, with its interval or spread."""
     if len(values):
         mean, half = interval(100 * values.to_numpy())
+        if spread is not None:
+            half = spread(100 * values.to_numpy(), ddof=1) if len(values) > 1 else np.nan
         style = {"color": colour, "marker": marker, "ms": 5, "capsize": 2, "lw": 1.2, "ls": ""}
         ax.errorbar(mean, line, xerr=None if np.isnan(half) else half, label=label, **style)
 
