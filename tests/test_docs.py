@@ -19,6 +19,10 @@ DOCS = [page for page in (ROOT / "docs").rglob("*.md") if "generated" not in pag
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS)]
 WITH_CODE = [page for page in PAGES if "```python" in page.read_text("utf-8")]
 
+# a block of code, and what it shows
+NUMBER = re.compile(r"-?\d+\.\d+")
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.M | re.S)
+
 
 class Prompt(InteractiveConsole):
     """Python's prompt: lines are run as they come, and an error ends the test."""
@@ -32,14 +36,23 @@ class Prompt(InteractiveConsole):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
-def test_code_blocks_can_be_pasted_into_a_prompt(page, tmp_path, monkeypatch):
+def test_code_blocks_can_be_pasted_into_a_prompt(page, tmp_path, monkeypatch, capsys):
+    """What stands below a block is what it prints, and the last value it shows."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "displayhook", repr)
+    values = []
+    monkeypatch.setattr(sys, "displayhook", values.append)
     prompt = Prompt({"__name__": "__main__"}, str(page))
-    for block in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
+    for block, shown in BLOCK.findall(page.read_text("utf-8")):
+        capsys.readouterr()
         for line in [*block.splitlines(), ""]:
             is_open = prompt.push(line)
         assert not is_open, f"the block ends too early:\n{block}"
+        if shown:
+            printed = capsys.readouterr().out
+            found = printed or repr(values[-1])
+            assert NUMBER.sub("", shown).split() == NUMBER.sub("", found).split(), found
+            numbers = [[float(x) for x in NUMBER.findall(text)] for text in (shown, found)]
+            assert numbers[0] == pytest.approx(numbers[1], abs=0.05), found
     plt.close("all")
 
 
