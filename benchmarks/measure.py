@@ -5,7 +5,7 @@ from time import perf_counter
 
 import numpy as np
 from data import SEED_OF, load_problem
-from in_use import in_use
+from in_use import in_use, probabilities
 from methods import CLASTER, build
 
 from sklearn_claster import BiasDetector
@@ -32,8 +32,7 @@ def measure(task, sources):
     )  # fmt: skip
     seed = SEED_OF.get(split, split)
     problem = problem.thin(task["rows_a_class"], seed)
-    kinds = {"validation": validation, "test": test, "in_use": in_use}
-    return kinds[task["kind"]](task, problem, seed)
+    return KINDS[task["kind"]](task, problem, seed)
 
 
 def validation(task, problem, seed):
@@ -108,3 +107,11 @@ def claster_figures(model, problem):
         figures[f"{prefix}class_purity"] = class_purity(clusters, y)
         figures[f"{prefix}cluster_purity"] = cluster_purity(clusters, y)
     return figures | {"centroid_movement": model.history_["centroid_movement"][-1]}
+
+
+KINDS = {
+    "validation": validation,
+    "test": test,
+    "in_use": in_use,
+    "probabilities": probabilities,
+}

@@ -395,7 +395,10 @@ def one_space_page(plan, rows, folder):
             columns[name] = figures + " (" + over + ")"
         parts += [markdown(pd.DataFrame(columns).rename_axis([CASE, "method"]), 2)]
         draw_shared(shared, folder / "one_space.svg")
-    groups = ours.groupby("case", observed=True)
+    sure = found_by("probabilities", plan, rows)
+    if sure.empty:
+        return parts, [found]
+    groups = sure.groupby("case", observed=True)
     columns = {"calibration error": groups["calibration"].apply(mean_and_spread)}
     columns["largest"] = (100 * groups["calibration"].max()).map("{:.1f}".format)
     parts += [SURENESS, markdown(pd.DataFrame(columns).rename_axis(CASE))]
@@ -405,7 +408,7 @@ def one_space_page(plan, rows, folder):
             sizes = groups[f"{space} {promised} size"].mean().map(" ({:.1f})".format)
             share = groups[f"{space} {promised}"].apply(mean_and_spread)
             columns[f"{name}, {100 * promised:.0f} %"] = share + sizes
-    return [*parts, SETS, markdown(pd.DataFrame(columns).rename_axis(CASE))], [found]
+    return [*parts, SETS, markdown(pd.DataFrame(columns).rename_axis(CASE))], [found, sure]
 
 
 def in_use_rows(plan, rows):
@@ -456,7 +459,7 @@ def pools_table(found, pools):
 PAGES = {  # and the studies that they show
     "zero_shot.md": (methods_page, ["methods", "generalized", "named"]),
     "ablation.md": (ablation_page, ["ablation"]),
-    "one_space.md": (one_space_page, ["in_use"]),
+    "one_space.md": (one_space_page, ["in_use", "probabilities"]),
     "unlabelled_samples.md": (unlabelled_page, ["in_use"]),
 }
 
@@ -486,6 +489,6 @@ def provenance(tables, source):
         f"* Versions: {' or '.join(used['versions'].unique())}; states of the code: "
         f"{', '.join(used['code'].unique())}.",
     ]
-    if limits := sorted(set(used.loc[used["kind"].isin(["test", "in_use"]), "rows_a_class"]) - {0}):
+    if limits := sorted(set(used.loc[used["kind"].ne("validation"), "rows_a_class"]) - {0}):
         lines.append(f"* At most {limits} training samples per class: no figures to quote.")
     return "\n".join([*lines, "* Made by `python benchmarks/run.py`."])

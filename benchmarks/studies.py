@@ -248,6 +248,17 @@ def in_use_study(plan, rows):
     return sorted(entries, key=lambda entry: entry.task["split"])
 
 
+def probabilities_study(plan, rows):
+    """ClasterZSL with its defaults."""
+    options = {"kind": "probabilities", "setting": "gzsl"}
+    entries = [
+        Entry(case, CLASTER, make_task(case, split, CLASTER, {}, plan.rows_a_class, **options))
+        for case in plan.cases
+        for split in case.numbered[: plan.splits]
+    ]
+    return sorted(entries, key=lambda entry: entry.task["split"])
+
+
 STUDIES = {
     "methods": comparison("zsl"),
     "generalized": comparison("gzsl"),
@@ -256,8 +267,9 @@ STUDIES = {
     ],
     "ablation": ablation_study,
     "in_use": in_use_study,
+    "probabilities": probabilities_study,
 }
-PAPER = [name for name in STUDIES if name != "in_use"]
+PAPER = [name for name in STUDIES if name not in ("in_use", "probabilities")]
 
 
 def tuning(plan, names):
