@@ -32,7 +32,9 @@ def measure(task, sources):
     )  # fmt: skip
     seed = SEED_OF.get(split, split)
     problem = problem.thin(task["rows_a_class"], seed)
-    return KINDS[task["kind"]](task, problem, seed)
+    kinds = {"validation": validation, "test": test, "in_use": in_use}
+    kinds["probabilities"] = probabilities
+    return kinds[task["kind"]](task, problem, seed)
 
 
 def validation(task, problem, seed):
@@ -107,11 +109,3 @@ def claster_figures(model, problem):
         figures[f"{prefix}class_purity"] = class_purity(clusters, y)
         figures[f"{prefix}cluster_purity"] = cluster_purity(clusters, y)
     return figures | {"centroid_movement": model.history_["centroid_movement"][-1]}
-
-
-KINDS = {
-    "validation": validation,
-    "test": test,
-    "in_use": in_use,
-    "probabilities": probabilities,
-}

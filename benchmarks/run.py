@@ -1,7 +1,8 @@
 """Make the evidence: one row of figures for each fit, and the pages that show them.
 
     python benchmarks/run.py --jobs 2              the paper's tables (hours)
-    python benchmarks/run.py in_use --jobs 2       one space, probabilities, unlabelled samples
+    python benchmarks/run.py in_use probabilities --jobs 2
+                                                   one space, probabilities, unlabelled samples
     python benchmarks/run.py --quick --jobs 2      a first look (minutes)
     python benchmarks/run.py --data my_features.npz --output my_results
     python benchmarks/run.py --pages-only          the pages from the rows that are there
@@ -116,7 +117,7 @@ def main():
     if not args.pages_only:
         errors = execute(wanted, names, sources, path, args.jobs)
     rows = read_rows(path)
-    tuned = {row["method"] for row in rows.values() if row["kind"] != "in_use"}
+    tuned = {row["method"] for row in rows.values() if row["kind"] == "validation"}
     known = tuple(name for name in METHODS if name in tuned)
     plan = replace(plan, cases=cases_of(rows), methods=known, splits=sys.maxsize)
     write_pages(names, plan, rows, folder, path)

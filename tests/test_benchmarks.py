@@ -168,11 +168,12 @@ def test_one_space_and_unlabelled_samples(runner, bench, tmp_path):
         arrays["means"] = sums / 20.0
 
     write_tiny(tmp_path / "tiny.npz", change)
-    words = ("in_use", "--embeddings", "attributes", "means", "--splits", 2)
+    words = ("in_use", "probabilities", "--embeddings", "attributes", "means", "--splits", 2)
     _, rows = runner(*words, data=tmp_path / "tiny.npz")
     methods = bench("studies").SIMPLE
-    assert len(rows) == 2 * (2 + len(methods))
-    table = pd.DataFrame(rows).set_index(["embedding", "method", "split"]).sort_index()
+    assert len(rows) == 2 * (4 + len(methods))
+    rows = pd.DataFrame(rows).set_index(["embedding", "method", "split"]).sort_index()
+    table, sure = (rows[rows["kind"] == kind] for kind in ("in_use", "probabilities"))
     assert table["shared"].loc["means", "ClasterZSL"].tolist() == [1.0, 1.0]
     before, after = (
         table[f"all, {when}"].loc["means", "CosineZSL"] for when in ("before", "after")
@@ -180,9 +181,10 @@ def test_one_space_and_unlabelled_samples(runner, bench, tmp_path):
     assert before.tolist() == table["accuracy"].loc["means", "CosineZSL"].tolist()
     assert after.between(0, 1).all()
     own = table.loc[("means", "ClasterZSL")]
+    assert np.allclose(sure["calibration"], table.loc[sure.index, "calibration"], atol=1e-4)
     for promised in (0.8, 0.9, 0.95):
-        assert own[f"zsl {promised}"].between(0, 1).all()
-        assert own[f"zsl {promised} size"].between(1, 3).all()
+        assert sure[f"zsl {promised}"].between(0, 1).all()
+        assert sure[f"zsl {promised} size"].between(1, 3).all()
     one_space, pools = (
         (tmp_path / "out" / name).read_text("utf-8")
         for name in ("one_space.md", "unlabelled_samples.md")
@@ -287,7 +289,7 @@ def test_the_pages_show_the_table_that_is_kept(bench, monkeypatch, tmp_path):
     assert source.stat().st_size < 500_000
     run = bench("run")
     monkeypatch.setattr(run, "outputs", lambda args: (source, tmp_path))
-    words = ["methods", "ablation", "in_use", "--pages-only"]
+    words = ["methods", "ablation", "in_use", "probabilities", "--pages-only"]
     monkeypatch.setattr(sys, "argv", ["run.py", *words])
     run.main()
     pages = ("zero_shot.md", "ablation.md", "one_space.md", "unlabelled_samples.md")
