@@ -197,8 +197,8 @@ def headless(folder):
         (lambda folder: folder, IsADirectoryError, "is a folder; expected a video file. Pass the"),
         (lambda folder: "https://a.org/b.mp4", ValueError, "is an address.*Download it first"),
         (empty, ValueError, r"empty.mp4' is empty.*Copy or download it again"),
-        (no_video, ValueError, r"notes.mp4' cannot be decoded.*Is it a video, and whole"),
-        (headless, ValueError, r"headless.mp4' cannot be decoded.*Is it a video, and whole"),
+        (no_video, ValueError, r"notes.mp4' cannot be decoded.*Is it a complete video"),
+        (headless, ValueError, r"headless.mp4' cannot be decoded.*Is it a complete video"),
         (no_pictures, ValueError, r"sound.mkv' holds no video stream"),
     ],
 )
@@ -269,7 +269,7 @@ def test_arrays_tensors_and_images_are_videos_as_well(tmp_path):
     ("sample", "error", "message"),
     [
         (np.zeros((5, 8, 8)), ValueError, r"\(frames, height, width, 3\).*got \(5, 8, 8\)"),
-        (np.zeros((0, 8, 8, 3)), ValueError, r"one frame at least; got \(0, 8, 8, 3\)"),
+        (np.zeros((0, 8, 8, 3)), ValueError, r"at least one frame; got \(0, 8, 8, 3\)"),
         (np.full((2, 8, 8, 3), 200.0), ValueError, "floats from 0 to 1; got float64 from 200.0"),
         (np.full((2, 8, 8, 3), np.nan), ValueError, "floats from 0 to 1; got float64 from nan"),
         (np.zeros((2, 8, 8, 3), int), ValueError, "uint8, or floats from 0 to 1; got int64"),

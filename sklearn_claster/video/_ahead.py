@@ -1,4 +1,4 @@
-"""Videos decoded by threads, a few ahead of the network; its batches; progress."""
+"""Threads that decode a few videos ahead of the network; its batches; progress."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SECONDS_PER_LINE = 5.0  # of progress
 def decoded_ahead(
     decode: Callable[[Any], Any], items: Iterable[Any], n_threads: int
 ) -> Generator[tuple[Any, Callable[[], Any]]]:
-    """Each item in its order, and a call that returns what `decode` made of it, or raises.
+    """Yield each item in order, with a call that returns what `decode` made of it, or raises.
 
-    One more than `n_threads` are decoded or wait at a time, whatever their number.
+    At most ``n_threads + 1`` items are in work or wait at a time.
     """
     items = iter(items)
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="decode")
@@ -39,7 +39,10 @@ def decoded_ahead(
 
 
 class Means:
-    """Rows of videos: means over their clips, streams side by side; a batch may hold several."""
+    """Feature vectors of videos: means over their clips, streams side by side.
+
+    A batch may hold clips of several videos.
+    """
 
     def __init__(self, network: Backbone, n_clips: int, batch_size: int) -> None:
         self._network, self._n_clips, self._batch_size = network, n_clips, batch_size
@@ -47,13 +50,13 @@ class Means:
         self._features: dict[int, list[list[NDArray[np.float32]]]] = {}  # per video and clip
 
     def add(self, video: int, clips: list[list[Any]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Take in the clips of a video; rows of all videos that are done with that."""
+        """Take the clips of a video; yield the features of all videos that are then complete."""
         self._waiting += [(video, clip) for clip in clips]
         while len(self._waiting) >= self._batch_size:
             yield from self._batch()
 
     def rest(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Rows of the videos that are left."""
+        """Yield the features of the videos that are left."""
         while self._waiting:
             yield from self._batch()
 
@@ -70,14 +73,14 @@ class Means:
 
 
 class Progress:
-    """A line every few seconds, and one at the end."""
+    """Progress as a printed line every few seconds, and one at the end."""
 
     def __init__(self, who: str, n_videos: int) -> None:
         self._who, self._n_videos, self._done = who, n_videos, 0
         self._began = self._told = time.monotonic()
 
     def step(self) -> None:
-        """One more video is done."""
+        """Count one more video."""
         self._done += 1
         now = time.monotonic()
         if now - self._told < _SECONDS_PER_LINE and self._done < self._n_videos:

@@ -1,4 +1,4 @@
-"""From prepared clips to features: networks of torchvision, modules and callables, image models."""
+"""Networks that turn prepared clips into features: torchvision's, your own, image-text models."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from torch import Tensor, nn
 from .._utils.torch import as_host_array, autocast, resolve_device
 from . import _torchvision as tv
 
-_OWN_CLIP = (16, None)  # frames per clip and frames per second of a network that has no habits
+_OWN_CLIP = (16, None)  # frames per clip and frames per second where the network does not say
 _OWN_SIZE = 224  # that of I3D and of most others
 _ALONE = RLock()  # hooks and modes belong to the network, which several estimators may share
 
 
 class Backbone(Protocol):
-    """What turns frames into features."""
+    """Network that turns frames into features."""
 
     clip_length: int
     frame_rate: float | None
 
     def prepare(self, frame: NDArray[np.uint8]) -> Any:
-        """What is kept of a frame (height, width, 3)."""
+        """Prepare a frame (height, width, 3) for the network."""
 
     def features(self, clips: list[list[Any]]) -> list[NDArray[np.float32]]:
-        """Features (n_clips, n_features) of clips of prepared frames, one array per stream."""
+        """Compute features (n_clips, n_features) of prepared clips, one array per stream."""
 
     def key(self) -> Any:
-        """What tells its features from those of others."""
+        """Return a value that differs between networks with different features."""
 
 
 class Frames:
-    """A model with `encode`: the mean over the frames of a clip, each of unit length."""
+    """A model with `encode`: the mean of the unit vectors of a clip's frames."""
 
     clip_length = 1
     frame_rate: float | None = None
@@ -51,13 +51,13 @@ class Frames:
         self._model = model
 
     def prepare(self, frame: NDArray[np.uint8]) -> Any:
-        """The frame as a PIL image."""
+        """Convert a frame to a PIL image."""
         from PIL import Image
 
         return Image.fromarray(np.ascontiguousarray(frame))
 
     def features(self, clips: list[list[Any]]) -> list[NDArray[np.float32]]:
-        """Means of unit vectors, one per clip."""
+        """Average the unit vectors of each clip's frames."""
         frames = [frame for clip in clips for frame in clip]
         vectors = np.array(_floats(self._model.encode(frames)))
         if vectors.ndim != 2 or len(vectors) != len(frames):
@@ -67,7 +67,7 @@ class Frames:
         return [vectors.reshape(len(clips), -1, vectors.shape[1]).mean(axis=1)]
 
     def key(self) -> Any:
-        """The model's type and content."""
+        """Return the model's type and content."""
         return content(self._model)
 
 
@@ -98,23 +98,23 @@ class Clips:
             _module_at(network, layer)
 
     def prepare(self, frame: NDArray[np.uint8]) -> Tensor:
-        """The frame as bytes (3, h, w), in the network's size."""
+        """Scale a frame to the network's size, as bytes (3, h, w)."""
         return self._resize(frame)
 
     def features(self, clips: list[list[Any]]) -> list[NDArray[np.float32]]:
-        """What the network, or the layer named, gives for clips of prepared frames."""
+        """Compute the output of the network, or of the named layer, for prepared clips."""
         values = torch.stack([torch.stack(clip, dim=1) for clip in clips]).to(self.device)
         return [self.of_values(values.float().sub_(self._mean).div_(self._std))]
 
     def of_values(self, batch: Tensor) -> NDArray[np.float32]:
-        """The same for values (b, channels, t, h, w) that are as the network expects them."""
+        """Compute the same for values (b, channels, t, h, w) that need no preparation."""
         with _ALONE, torch.inference_mode(), autocast(self.device), _evaluating(self._network):
             output = _read(self._network, self._layer, batch.to(self.device))
             pooled = pool(output, self._pooling, len(batch))
         return _floats(pooled)
 
     def key(self) -> Any:
-        """The network's weights and what is read of it."""
+        """Return the network's weights, the layer and the pooling."""
         known = content(self._network) if self._key is None else self._key()
         return known, self._layer, self._pooling
 
@@ -130,22 +130,22 @@ def make_backbone(
     seed: int,
     announce: str,
 ) -> Backbone:
-    """What the parameter `backbone` stands for.
+    """Make the network that the parameter `backbone` stands for.
 
     Raises
     ------
     TypeError
         If it is neither a name, nor a module, nor a callable, nor has a method `encode`.
     ValueError
-        If torchvision has no such network, or the network no such layer.
+        If torchvision has no such network, or the network has no such layer.
     """
     size = None if frame_size == "auto" else int(frame_size)
     if isinstance(backbone, str):
         if backbone not in tv.video_networks():
             raise ValueError(
                 f"backbone={backbone!r} is no video network of torchvision; it has "
-                f"{', '.join(tv.video_networks())}. For an image-text model pass the model: "
-                "SentenceTransformer('clip-ViT-B-32')."
+                f"{', '.join(tv.video_networks())}. For an image-text model pass the model "
+                "itself: SentenceTransformer('clip-ViT-B-32')."
             )
         preset, resolved = tv.preset_of(backbone), resolve_device(device)
         network = tv.build(backbone, weights, seed, announce).to(resolved)
@@ -179,7 +179,7 @@ def make_backbone(
 
 
 def make_flow_network(backbone: Any, device: torch.device, **reading: Any) -> Clips:
-    """A network of the flow, which is computed in the size of the frames.
+    """Make the network of the flow, which has the size of the frames.
 
     Raises
     ------
@@ -195,19 +195,19 @@ def make_flow_network(backbone: Any, device: torch.device, **reading: Any) -> Cl
 
 
 def pool(output: Any, pooling: str, n_clips: int) -> Tensor:
-    """Maps (b, c, t, h, w), tokens (b, n, c) or vectors (b, c) as vectors (b, n_features).
+    """Pool maps (b, c, t, h, w), tokens (b, n, c) or vectors (b, c) to vectors (b, n_features).
 
     Raises
     ------
     ValueError
-        If the output has another shape, or "2x2" asks for maps where there are none.
+        If the output has another shape, or "2x2" is asked for and the output holds no maps.
     """
     try:
         output = as_tensor(output)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
-            f"The backbone does not fit: the network gave a {type(output).__name__}; expected a "
-            "tensor. Wrap it in a function that takes the tensor out, or name a layer=... to read."
+            f"The backbone does not fit: the network returned a {type(output).__name__}; expected "
+            "a tensor. Wrap it in a function that returns the tensor, or name a layer=... to read."
         ) from error
     if output.ndim < 2 or len(output) != n_clips:
         raise _wrong_output("the network", f"({n_clips}, ...)", tuple(output.shape))
@@ -223,7 +223,7 @@ def pool(output: Any, pooling: str, n_clips: int) -> Tensor:
 
 
 def as_tensor(values: Any) -> Tensor:
-    """Values as a tensor, where they lie."""
+    """Convert values to a tensor on their own device."""
     return values if isinstance(values, Tensor) else torch.as_tensor(values)
 
 
@@ -233,14 +233,14 @@ def _floats(values: Any) -> NDArray[np.float32]:
 
 def _wrong_output(who: str, expected: str, shape: tuple[int, ...]) -> ValueError:
     return ValueError(
-        f"The backbone does not fit: {who} gave the shape {shape}; expected {expected}. Maps "
-        "(b, c, t, h, w), tokens (b, n, c) and vectors (b, c) can be pooled with pooling='mean', "
-        "maps alone with '2x2'; layer='...' names the layer to read."
+        f"The backbone does not fit: {who} gave the shape {shape}; expected {expected}. "
+        "pooling='mean' takes maps (b, c, t, h, w), tokens (b, n, c) and vectors (b, c), "
+        "pooling='2x2' only maps; layer='...' names the layer to read."
     )
 
 
 def _as_preset(preset: Any, frame: NDArray[np.uint8]) -> Tensor:
-    """The first two steps of torchvision's preset; the rest waits for the batch."""
+    """Take the first two steps of torchvision's preset; the batch takes the others."""
     functional = tv.torchvision_module().transforms.functional
     pixels = _channels_first(frame)
     pixels = functional.resize(
@@ -251,7 +251,7 @@ def _as_preset(preset: Any, frame: NDArray[np.uint8]) -> Tensor:
 
 
 def _squared(size: int, frame: NDArray[np.uint8]) -> Tensor:
-    """The middle square of a frame, its side scaled to `size`."""
+    """Cut the middle square out of a frame and scale its side to `size`."""
     height, width = frame.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -265,20 +265,20 @@ def _squared(size: int, frame: NDArray[np.uint8]) -> Tensor:
 
 
 def _channels_first(frame: NDArray[np.uint8]) -> Tensor:
-    """A view of the frame as (3, height, width), or of a copy where torch knows no such view."""
+    """View the frame as (3, height, width); where torch cannot, view a copy."""
     known = frame.flags.writeable and min(frame.strides) > 0
     return torch.from_numpy(frame if known else frame.copy()).permute(2, 0, 1)
 
 
 def _device_of(network: Any, otherwise: torch.device) -> torch.device:
-    """Where a module's parameters lie."""
+    """Return the device of a module's parameters."""
     parameters = network.parameters() if _is_module(network) else iter(())
     return next((parameter.device for parameter in parameters), otherwise)
 
 
 @contextmanager
 def _evaluating(network: Any) -> Iterator[None]:
-    """Where a module is in evaluation mode, which it need not have been, nor stays."""
+    """Put a module into evaluation mode, and back into its own mode afterwards."""
     training = [m for m in network.modules() if m.training] if _is_module(network) else []
     for module in training:
         module.training = False
@@ -325,12 +325,12 @@ def _read(network: Any, layer: str | None, batch: Tensor) -> Any:
 
 
 def content(model: Any) -> Any:
-    """What tells a model from others: its type, its parts and its weights; a function's source.
+    """Return what identifies a model: its type, parts and weights, or a function's source.
 
     Raises
     ------
     ValueError
-        If it has neither.
+        If it cannot be pickled and has no source.
     """
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
     if isinstance(model, nn.Module):
@@ -342,6 +342,6 @@ def content(model: Any) -> Any:
         return kind, joblib.hash(model)
     except (OSError, pickle.PicklingError) as error:
         raise ValueError(
-            f"memory cannot tell {model!r} from others: {error}. Pass a torch.nn.Module or a "
-            "function that is written in a file, or memory=None."
+            f"memory cannot tell {model!r} from other models: {error}. Pass a torch.nn.Module or "
+            "a function that is written in a file, or memory=None."
         ) from error

@@ -1,4 +1,4 @@
-"""Frames of video files at given times, by PyAV; what lies between them is passed over."""
+"""Frames of video files at given times, by PyAV, which skips what lies between them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _USUAL_RATE = 25.0  # frames per second, where a file does not say
 
 
 class _CannotSeek(Exception):
-    """After a jump the file goes on at a wrong place."""
+    """Raised where a file continues at a wrong place after a jump."""
 
 
 def av_module() -> Any:
-    """PyAV, or how to get it."""
+    """Import PyAV, or say how to get it."""
     try:
         import av
     except ImportError as error:
         raise ImportError(
-            "To read video files PyAV is needed: pip install 'sklearn_claster[video]'. Arrays of "
-            "frames and lists of images do without."
+            "Reading video files needs PyAV: pip install 'sklearn_claster[video]'. Arrays of "
+            "frames and lists of images do not need it."
         ) from error
     return av
 
@@ -35,7 +35,7 @@ def av_module() -> Any:
 def read_clips(
     path: str, sampling: Sampling, prepare: Callable[[NDArray[np.uint8]], Any]
 ) -> list[list[Any]]:
-    """The clips of a video file, each a list of prepared frames.
+    """Read the clips of a video file, each a list of prepared frames.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def read_clips(
     sampling : Sampling
         Which frames are wanted.
     prepare : callable
-        What is kept of a frame (height, width, 3).
+        Called with each frame (height, width, 3); its result is kept.
 
     Raises
     ------
     OSError
-        If the file is not there, or cannot be opened.
+        If the file does not exist or cannot be opened.
     ValueError
         If no frame of it can be decoded.
     """
@@ -65,8 +65,8 @@ def read_clips(
             found, _ = _frames_at(av, path, np.unique(times), prepare)
     except av.error.FFmpegError as error:
         raise ValueError(
-            f"{path!r} cannot be decoded: {error.strerror or error}. Is it a video, and whole? "
-            "`ffmpeg -i` says what FFmpeg makes of it."
+            f"{path!r} cannot be decoded: {error.strerror or error}. Is it a complete video? "
+            "`ffmpeg -i` shows what FFmpeg reads of it."
         ) from error
     where = np.searchsorted(np.unique(times), times)
     return [[found[i] for i in clip] for clip in where]
@@ -75,13 +75,13 @@ def read_clips(
 def _check_path(path: str) -> None:
     if "://" in path:
         raise ValueError(
-            f"{path!r} is an address; expected a file. Download it first: features are kept by a "
-            "file's size and date, and frames are read in jumps."
+            f"{path!r} is an address; expected a file. Download it first: the reader jumps within "
+            "the file, and memory identifies a file by its size and date."
         )
     if os.path.isdir(path):
         raise IsADirectoryError(
-            f"{path!r} is a folder; expected a video file. Pass the files in it, or, if it holds "
-            "the frames of one video, the sorted list of them."
+            f"{path!r} is a folder; expected a video file. Pass the files in it. If they are the "
+            "frames of one video, pass the sorted list of them."
         )
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path!r} does not exist; expected a video file.")
@@ -94,7 +94,7 @@ class _File:
 
     def __init__(self, av: Any, container: Any, path: str) -> None:
         if not container.streams.video:
-            raise ValueError(f"{path!r} holds no video stream. Is it sound only?")
+            raise ValueError(f"{path!r} holds no video stream; expected a video. Is it sound only?")
         self.av, self.container, self.path = av, container, path
         self.stream = container.streams.best("video")  # no picture of an album before a video
         self.stream.codec_context.thread_count = 1  # the threads are across files
@@ -111,7 +111,7 @@ class _File:
         self.slack = max(0.25 / max([self.rate, *map(float, rates)]), self.time_base / 2)
 
     def duration(self) -> float:
-        """How long the pictures last, in seconds; where no header says, all packets are read."""
+        """Return the seconds that the pictures last; read all packets if no header says."""
         if self.stream.duration:
             return float(self.stream.duration * self.time_base)
         if self.container.duration:
@@ -124,7 +124,7 @@ class _File:
         return end * self.time_base - self.start if end else n_packets / self.rate
 
     def _packets(self) -> Iterator[Any]:
-        """Packets from here on, up to the end or to where the file cannot be read any more."""
+        """Yield packets from here up to the end, or to where the file becomes unreadable."""
         packets = self.container.demux(self.stream)
         while True:
             try:
@@ -133,7 +133,7 @@ class _File:
                 return
 
     def frames(self) -> Iterator[tuple[float, Any]]:
-        """Frames from here on with their times; what cannot be decoded is left out."""
+        """Yield frames from here on with their times, without those that cannot be decoded."""
         time = -1 / self.rate
         for packet in self._packets():
             try:
@@ -146,12 +146,12 @@ class _File:
                 yield time, frame
 
     def array(self, frame: Any) -> NDArray[np.uint8]:
-        """A frame as (height, width, 3), turned as the file says that it is to be shown."""
+        """Convert a frame to (height, width, 3), rotated as the file asks for."""
         array = self._in_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
         return np.rot90(array, round(frame.rotation / 90)) if frame.rotation else array
 
     def seek(self, time: float) -> Iterator[tuple[float, Any]]:
-        """Frames from the key frame before the time on."""
+        """Yield frames, beginning at the last key frame before the time."""
         stamp = int((self.start + time) / self.time_base)
         self.container.seek(stamp, stream=self.stream)
         return self.frames()
@@ -166,7 +166,7 @@ def _opened(av: Any, path: str) -> Iterator[_File]:
 def _frames_at(
     av: Any, path: str, times: NDArray[np.float64], prepare: Callable[[NDArray[np.uint8]], Any]
 ) -> tuple[list[Any], float]:
-    """What is shown at each of the sorted times, and when the last frame that was met ends."""
+    """Return the frames shown at the sorted times, and when the last frame that was read ends."""
     try:
         with _opened(av, path) as file:
             return _walk(file, times, prepare, may_seek=file.may_seek)
@@ -186,8 +186,8 @@ def _walk(
     shown, ahead = next(frames, None), next(frames, None)
     if shown is None:
         raise ValueError(
-            f"{file.path!r} has no frame that can be decoded. Is the file whole? `ffmpeg -i` says "
-            "what FFmpeg makes of it."
+            f"{file.path!r} has no frame that can be decoded. Is the file complete? `ffmpeg -i` "
+            "shows what FFmpeg reads of it."
         )
     found: list[Any] = []
     prepared_at = None

@@ -27,80 +27,82 @@ from ._sampling import Sampling
 
 
 class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Videos to features, by a network that is trained already.
+    """Transformer of videos to features, by a pretrained network.
 
-    It looks at `n_clips` clips, evenly in time, and returns the mean of what the network gives for
-    them. `fit` trains nothing: it makes the network and learns how wide its features are, and with
-    `flow` how far the two streams spread.
+    The network sees `n_clips` clips of each video, evenly in time; the mean of their features is
+    the feature vector of the video. `fit` trains nothing: it makes the network, finds the number of
+    features and, with `flow`, the spread of each stream.
 
     Parameters
     ----------
     backbone : str, torch.nn.Module, callable or object with `encode`, default="r3d_18"
-        What turns frames into features:
+        The network that turns frames into features:
 
         * the name of a video network of torchvision (``r3d_18``, ``mc3_18``, ``r2plus1d_18``,
           ``s3d``, ``mvit_v2_s``, ``swin3d_t``, ...), with its own preprocessing and without its
           classifier;
-        * a module or a callable from clips (b, 3, t, h, w), with values from 0 to 1, to vectors
-          (b, n_features), tokens (b, n, c) or maps (b, c, t, h, w). It computes where its
-          parameters lie;
-        * an image-text model whose method `encode` takes PIL images, as
-          ``SentenceTransformer("clip-ViT-B-32")`` does. Each frame's vector is brought to unit
-          length, and their mean lies in one space with the model's vectors of class names.
+        * a module or a callable that takes clips (b, 3, t, h, w), with values from 0 to 1, and
+          returns vectors (b, n_features), tokens (b, n, c) or maps (b, c, t, h, w). It computes on
+          the device of its parameters;
+        * an image-text model whose method `encode` takes PIL images, such as
+          ``SentenceTransformer("clip-ViT-B-32")``. Each frame's vector is scaled to unit length,
+          and their mean lies in one space with the model's vectors of class names.
     weights : {"default"}, path or None, default="default"
-        Of a network by name: torchvision's, which it downloads once; a file with a state dict
-        (its classifier may be another); or None, random ones.
+        The weights of a network by name: "default" are torchvision's, downloaded once; a path is
+        a file with a state dict, whose classifier may differ; None draws random weights.
     layer : str or None, default=None
-        The layer of the network to read, as `named_modules` calls it. None reads its output. Of
-        a tuple, as MViT's blocks give it, the first part counts; maps of torchvision's Swin, whose
-        channels come last, are turned.
+        The layer of the network to read, by its name in `named_modules`. None reads the output.
+        If the layer returns a tuple, as MViT's blocks do, its first part is read. Maps of
+        torchvision's Swin have their channels last; their axes are moved.
     pooling : {"mean", "2x2"}, default="mean"
-        What is made of maps (b, c, t, h, w): their mean over time and space; or their mean over
-        time, pooled to 2 x 2 in space and flattened, as the paper does it.
+        How maps (b, c, t, h, w) become vectors: "mean" averages them over time and space; "2x2"
+        averages them over time, pools them to 2 x 2 in space and flattens them, as in the paper.
     flow : {"raft"}, callable or None, default=None
         The paper's second stream, the motion between frames. "raft" is torchvision's small RAFT;
         a callable takes first and second frames (n, 3, h, w), with values from 0 to 1, and returns
         (dx, dy) in pixels as (n, 2, h, w). Features of the two streams stand side by side, each
-        divided by its spread over the training videos, which `fit` has to see then.
+        divided by its spread over the training videos, so that `fit` needs these videos.
     flow_backbone : torch.nn.Module, callable or None, default=None
-        The network of the flow, from clips (b, 2, t, h, w) of flow, cut at 20 pixels and divided by
-        20. None gives flow and speed to `backbone`, as if they were colours.
+        The network of the flow. It takes clips (b, 2, t, h, w) of flow, cut at 20 pixels and
+        divided by 20. With None `backbone` takes flow and speed, as if they were colours.
     n_clips : int, default=5
-        How many clips are looked at.
+        Clips per video.
     clip_length : int or "auto", default="auto"
-        Frames per clip. "auto": as torchvision measured the network (16; 32 for Swin, 128 for
-        S3D), 16 for other networks, 1 for a model of images.
+        Frames per clip. "auto" is the value with which torchvision tested the network (16; 32 for
+        Swin, 128 for S3D), 16 for other networks, 1 for an image-text model.
     frame_rate : float, "auto" or None, default="auto"
-        Frames per second that are looked at. None: as the video has them. "auto": as torchvision
-        measured the network (15; 7.5 for MViT), None for others. Arrays and lists of images have
-        no rate: all their frames count.
+        Frames per second of a clip. None takes the rate of the video. "auto" is the value with
+        which torchvision tested the network (15; 7.5 for MViT), None for others. Arrays and lists
+        of images have no rate: their frames are taken one after the other.
     frame_size : int or "auto", default="auto"
-        The side of the square that a network sees: the middle of the frame. "auto": as torchvision
-        measured the network, 224 for other networks. A model of images gets whole frames.
+        The side of the square, cut from the middle of the frame, that a network sees. "auto" is the
+        value with which torchvision tested the network, 224 for other networks. An image-text model
+        gets whole frames.
     batch_size : int, default=8
-        Clips that the network takes at once.
+        Clips per batch of the network.
     device : str or torch.device, default="auto"
-        Where networks by name compute.
+        The device of networks by name.
     n_jobs : int or None, default=None
-        Threads that decode, ahead of the network. None is one, -1 as many as there are processors.
+        Threads that decode videos while the network computes. None is one thread, -1 one per
+        processor.
     on_error : {"raise", "nan"}, default="raise"
-        Whether a video that cannot be read is an error, or a row of NaN and a warning at the end.
-        (A transformer must not leave out samples: they would no longer match `y`.)
+        What happens to a video that cannot be read: an error, or a row of NaN and a warning at the
+        end. (A transformer must not leave out samples: they would no longer match `y`.)
     memory : str, path, joblib.Memory or None, default=None
-        Where rows that are done are kept. An interrupted run goes on from there; several processes
-        may share it. Files are known by path, size and date, networks by weights and layers, other
-        callables by what pickles of them, functions by their source.
+        The folder that keeps finished rows. An interrupted run continues from there, and several
+        processes may share it. Path, size and date identify a file, weights and layers a network,
+        the source a function, and the pickle any other callable.
     random_state : int, RandomState or None, default=None
-        Draws random weights, with `weights=None`.
+        Draws random weights if ``weights=None``.
     verbose : int, default=0
         Above 0 prints progress, with an estimate of the time left.
 
     Attributes
     ----------
     errors_ : dict of int to str
-        What could not be read in the latest call, by position, with the reason.
+        The reasons why samples could not be read in the latest call, by their position in X.
     spreads_ : ndarray of shape (n_features,)
-        Only with `flow`: what features are divided by, one value per stream, the root of its mean
+        The divisor of each feature, with `flow` only: one value per stream, the root of its mean
         variance over the training videos.
 
     See Also
@@ -109,18 +111,18 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     Notes
     -----
-    PyAV decodes whatever FFmpeg does. Frames are taken by their time stamps, and stand as the file
-    says that they are to be shown. In MP4, Matroska, WebM and AVI files what lies between clips is
-    passed over, key frame by key frame; other formats are read from their beginning on. Of a
-    damaged file what can be decoded counts. A video shorter than a clip begins again. Memory holds
-    the clips of a few videos, however long these are.
+    PyAV decodes every format that FFmpeg decodes. Frames are taken by their time stamps and rotated
+    as the file asks for. In MP4, Matroska, WebM and AVI files the reader jumps over what lies
+    between clips, from key frame to key frame; it reads other formats from the beginning. It uses
+    those frames of a damaged file that can be decoded. A video shorter than a clip repeats. Memory
+    holds the clips of a few videos, however long the videos are.
 
-    Section 4 of the paper, with two networks that you have: I3D for frames and for flow, read at
-    `Mixed_5c`, averaged over time, pooled to 2 x 2 and flattened (4096 features per stream)::
+    Section 4 of the paper needs two networks that you bring: I3D for frames and I3D for flow, read
+    at `Mixed_5c`, averaged over time, pooled to 2 x 2 and flattened (4096 features per stream)::
 
         VideoFeatures(i3d, flow="raft", flow_backbone=i3d_of_flow, layer="Mixed_5c", pooling="2x2")
 
-    A network that expects other values than 0 to 1 begins with a layer that makes them:
+    If a network expects values other than 0 to 1, put a layer that rescales them before it:
     ``nn.Sequential(rescale, i3d)``, read at ``layer="1.Mixed_5c"``.
 
     Examples
@@ -177,12 +179,12 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.verbose = verbose
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Make the network and learn how many features it gives; videos are read for `flow` only.
+        """Make the network, and with `flow` learn the spread of each stream.
 
         Parameters
         ----------
         X : sequence of n_videos samples, default=None
-            The training videos, as for `transform`; without `flow` they are not used.
+            The training videos, as for `transform`. They are read with `flow` only.
         y : object, default=None
             Not used.
 
@@ -194,7 +196,8 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Raises
         ------
         ValueError
-            If a parameter is out of range, the backbone gives no features, or X is missing.
+            If a parameter is out of range, if the backbone returns no features, or if `flow` is set
+            and `X` is missing.
         TypeError
             If a parameter has the wrong type.
         ImportError
@@ -206,14 +209,14 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         if self.flow is not None:
             if X is None:
                 raise ValueError(
-                    "With flow, fit needs the training videos: it learns how far the two streams "
-                    "spread. Call fit(X), or fit_transform(X)."
+                    "With flow, fit needs the training videos, from which it learns the spread of "
+                    "each stream; got X=None. Call fit(X), or fit_transform(X)."
                 )
             self._learn_spreads(self._rows(X))
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
-        """The same as `fit`, then `transform`, but each video is read once.
+        """Fit, then transform the same videos, reading each of them once.
 
         Parameters
         ----------
@@ -225,7 +228,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         ndarray of shape (n_videos, n_features)
-            In float32.
+            The features, in float32.
         """
         self._begin()
         rows = self._rows(X)
@@ -235,18 +238,18 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return rows / self.spreads_
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """The features of videos.
+        """Compute the features of videos.
 
         Parameters
         ----------
         X : sequence of n_videos samples
-            Each a path of a video file; a list of paths of images, the frames in order; or an array
-            or a tensor (frames, height, width, 3) of uint8 or of floats from 0 to 1.
+            Each sample is the path of a video file; a list of paths of images, the frames in order;
+            or an array or tensor (frames, height, width, 3) of uint8 or of floats from 0 to 1.
 
         Returns
         -------
         ndarray of shape (n_videos, n_features)
-            In float32.
+            The features, in float32.
 
         Raises
         ------
@@ -285,7 +288,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.spreads_ = spreads(rows, self._widths)
 
     def _rows(self, X: Any) -> NDArray[np.float32]:
-        """Features before the streams are scaled: these are kept in `memory`."""
+        """Compute features before the streams are scaled, which `memory` keeps."""
         samples, network = as_samples(X), self._network()
         rows = np.full((len(samples), self._n_features_out), np.nan, dtype=np.float32)
         self.errors_: dict[int, str] = {}
@@ -312,7 +315,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _results(
         self, network: Backbone, samples: list[Any], positions: list[int]
     ) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
-        """The row of each sample at these positions, or why it has none, as they are done."""
+        """Yield the row of each sample at these positions, or the reason why it has none."""
         sampling = self._sampling(network)
         progress = Progress(type(self).__name__, len(positions)) if self.verbose > 0 else None
         means = Means(network, self.n_clips, self.batch_size)
@@ -338,7 +341,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         yield from means.rest()
 
     def _network(self) -> Backbone:
-        """The network, made again after a pickle: those hold parameters only."""
+        """Return the network, made again after a pickle, which holds parameters only."""
         if getattr(self, "_made", None) is None:
             self._made = self._make(self._seed)
         made: Backbone = self._made
@@ -360,7 +363,8 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             return made
         if not isinstance(made, Clips):
             raise ValueError(
-                "flow needs a backbone of clips; got a model of single frames. Set flow=None."
+                "flow needs a backbone of clips; got a model of single frames. Set flow=None, or "
+                "choose another backbone."
             )
         flow, other = self.flow, None
         if isinstance(flow, str):
@@ -375,11 +379,14 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         length = network.clip_length if self.clip_length == "auto" else self.clip_length
         rate = network.frame_rate if self.frame_rate == "auto" else self.frame_rate
         if self.flow is not None and length == 1:
-            raise ValueError("clip_length=1 leaves no motion to see; flow needs 2 frames at least.")
+            raise ValueError(
+                "flow needs at least 2 frames per clip; got clip_length=1. Raise clip_length, or "
+                "set flow=None."
+            )
         return Sampling(self.n_clips, int(length), None if rate is None else float(rate))
 
     def _keys(self, network: Backbone, samples: list[Any]) -> dict[int, str]:
-        """What the rows are kept by; a file that is not there has no key."""
+        """Return the key of each row in `memory`; a missing file has none."""
         if self.memory is None:
             return {}
         known = joblib.hash((network.key(), astuple(self._sampling(network))))
@@ -401,20 +408,21 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         if self.n_jobs is not None and (not is_number(self.n_jobs, Integral) or not self.n_jobs):
             raise ValueError(
                 f"n_jobs={self.n_jobs!r} is no number of threads; expected None for one, an "
-                "integer from 1 on, or -1 for as many as there are processors."
+                "integer from 1 on, or -1 for one per processor."
             )
         if not callable(self.flow):
             check_choice(self, "flow", (None, "raft"))
         if self.flow_backbone is not None and self.flow is None:
             raise ValueError(
-                "flow_backbone has nothing to look at: set flow='raft', or a callable."
+                "flow_backbone needs a flow; got flow=None. Set flow='raft' or a callable, or "
+                "flow_backbone=None."
             )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_n_features_out")
 
     def __sklearn_clone__(self) -> Self:
-        """A clone with the same networks: nothing changes them, and they may be large."""
+        """Clone without a copy of the networks: nothing changes them, and they may be large."""
         networks = {name: getattr(self, name) for name in ("backbone", "flow", "flow_backbone")}
         bare = copy(self).set_params(**dict.fromkeys(networks))
         cloned: Self = BaseEstimator.__sklearn_clone__(bare)

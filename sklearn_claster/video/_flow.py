@@ -1,4 +1,4 @@
-"""The second stream: optical flow between frames, and what a network makes of it."""
+"""The second stream: optical flow between frames, and its network."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _RAFT_STEP = 8  # it takes multiples of this
 
 
 def spreads(rows: NDArray[np.float32], widths: list[int]) -> NDArray[np.float32]:
-    """How far the rows spread, (n_features,): one value per stream, the root of its mean variance.
+    """Compute the spread of each stream, the root of its mean variance, as (n_features,).
 
-    Rows of NaN are left out; a stream that does not vary has 1.
+    Rows of NaN are left out; the spread of a stream that does not vary is 1.
     """
     variances = np.var(rows[~np.isnan(rows).any(axis=1)], axis=0, dtype=np.float64)
     streams = np.split(variances, np.cumsum(widths)[:-1])
@@ -40,11 +40,11 @@ class TwoStreams:
         self.clip_length, self.frame_rate = frames.clip_length, frames.frame_rate
 
     def prepare(self, frame: NDArray[np.uint8]) -> Tensor:
-        """What the network of the frames takes."""
+        """Prepare a frame for the network of the frames."""
         return self._frames.prepare(frame)
 
     def features(self, clips: list[list[Any]]) -> list[NDArray[np.float32]]:
-        """Features of the frames and of the flow: two streams."""
+        """Compute features of the frames and of the flow: two streams."""
         flow = torch.stack([self._flow_of(torch.stack(clip)) for clip in clips])
         flow = flow.clamp(-_LARGEST, _LARGEST) / _LARGEST
         if self._flow_network is not None:
@@ -54,12 +54,12 @@ class TwoStreams:
         return [*self._frames.features(clips), self._frames.of_values(as_colours)]
 
     def key(self) -> Any:
-        """Those of both networks and of the flow."""
+        """Return the keys of both networks and of the flow."""
         other = None if self._flow_network is None else self._flow_network.key()
         return self._frames.key(), other, getattr(self._flow, "key", None) or content(self._flow)
 
     def _flow_of(self, clip: Tensor) -> Tensor:
-        """Flow (2, t, h, w) in pixels between the frames of a clip; the last one again."""
+        """Compute flow (2, t, h, w) in pixels between a clip's frames, with the last one twice."""
         frames = clip.to(self._frames.device).float() / 255
         with torch.inference_mode(), autocast(frames.device):
             found = self._flow(frames[:-1], frames[1:])
@@ -67,16 +67,16 @@ class TwoStreams:
         expected = (len(frames) - 1, 2, *frames.shape[2:])
         if flow.shape != expected:
             raise ValueError(
-                f"The callable flow gave the shape {tuple(flow.shape)}; expected {expected}: (dx, "
-                "dy) in pixels from each first frame (n, 3, h, w) to its second."
+                f"The callable flow gave the shape {tuple(flow.shape)}; expected {expected}. "
+                "Return (dx, dy) in pixels from each first frame (n, 3, h, w) to its second."
             )
         return torch.cat([flow, flow[-1:]]).movedim(0, 1).float().to(frames.device)
 
 
 class Raft:
-    """torchvision's small RAFT, for frames of any size.
+    """Optical flow by torchvision's small RAFT, for frames of any size.
 
-    On a CPU it takes a third to a quarter of the large one's time.
+    On a CPU it takes a third to a quarter of the time of the large RAFT.
     """
 
     name = "raft_small"
@@ -88,7 +88,7 @@ class Raft:
         self.key = (self.name, tv.weights_identity(self.name, weights, seed))
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Flow (n, 2, h, w) in pixels between frames (n, 3, h, w) with values from 0 to 1."""
+        """Compute flow (n, 2, h, w) in pixels between frames (n, 3, h, w) from 0 to 1."""
         height, width = first.shape[2:]
         size = [max(-(-side // _RAFT_STEP) * _RAFT_STEP, _RAFT_SIZE) for side in (height, width)]
         first, second = (

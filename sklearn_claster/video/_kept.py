@@ -1,4 +1,4 @@
-"""Rows that are done, in a joblib.Memory: a run that was interrupted goes on from there."""
+"""Finished rows in a joblib.Memory, from which an interrupted run continues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _row_of(key: Any, row: NDArray[np.float32] | None) -> NDArray[np.float32]:
 
 
 class Kept:
-    """Rows by key; joblib writes each in one step, so that several processes may share a folder."""
+    """Rows by key, in a folder that several processes may share: joblib writes each in one step."""
 
     def __init__(self, memory: Any) -> None:
         if isinstance(memory, os.PathLike):
@@ -25,7 +25,7 @@ class Kept:
         self._call = check_memory(memory).cache(_row_of, ignore=["row"])
 
     def get(self, key: Any) -> NDArray[np.float32] | None:
-        """The row, or None if it is not there, or cannot be read."""
+        """Return the row, or None if it is missing or cannot be read."""
         if not self._call.check_call_in_cache(key, None):
             return None
         try:

@@ -1,4 +1,4 @@
-"""What a sample may be: a video file, a list of image files, or an array of frames."""
+"""The forms of a sample: a video file, a list of image files, or an array of frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._sampling import Sampling
 
 
 def as_samples(X: Any) -> list[Any]:
-    """The samples of X, one by one.
+    """Return the samples of X as a list.
 
     Raises
     ------
@@ -28,16 +28,16 @@ def as_samples(X: Any) -> list[Any]:
     """
     if isinstance(X, (str, os.PathLike)) or not hasattr(X, "__len__"):
         raise TypeError(
-            f"X has to be a list of videos; got {type(X).__name__} {X!r}. Put a single one into a "
-            "list: [path]."
+            f"X has to be a list of videos; got {type(X).__name__} {X!r}. Put a single video into "
+            "a list: [path]."
         )
     if hasattr(X, "to_numpy"):  # pandas and polars
         X = X.to_numpy()
     if isinstance(X, np.ndarray) and X.ndim == 2:
         if X.shape[1] != 1:
             raise ValueError(
-                f"X has to have one column, of paths; got the shape {X.shape}. Videos as arrays "
-                "have the shape (frames, height, width, 3) each."
+                f"X has to have one column, of paths; got the shape {X.shape}. Pass each video as "
+                "a path or as an array of the shape (frames, height, width, 3)."
             )
         X = X[:, 0]
     return list(X)
@@ -46,16 +46,16 @@ def as_samples(X: Any) -> list[Any]:
 def clips_of(
     sample: Any, sampling: Sampling, prepare: Callable[[NDArray[np.uint8]], Any]
 ) -> list[list[Any]]:
-    """The clips (n_clips, clip_length) of a sample, as lists of prepared frames.
+    """Return the clips (n_clips, clip_length) of a sample as lists of prepared frames.
 
     Raises
     ------
     OSError
-        If a file is not there, or cannot be opened.
+        If a file does not exist or cannot be opened.
     ValueError
         If it holds no frames.
     TypeError
-        If the sample is none of what is known.
+        If the sample has none of the known forms.
     """
     if isinstance(sample, (str, os.PathLike)):
         return read_clips(os.fspath(sample), sampling, prepare)
@@ -68,7 +68,7 @@ def clips_of(
 
 
 def identity(sample: Any) -> Any:
-    """What tells a sample from others: path, size and time of change; the content of arrays."""
+    """Return what identifies a sample: a file's path, size and date, or an array's content."""
     if isinstance(sample, (str, os.PathLike)):
         path = os.path.realpath(sample)
         status = os.stat(path)
@@ -92,8 +92,8 @@ def _as_frames(sample: Any) -> NDArray[Any]:
     frames: NDArray[Any] = as_host_array(sample)
     if frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
         raise ValueError(
-            "A video as an array has the shape (frames, height, width, 3), with one frame at "
-            f"least; got {frames.shape}. Move the axes with transpose, and repeat grey values: "
+            "A video as an array has the shape (frames, height, width, 3), with at least one "
+            f"frame; got {frames.shape}. Move the axes with transpose, and repeat grey values: "
             "np.repeat(video[..., None], 3, axis=-1)."
         )
     return frames
@@ -115,13 +115,13 @@ def _read_image(path: Any) -> NDArray[np.uint8]:
         from PIL import Image, ImageOps
     except ImportError as error:
         raise ImportError(
-            "To read images Pillow is needed: pip install 'sklearn_claster[video]'."
+            "Reading images needs Pillow: pip install 'sklearn_claster[video]'."
         ) from error
     try:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except OSError as error:
         raise OSError(
-            f"{os.fspath(path)!r} cannot be read as an image: {error}. A list of paths is the "
-            "frames of one video; a video file stands without a list of its own."
+            f"{os.fspath(path)!r} cannot be read as an image: {error}. A list of paths holds the "
+            "frames of one video. Pass video files as paths, not as lists."
         ) from error

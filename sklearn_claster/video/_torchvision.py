@@ -1,4 +1,4 @@
-"""torchvision's networks, with their own weights and preprocessing, or random weights."""
+"""Networks of torchvision, with their own weights and preprocessing, or random weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def torchvision_module() -> Any:
     except ImportError as error:
         raise ImportError(
             "Networks by name, and flow='raft', need torchvision: pip install "
-            "'sklearn_claster[video]'. A module or a callable of your own does without."
+            "'sklearn_claster[video]'. A module or a callable of your own does not need it."
         ) from error
     except RuntimeError as error:
         raise ImportError(
@@ -43,23 +43,23 @@ def torchvision_module() -> Any:
 
 
 def video_networks() -> list[str]:
-    """Names of torchvision's networks for videos."""
+    """List the names of torchvision's networks for videos."""
     models = torchvision_module().models
     return list(models.list_models(module=models.video))
 
 
 def clip_of(name: str) -> tuple[int, float]:
-    """Frames per clip and frames per second of a network."""
+    """Return the frames per clip and the frames per second of a network."""
     return next((clip for start, clip in _CLIPS.items() if name.startswith(start)), _USUAL)
 
 
 def preset_of(name: str) -> Any:
-    """The preprocessing that belongs to the network's weights; nothing is downloaded."""
+    """Return the preprocessing of the network's weights, without a download."""
     return torchvision_module().models.get_model_weights(name).DEFAULT.transforms()
 
 
 def has_channels_last(network: nn.Module, layer: str) -> bool:
-    """Whether this layer gives (b, t, h, w, c), as most of torchvision's Swin do."""
+    """Return whether a layer's output is (b, t, h, w, c), as of most layers of Swin."""
     names = layer.split(".")
     around = [network.get_submodule(".".join(names[:n])) for n in range(len(names))]
     if not any(type(module).__name__ == "SwinTransformer3d" for module in around):
@@ -68,18 +68,18 @@ def has_channels_last(network: nn.Module, layer: str) -> bool:
 
 
 def build(name: str, weights: str | os.PathLike[str] | None, seed: int, announce: str) -> nn.Module:
-    """A network of torchvision without its classifier, in evaluation mode, on the CPU.
+    """Make a network of torchvision without its classifier, in evaluation mode, on the CPU.
 
     Parameters
     ----------
     name : str
         What torchvision calls it.
     weights : {"default"}, path or None
-        torchvision's own; a file with a state dict; or random ones.
+        torchvision's own, those of a file with a state dict, or random ones.
     seed : int
-        Of random weights.
+        Seed of random weights.
     announce : str
-        Who downloads, for the message.
+        The name in the message about a download.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def build(name: str, weights: str | os.PathLike[str] | None, seed: int, announce
 
 
 def weights_identity(name: str, weights: Any, seed: int) -> Any:
-    """What tells these weights from others."""
+    """Return what identifies these weights."""
     if weights is None:
         return seed
     if isinstance(weights, str) and weights == "default":
@@ -113,7 +113,7 @@ def weights_identity(name: str, weights: Any, seed: int) -> Any:
 
 
 class _PrivateRandomness(TorchFunctionMode):
-    """Where initial weights come from a generator of one's own."""
+    """Context in which initial weights come from a private generator."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ def _download(name: str, announce: str) -> Any:
     except OSError as error:
         raise OSError(
             f"The weights of {name!r} could not be downloaded ({error}). Bring {weights.url} here "
-            "by other means and pass its path as weights, or weights=None for random ones."
+            "by other means and pass its path as weights, or pass weights=None for random ones."
         ) from error
 
 
@@ -173,6 +173,6 @@ def _load(network: nn.Module, state: Any, weights: Any) -> None:
         raise ValueError(
             f"weights={weights!r} holds no state dict of this network: {len(wrong)} entries are "
             f"missing, unknown or of another shape, for example {wrong[0]!r}. Expected what "
-            f"network.state_dict() gives for {type(network).__name__}; its classifier may differ."
+            f"network.state_dict() returns for {type(network).__name__}; the classifier may differ."
         )
     network.load_state_dict(kept, assign=True)
