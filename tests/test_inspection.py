@@ -560,7 +560,7 @@ def test_epochs_measured_outside():
 def test_epochs_say_what_is_missing(piped):
     with pytest.raises(ValueError, match="ESZSL has no history_"):
         EpochCurveDisplay.from_estimator(piped)
-    with pytest.raises(ValueError, match=r"none of seen_accuracy.*it holds mine"):
+    with pytest.raises(ValueError, match=r"one of seen_accuracy.*it holds mine"):
         EpochCurveDisplay.from_history({"mine": [1.0]})
 
 

@@ -1,4 +1,4 @@
-"""Displays of what a zero-shot classifier has learnt and how it decides; they need matplotlib."""
+"""Displays of what a zero-shot classifier has learnt and how it decides, with matplotlib."""
 
 from ._clusters import ClusterClassDisplay
 from ._detector import DetectorScoreDisplay

@@ -1,4 +1,4 @@
-"""Which clusters hold which classes."""
+"""Heat map of clusters and classes."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from ._plotting import fitting_ticks, panels, short
 
 
 class ClusterClassDisplay:
-    """Heat map of the clusters that the samples of each class fall into, before and after.
+    """Heat map of the clusters that hold the samples of each class, before and after.
 
-    It is the paper's [1]_ Fig. 5: a column per class, a row per cluster, and as colour the
-    share of the class's samples in that cluster. Classes are sorted by their main cluster, in
-    both panels by that of the second. Make it with `from_estimator` or `from_predictions`.
+    It is Fig. 5 of the paper [1]_: one column per class, one row per cluster; the colour is the
+    share of the class's samples in that cluster. Both panels sort the classes by their main
+    cluster in the second panel. Make the display with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     counts : ndarray of shape (n_clusters, n_classes)
-        Samples of each class in each cluster; every class has samples.
+        Numbers of samples of each class in each cluster. Every class has samples.
     clusters : ndarray of shape (n_clusters,)
-        The clusters' names.
+        The names of the clusters.
     classes : ndarray of shape (n_classes,)
-        The classes' names.
+        The names of the classes.
     counts_before : ndarray of shape (n_clusters, n_classes), default=None
-        The same of an earlier state, drawn above.
+        The numbers of an earlier state, drawn above.
 
     Attributes
     ----------
     counts, clusters, classes, counts_before
         As given.
     shares, shares_before : ndarray of shape (n_clusters, n_classes)
-        Shares of the samples of each class; columns sum to one. None without `counts_before`.
+        Shares of the samples of each class; columns sum to one. `shares_before` is None without
+        `counts_before`.
     class_purity, class_purity_before : float
-        `sklearn_claster.metrics.class_purity` of either state; None without `counts_before`.
+        `sklearn_claster.metrics.class_purity` of both states. `class_purity_before` is None
+        without `counts_before`.
     order_ : ndarray of shape (n_classes,)
         Order in which the classes are drawn.
     ax_ : ndarray of matplotlib Axes
@@ -112,9 +114,9 @@ class ClusterClassDisplay:
         y : array-like of shape (n_samples,)
             Their labels.
         before : object, default=None
-            A fitted estimator to compare with, drawn above. The K-means start of a
-            ``ClasterZSL(random_state=0)`` are the clusters of its clone with
-            ``centroids="kmeans"`` (an int as `random_state`, the same data).
+            A fitted estimator to compare with, drawn above. To see the K-means clusters from which
+            a ``ClasterZSL(random_state=0)`` started, fit its clone with ``centroids="kmeans"`` on
+            the same data; `random_state` has to be an int.
         ax : array of matplotlib Axes, default=None
             Where to draw, one per panel; by default on new axes.
         **kwargs : dict
@@ -159,10 +161,10 @@ class ClusterClassDisplay:
         clusters : array-like of shape (n_samples,)
             The cluster of each sample.
         clusters_before : array-like of shape (n_samples,), default=None
-            The same of an earlier state, drawn above.
+            The clusters in an earlier state, drawn above.
         cluster_names : array-like of shape (n_clusters,), default=None
-            All clusters; one without samples gets an empty row. None stands for those that
-            have samples.
+            All clusters; one without samples gets an empty row. None stands for the clusters
+            that have samples.
         ax : array of matplotlib Axes, default=None
             Where to draw, one per panel; by default on new axes.
         **kwargs : dict
@@ -176,8 +178,8 @@ class ClusterClassDisplay:
         Raises
         ------
         ValueError
-            If the arguments are empty, differ in length or are no labels, or
-            `cluster_names` lacks a cluster.
+            If the arguments are empty, differ in length or are no labels, or if `cluster_names`
+            lacks a cluster.
         """
         states = [check_labels(clusters, "clusters")]
         if clusters_before is not None:
@@ -188,7 +190,7 @@ class ClusterClassDisplay:
         names = found if cluster_names is None else np.unique(cluster_names)
         if not np.isin(found, names).all():
             raise ValueError(
-                f"cluster_names lacks {np.setdiff1d(found, names).tolist()}; name every cluster "
+                f"cluster_names lacks {np.setdiff1d(found, names).tolist()}. Name every cluster "
                 "that has samples, or leave cluster_names=None."
             )
         tables = []
@@ -217,7 +219,7 @@ class ClusterClassDisplay:
         ax : array of matplotlib Axes, default=None
             Where to draw, one per panel; by default on new axes.
         titles : tuple of str, default=("before", "after")
-            Names of the two states; without `counts_before` there is no name.
+            Names of the two states. They are not drawn without `counts_before`.
         cmap : str or matplotlib Colormap, default="Blues"
             Colours of shares from 0 to 1.
         colorbar : bool, default=True
@@ -273,5 +275,5 @@ class ClusterClassDisplay:
 
 
 def _shares(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], float]:
-    """Shares of the columns, and the class purity."""
+    """Compute the shares per column, and the class purity."""
     return counts / counts.sum(axis=0), float(counts.max(axis=0).sum() / counts.sum())

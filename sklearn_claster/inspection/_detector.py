@@ -1,4 +1,4 @@
-"""Histograms of a seen/unseen detector's scores."""
+"""Histograms of the scores of a detector of seen and unseen classes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _TAIL = 0.005  # share of the scores at either end that may fall into the outer 
 
 
 class DetectorScoreDisplay:
-    """Scores that a detector gives to samples of seen and of unseen classes, with its threshold.
+    """Scores of a detector for samples of seen and of unseen classes, with its threshold.
 
     Make it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples,)
-        The scores; above the threshold means seen.
+        The scores; at or above the threshold means seen.
     is_seen : ndarray of bool of shape (n_samples,)
         Which samples are of seen classes.
     threshold : float, default=None
-        What the detector compares the scores with.
+        The threshold of the detector.
     estimator_name : str, default=None
         The name in the title.
 
@@ -37,11 +37,11 @@ class DetectorScoreDisplay:
     scores, is_seen, threshold
         As given.
     roc_auc : float
-        The chance that a sample of a seen class scores higher than one of an unseen class;
+        The probability that a sample of a seen class scores higher than one of an unseen class.
         NaN if one kind is missing.
     rates : tuple of float or None
-        The shares of the samples of seen and of unseen classes that the detector calls
-        seen (score >= threshold, as scikit-learn's outlier detectors do); None without threshold.
+        The shares of the samples of seen and of unseen classes that the detector calls seen
+        (score >= threshold, as in scikit-learn's outlier detectors). None without threshold.
     ax_ : matplotlib Axes
         The axes with the histograms.
     figure_ : matplotlib Figure
@@ -49,7 +49,7 @@ class DetectorScoreDisplay:
 
     See Also
     --------
-    SeenUnseenCurveDisplay : What the decisions are worth in accuracy.
+    SeenUnseenCurveDisplay : Seen and unseen accuracy.
 
     Examples
     --------
@@ -104,21 +104,21 @@ class DetectorScoreDisplay:
         Parameters
         ----------
         estimator : object
-            A fitted detector, or a pipeline or search around one: any of scikit-learn's
-            outlier detectors, a density with `score_samples`, or a zero-shot classifier with a
-            gate.
+            A fitted detector, or a pipeline or search around one. A detector is an outlier
+            detector of scikit-learn, a density with `score_samples`, or a zero-shot classifier
+            with a gate.
         X : array-like of shape (n_samples, n_features)
             Samples of seen and unseen classes, none of them trained on.
         y : array-like of shape (n_samples,)
             Their class labels; or booleans, True for samples of seen classes.
         seen_classes : array-like of shape (n_seen_classes,), default=None
-            The classes that were trained on. None stands for ``estimator.classes_``; not
-            needed if `y` is boolean.
+            The classes that were trained on. None stands for ``estimator.classes_``. A boolean
+            `y` does not need them.
         response_method : {"auto", "decision_function", "score_samples"}, default="auto"
-            Where the scores come from: `decision_function` with the threshold 0, or
-            `score_samples` with the threshold `offset_` where there is one. "auto" takes
-            the first that the detector has; of a zero-shot classifier the scores and the
-            threshold of its gate, as `explain_gate` gives them.
+            The source of the scores: `decision_function` with the threshold 0, or
+            `score_samples` with the threshold `offset_`, if there is one. "auto" takes the
+            first that the detector has; from a zero-shot classifier it takes the scores and
+            the threshold of the gate, as in `explain_gate`.
         name : str, default=None
             Name in the title; by default that of the detector's class.
         ax : matplotlib Axes, default=None
@@ -134,8 +134,8 @@ class DetectorScoreDisplay:
         Raises
         ------
         ValueError
-            If the seen classes are unknown, the estimator gives no score per sample, or
-            a zero-shot classifier has no gate.
+            If the seen classes are unknown, if the estimator gives no score per sample, or if a
+            zero-shot classifier has no gate.
         """
         host, X = unwrap(estimator, X)
         methods = ("decision_function", "score_samples")
@@ -154,8 +154,8 @@ class DetectorScoreDisplay:
             threshold = 0.0 if found == "decision_function" else getattr(host, "offset_", None)
         if scores is None or scores.ndim != 1:
             raise ValueError(
-                f"{type(host).__name__} gives no score per sample by {' or '.join(wanted)}: it is "
-                "no detector. Pass a fitted outlier detector, or scores to from_predictions."
+                f"{type(host).__name__} gives no score per sample by {' or '.join(wanted)}, so it "
+                "is no detector. Pass a fitted outlier detector, or scores to from_predictions."
             )
         if seen_classes is None and np.asarray(y).dtype != bool:
             seen_classes = getattr(host, "classes_", None)
@@ -188,11 +188,11 @@ class DetectorScoreDisplay:
         y_true : array-like of shape (n_samples,)
             The class labels; or booleans, True for samples of seen classes.
         scores : array-like of shape (n_samples,)
-            The scores, the higher the more likely seen.
+            The scores; high means seen.
         seen_classes : array-like of shape (n_seen_classes,), default=None
-            The classes that were trained on; not needed if `y_true` is boolean.
+            The classes that were trained on. A boolean `y_true` does not need them.
         threshold : float, default=None
-            What the scores are compared with.
+            From this score on a sample is called seen.
         name : str, default=None
             Name in the title.
         ax : matplotlib Axes, default=None
@@ -210,7 +210,7 @@ class DetectorScoreDisplay:
         ValueError
             If the seen classes are unknown, or a score is missing or not finite.
         TypeError
-            If `seen_classes` and `y_true` are not of a kind, as text and numbers.
+            If `seen_classes` and `y_true` cannot be compared, such as text and numbers.
         """
         y_true = np.asarray(y_true)
         if seen_classes is not None:
@@ -219,8 +219,8 @@ class DetectorScoreDisplay:
             is_seen = y_true
         else:
             raise ValueError(
-                "Which classes are seen is unknown: pass seen_classes, or booleans that are True "
-                "for samples of seen classes instead of labels."
+                "The seen classes are unknown: pass seen_classes, or booleans instead of labels, "
+                "True for samples of seen classes."
             )
         values = check_array(scores, ensure_2d=False, dtype=np.float64, input_name="scores")
         check_consistent_length(is_seen, values)
@@ -234,8 +234,8 @@ class DetectorScoreDisplay:
     ) -> Self:
         """Draw the histograms, each with an area of one.
 
-        A few extreme scores do not squeeze the rest: where the outer half per cent at either
-        end would take up most of the axis, it is counted in the outer bins.
+        The outer bins take a few extreme scores, so that they do not squeeze the rest: half a per
+        cent at either end, if it would take up most of the axis.
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ class DetectorScoreDisplay:
         return self
 
     def _edges(self, bins: int) -> tuple[NDArray[np.float64], bool]:
-        """Edges of the bins, and whether they leave a tail to the outer ones."""
+        """Compute the edges of the bins, and whether the outer bins hold a tail."""
         shown = self.scores if self.threshold is None else np.append(self.scores, self.threshold)
         low, high = shown.min(), shown.max()
         inner = np.quantile(self.scores, [_TAIL, 1 - _TAIL])

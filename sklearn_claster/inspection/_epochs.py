@@ -1,4 +1,4 @@
-"""What the epochs of a training showed."""
+"""Curves over the epochs of a training."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ _STYLES = (("o", "-"), ("s", "--"), ("^", ":"))
 class EpochCurveDisplay:
     """Accuracies, loss, reward and centroid movement, epoch by epoch.
 
-    Make it with `from_estimator` or `from_history`. The accuracies are the paper's [1]_
-    Fig. 1: seen classes go on improving when unseen ones do not.
+    Make it with `from_estimator` or `from_history`. The accuracies are those of Fig. 1 of the
+    paper [1]_: the accuracy on seen classes goes on improving when that on unseen classes does
+    not.
 
     Parameters
     ----------
     curves : dict of str to ndarray of shape (n_epochs,)
-        Curves by their names in `ClasterZSL.history_`; lengths may differ, as that of
-        "validation_accuracy" does, which comes from a training of its own.
+        Curves by their names in `ClasterZSL.history_`. Lengths may differ:
+        "validation_accuracy" comes from a training of its own.
     estimator_name : str, default=None
         The name in the title.
 
@@ -43,8 +44,8 @@ class EpochCurveDisplay:
     curves : dict of str to ndarray of shape (n_epochs,)
         The curves.
     warm_up : int
-        Number of first epochs in which the centroids did not move while they did later; 0
-        if they never moved. They are shaded.
+        Number of epochs before the centroids first moved; 0 if they never moved. These epochs are
+        shaded.
     lines_ : dict of str to matplotlib Artist
         The curves as drawn.
     ax_ : ndarray of matplotlib Axes
@@ -108,7 +109,7 @@ class EpochCurveDisplay:
         host = unwrap(estimator, None)[0]
         if not hasattr(host, "history_"):
             raise ValueError(
-                f"{type(host).__name__} has no history_; pass a fitted ClasterZSL, or epochs of "
+                f"{type(host).__name__} has no history_. Pass a fitted ClasterZSL, or a history of "
                 "your own to from_history."
             )
         name = type(host).__name__ if name is None else name
@@ -128,9 +129,9 @@ class EpochCurveDisplay:
         Parameters
         ----------
         history : mapping of str to sequence of float
-            One value per epoch, under names of `ClasterZSL.history_`; "unseen_accuracy" is
-            for accuracies that were measured outside, for example by a callback. Other
-            names are left out.
+            One value per epoch, under the names of `ClasterZSL.history_`. Pass accuracies that
+            you measured, for example in a callback, as "unseen_accuracy". Other names are left
+            out.
         name : str, default=None
             Name in the title.
         ax : array of matplotlib Axes, default=None
@@ -152,13 +153,13 @@ class EpochCurveDisplay:
         curves = {key: np.asarray(history[key], dtype=float) for key in known if key in history}
         if not curves:
             raise ValueError(
-                f"history holds none of {', '.join(known)}; it holds {', '.join(map(str, history))}"
-                ". Pass the history_ of a fitted ClasterZSL."
+                f"history has to hold one of {', '.join(known)}; it holds "
+                f"{', '.join(map(str, history))}. Pass the history_ of a fitted ClasterZSL."
             )
         return cls(curves, estimator_name=name).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> Self:
-        """Draw a panel each for accuracies, loss, reward and movement, as far as there are any.
+        """Draw one panel each for accuracies, loss, reward and movement, if there are any.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What the displays share: matplotlib on demand, colours, axes, and labels that fit."""
+"""Shared parts of the displays: matplotlib on demand, colours, axes, and labels that fit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pyplot(display: Any) -> Any:
 
 
 def one_axes(display: Any, ax: Any, **options: Any) -> Any:
-    """The given axes, or those of a new figure; sets `ax_` and `figure_` of the display."""
+    """Return the given axes or new ones, and set `ax_` and `figure_` of the display."""
     plt = pyplot(display)
     if ax is None:
         ax = plt.subplots(layout="constrained", **options)[1]
@@ -38,7 +38,7 @@ def one_axes(display: Any, ax: Any, **options: Any) -> Any:
 
 
 def panels(display: Any, ax: Any, n_rows: int, n_columns: int, **options: Any) -> Any:
-    """Axes for every panel as an array; sets `ax_` and `figure_` of the display."""
+    """Return axes for every panel as an array, and set `ax_` and `figure_` of the display."""
     plt = pyplot(display)
     if ax is None:
         ax = plt.subplots(n_rows, n_columns, squeeze=False, layout="constrained", **options)[1]
@@ -46,20 +46,20 @@ def panels(display: Any, ax: Any, n_rows: int, n_columns: int, **options: Any) -
     if len(axes) < n_rows * n_columns:
         raise ValueError(
             f"{type(display).__name__} has {n_rows * n_columns} panels to draw; got {len(axes)} "
-            f"axes. Make them with plt.subplots({n_rows}, {n_columns}), or leave ax=None."
+            f"axes. Make the axes with plt.subplots({n_rows}, {n_columns}), or leave ax=None."
         )
     display.ax_, display.figure_ = axes, axes[0].figure
     return axes
 
 
 def short(label: Any) -> str:
-    """A label as text of bounded length."""
+    """Return a label as text, cut to a maximum length."""
     text = str(label)
     return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
 
 
 def fitting_ticks(axis: Any, labels: Sequence[Any], per_label: float = 7.0) -> None:
-    """Name the places 0, 1, 2, ... of an axis: all where there is room, else every n-th.
+    """Label the places 0, 1, 2, ... of an axis: all if there is room, otherwise every n-th.
 
     `per_label` is the room in points that a label needs at the smallest size.
     """

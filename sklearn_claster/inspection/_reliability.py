@@ -16,20 +16,20 @@ from ._plotting import one_axes
 class ReliabilityDisplay(CalibrationDisplay):
     """Share of right answers against the probability of the named class.
 
-    What scikit-learn's `CalibrationDisplay` draws for two classes, for any number of candidates:
-    the event is that the named class is the right one. A line below the diagonal is a classifier
-    that believes itself too much. Make it with `from_estimator` or `from_predictions`.
+    It extends scikit-learn's `CalibrationDisplay` from two classes to any number of candidates: the
+    event is that the named class is the right one. A curve below the diagonal shows that the
+    probabilities are too high. Make it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     prob_true : ndarray of shape (n_filled_bins,)
-        The share of samples in each bin whose class is named.
+        The share of samples in each bin whose class is named correctly.
     prob_pred : ndarray of shape (n_filled_bins,)
         The mean probability of the named class in each bin.
     y_prob : ndarray of shape (n_samples,)
-        The probability of the named class, of every sample.
+        The probability of the named class for each sample.
     counts : ndarray of shape (n_filled_bins,)
-        The samples in each bin.
+        The number of samples in each bin.
     estimator_name : str, default=None
         The name in the legend.
 
@@ -105,7 +105,7 @@ class ReliabilityDisplay(CalibrationDisplay):
         X : array-like of shape (n_samples, n_features)
             Samples that were not trained on.
         y : array-like of shape (n_samples,)
-            Their labels. One that is no candidate is always missed.
+            Their labels. A sample whose label is no candidate counts as an error.
         unseen_embeddings : ClassEmbeddings, mapping, DataFrame or tuple, default=None
             As in `predict`.
         n_bins : int, default=15
@@ -132,8 +132,8 @@ class ReliabilityDisplay(CalibrationDisplay):
         host, X = unwrap(estimator, X)
         if not hasattr(host, "predict_proba"):
             raise ValueError(
-                f"{type(host).__name__} has no predict_proba; a fitted classifier with "
-                "probabilities is needed. Pass probabilities of your own to from_predictions."
+                f"{type(host).__name__} has no predict_proba. Pass a fitted classifier with "
+                "probabilities, or probabilities of your own to from_predictions."
             )
         options = {} if unseen_embeddings is None else {"unseen_embeddings": unseen_embeddings}
         labels = host.candidates(**options)[0] if hasattr(host, "candidates") else host.classes_
@@ -166,7 +166,7 @@ class ReliabilityDisplay(CalibrationDisplay):
         Parameters
         ----------
         y_true : array-like of shape (n_samples,)
-            The true labels. One that is not among `labels` is always missed.
+            The true labels. A sample whose label is not in `labels` counts as an error.
         y_proba : array-like of shape (n_samples, n_labels)
             Probabilities of the candidates.
         labels : array-like of shape (n_labels,), default=None

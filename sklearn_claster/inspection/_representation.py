@@ -23,19 +23,19 @@ _ASIDE = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1)) 
 class RepresentationDisplay:
     """Map of the samples' representation in the plane, by class.
 
-    It is the paper's [1]_ Fig. 4. A name stands beside the middle of its class where it covers
-    no other name and no other middle. Colours repeat, but not among neighbours. Circles are
-    samples of seen classes, triangles of unseen ones. Make it with `from_estimator` or
-    `from_predictions`.
+    It is Fig. 4 of the paper [1]_. The name of a class stands beside the middle of the class if it
+    covers no other name and no other middle. Colours repeat, but not among neighbours. Circles
+    are samples of seen classes, triangles samples of unseen classes. Make the display with
+    `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     positions : ndarray of shape (n_drawn, 2)
-        Places in the plane.
+        Places of the samples in the plane.
     y : ndarray of shape (n_drawn,)
-        Classes.
+        Their classes.
     rows : ndarray of shape (n_drawn,), default=None
-        Which of the given samples these are, if only a part was drawn.
+        The indices of the drawn samples among the given ones.
     seen_classes : array-like of shape (n_seen_classes,), default=None
         The classes that were trained on. None draws all samples as circles.
 
@@ -46,9 +46,9 @@ class RepresentationDisplay:
     classes : ndarray of shape (n_classes,)
         The classes, sorted.
     colors_ : dict
-        The colour of each class that is drawn in colour.
+        The colours of the classes that are not grey.
     named_ : list
-        The classes whose names found room.
+        The classes whose names are drawn.
     ax_ : matplotlib Axes
         The axes with the map.
     figure_ : matplotlib Figure
@@ -56,7 +56,7 @@ class RepresentationDisplay:
 
     See Also
     --------
-    sklearn.manifold.TSNE : How the map is made by default.
+    sklearn.manifold.TSNE : Makes the map by default.
 
     Notes
     -----
@@ -109,12 +109,12 @@ class RepresentationDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw what a fitted estimator makes of samples.
+        """Draw the representation that a fitted estimator gives samples.
 
         Parameters
         ----------
         estimator : object
-            Anything fitted with `transform`: a `ClasterZSL`, or a pipeline or search.
+            A fitted estimator with `transform`: a `ClasterZSL`, or a pipeline or search.
         X : array-like of shape (n_samples, n_features)
             The samples.
         y : array-like of shape (n_samples,)
@@ -170,18 +170,18 @@ class RepresentationDisplay:
         Parameters
         ----------
         representation : array-like of shape (n_samples, n_outputs)
-            A vector per sample. With two outputs they are the places themselves.
+            One vector per sample. Vectors of two numbers are the places themselves.
         y : array-like of shape (n_samples,)
             The class of each sample.
         seen_classes : array-like of shape (n_seen_classes,), default=None
             The classes that were trained on. None draws all samples as circles.
         reducer : object, default=None
-            Anything with `fit_transform` into two columns, for example
+            A transformer whose `fit_transform` returns two columns, for example
             ``sklearn.decomposition.PCA(2)``. None stands for scikit-learn's `TSNE` with a
             perplexity of 30, or a third of the samples if that is less.
         max_samples : int or None, default=2000
-            The most samples to draw, chosen at random but of every class at least one; None
-            draws all. t-SNE takes seconds for thousands of samples.
+            The maximum number of samples to draw, chosen at random, at least one per class;
+            None draws all. t-SNE takes seconds for thousands of samples.
         random_state : int, RandomState instance or None, default=None
             Seed of the choice of samples and of t-SNE.
         ax : matplotlib Axes, default=None
@@ -197,9 +197,9 @@ class RepresentationDisplay:
         Raises
         ------
         ValueError
-            If the arguments differ in length, or the reducer does not give two columns.
+            If the arguments differ in length, or the reducer does not return two columns.
         TypeError
-            If `seen_classes` and `y` are not of a kind, as text and numbers.
+            If `seen_classes` and `y` cannot be compared, such as text and numbers.
         """
         vectors = check_array(representation, dtype=np.float64, input_name="representation")
         labels = check_labels(y, "y")
@@ -213,8 +213,8 @@ class RepresentationDisplay:
         positions = vectors if reducer is None else np.asarray(reducer.fit_transform(vectors))
         if positions.shape != (len(rows), 2):
             raise ValueError(
-                f"The map needs two columns; {reducer} gave an array of shape {positions.shape}. "
-                "Set its n_components=2."
+                f"The map needs two columns; got the shape {positions.shape} from {reducer}. Set "
+                "its n_components=2."
             )
         return cls(positions, labels, rows=rows, seen_classes=seen_classes).plot(ax, **kwargs)
 
@@ -235,8 +235,8 @@ class RepresentationDisplay:
         highlight : array-like of shape (n_highlighted,), default=None
             Classes to draw in colour and to name; the others become grey. None colours all.
         colors : mapping of class to matplotlib colour, default=None
-            Colours of classes, for example `colors_` of another map. Other classes get one
-            that no neighbour has.
+            Colours of classes, for example `colors_` of another map. Each other class gets a
+            colour that no neighbour has.
         **kwargs : dict
             Passed to matplotlib's `scatter`.
 
@@ -256,6 +256,7 @@ class RepresentationDisplay:
             if not shown.any():
                 raise ValueError(
                     f"None of highlight={np.ravel(highlight).tolist()} is a class of these samples."
+                    " Pass labels of y, or highlight=None."
                 )
         side = float(np.clip(5.0 + 0.025 * len(self.classes), 5.5, 10.0))
         ax = one_axes(self, ax, figsize=(side, side))
@@ -290,7 +291,7 @@ class RepresentationDisplay:
         return self
 
     def _name(self, ax: Any, names: NDArray[Any], middles: NDArray[np.float64]) -> None:
-        """Write the names, the largest classes first, where there is room."""
+        """Write the names where there is room, beginning with the largest classes."""
         from matplotlib.patheffects import withStroke
 
         counts = np.array([np.sum(self.y == name) for name in names])
@@ -338,7 +339,7 @@ class RepresentationDisplay:
 def _choose_rows(
     y: NDArray[Any], max_samples: int | None, rng: np.random.RandomState
 ) -> NDArray[np.intp]:
-    """At most so many samples, ascending: first one of every class, the others at random."""
+    """Choose samples, in ascending order: one of every class, the others at random."""
     if max_samples is None or len(y) <= max_samples:
         return np.arange(len(y))
     order = rng.permutation(len(y))
@@ -349,14 +350,14 @@ def _choose_rows(
 
 
 def _middle(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The sample with the smallest sum of distances to the others: never between two groups."""
+    """Return the sample with the smallest sum of distances, which never lies between groups."""
     return positions[pairwise_distances(positions).sum(axis=0).argmin()]
 
 
 def _spread_colors(
     names: NDArray[Any], middles: NDArray[np.float64], given: Mapping[Any, Any]
 ) -> dict[Any, Any]:
-    """A colour per class: the given one, or the one whose nearest bearer is farthest."""
+    """Choose a colour per class: the given one, or the one whose nearest use is farthest away."""
     colors: list[Any] = []
     distances = pairwise_distances(middles)
     for place, name in enumerate(names):

@@ -14,21 +14,21 @@ from .._utils.responses import candidate_scores, unwrap
 from ..metrics import gzsl_report, seen_unseen_curve
 from ._plotting import PALETTE, one_axes
 
-# What artists on the axes are, for displays that are drawn on the same axes later.
+# Marks of artists, by which displays that are drawn on the same axes later find them.
 _CURVE, _ISOLINES = "seen-unseen curve", "harmonic-mean isolines"
 
 
 class SeenUnseenCurveDisplay:
-    """Seen against unseen accuracy for every balance between the two kinds of classes.
+    """Seen against unseen accuracy for every balance between seen and unseen classes.
 
     Make it with `from_estimator` or `from_predictions`. Several curves may share axes.
 
     Parameters
     ----------
     seen, unseen, constants : ndarray of shape (n_points,)
-        What `sklearn_claster.metrics.seen_unseen_curve` returns.
+        The results of `sklearn_claster.metrics.seen_unseen_curve`.
     operating_point : tuple of float, default=None
-        Seen and unseen accuracy of the decisions that were made.
+        Seen and unseen accuracy of the predictions.
     estimator_name : str, default=None
         The name in the legend.
 
@@ -39,10 +39,10 @@ class SeenUnseenCurveDisplay:
     ausuc : float
         The area under it.
     ungated_point : tuple of float
-        Seen and unseen accuracy of the scores as they are (constant 0). Scores of a
-        classifier with a gate hold its choice already.
+        Seen and unseen accuracy of the scores as they are (constant 0). If the classifier has a
+        gate, its scores already contain the gate's decision.
     operating_point : tuple of float or None
-        Seen and unseen accuracy of the decisions that were made.
+        Seen and unseen accuracy of the predictions.
     line_ : matplotlib Artist
         The curve.
     ax_ : matplotlib Axes
@@ -178,11 +178,10 @@ class SeenUnseenCurveDisplay:
         y_true, scores, labels, seen_classes
             As in `sklearn_claster.metrics.seen_unseen_curve`.
         y_pred : array-like of shape (n_samples,), default=None
-            The decisions that were made, by whatever gate; their accuracies are the
-            operating point.
+            Predictions, with a gate or without; their accuracies are the operating point.
         constant : float, default=None
-            The constant whose point on the curve is the operating point. Either `y_pred`
-            or `constant` may be given.
+            The constant whose point on the curve is the operating point. Give `y_pred` or
+            `constant`, not both.
         name : str, default=None
             Name of the curve.
         ax : matplotlib Axes, default=None
@@ -203,13 +202,14 @@ class SeenUnseenCurveDisplay:
         """
         if y_pred is not None and constant is not None:
             raise ValueError(
-                "Pass y_pred or constant, not both: each of them sets the operating point."
+                "Pass y_pred or constant, not both: each of them sets the operating point; got "
+                "both. Leave one out."
             )
         display = cls(*seen_unseen_curve(y_true, scores, labels, seen_classes), estimator_name=name)
         if math.isnan(display.ausuc):
             raise ValueError(
-                "The curve needs samples of seen and of unseen classes; y_true has none of one "
-                "side. Test on samples of both, for example of ZeroShotKFold(seen_fraction=0.2)."
+                "The curve needs samples of seen and of unseen classes; y_true has only one kind. "
+                "Test on samples of both, for example of ZeroShotKFold(seen_fraction=0.2)."
             )
         if constant is not None:
             display.operating_point = display._point(constant)
@@ -230,7 +230,7 @@ class SeenUnseenCurveDisplay:
         name : str, default=None
             Name of the curve; by default `estimator_name`.
         isolines : bool, default=True
-            Whether to draw, lightly, lines of equal harmonic mean.
+            Whether to draw thin lines of equal harmonic mean.
         **kwargs : dict
             Passed to matplotlib's `plot` of the curve.
 
@@ -278,7 +278,7 @@ class SeenUnseenCurveDisplay:
         return float(self.seen[at]), float(self.unseen[at])
 
     def _frame(self, ax: Any, isolines: bool) -> None:
-        """A square from 0 to the next tick above all curves on the axes, and the isolines."""
+        """Set square limits from 0 to the next tick above all curves, and draw the isolines."""
         top = max(float(np.max([line.get_xdata(), line.get_ydata()])) for line in ax.get_lines())
         step = 0.2 if top > 0.5 else 0.1
         top = min(1.0, step * (math.floor(top / step) + 1))
