@@ -339,11 +339,11 @@ def test_unknown_words_are_named():
     with pytest.warns(UserWarning, match=r"left out: unicorn of 'RideUnicorn'\. Pass a mapping"):
         table = embed_words(["RideUnicorn", "bike"], WORDS)
     assert_array_equal(table.select(["RideUnicorn"]).vectors[0], WORDS["ride"])
-    with pytest.raises(ValueError, match=r"none is for 'BlueUnicorn' \(blue unicorn\)\. Pass"):
+    with pytest.raises(ValueError, match=r"got none for 'BlueUnicorn' \(blue unicorn\)\. Pass"):
         embed_words(["RideUnicorn", "BlueUnicorn"], WORDS)
     with pytest.raises(TypeError, match=r"is a list of words; got the string 'the'"):
         embed_words(["bike"], WORDS, stop_words="the")
-    with pytest.raises(ValueError, match=r"none is for 'The'"):
+    with pytest.raises(ValueError, match=r"got none for 'The'"):
         embed_words(["The"], {"the": [1]}, stop_words=["the"])
     with pytest.raises(ValueError, match=r"have one length; got the shapes \[\(1,\), \(2,\)\]"):
         embed_words(["a", "b"], {"a": [1], "b": [1, 2]})

@@ -30,10 +30,10 @@ def split_class_name(name: str) -> str:
     (CamelCase), and after an acronym. Digits are a word of their own unless they
     touch capitals, as in "MP3" or "3D".
 
-    A number that counts the classes is left out: one at the beginning, perhaps behind a single
-    letter, that ends in a full stop, a bracket or a colon ("1. archery", "001.Archery"), or that
-    begins with a zero and ends in a space or another sign ("001_archery", "A012 drop"). All
-    other numbers belong to the name ("30 m dash", "3.5 mm jack").
+    A number that counts the classes is left out. Such a number stands at the beginning, perhaps
+    after a single letter. It is followed by a full stop, a bracket or a colon ("1. archery",
+    "001.Archery"), or it begins with a zero and is followed by a space or another sign
+    ("001_archery", "A012 drop"). All other numbers belong to the name ("30 m dash", "3.5 mm jack").
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def split_class_name(name: str) -> str:
 
 
 def split_class_names(names: Sequence[str]) -> list[str]:
-    """`split_class_name` of names that belong together.
+    """Split names that belong together.
 
-    Where a number with zeros in front of it counts classes, those without count them too: after
-    "001_archery" so does "100_yoyo".
+    If a number with leading zeros counts the classes, numbers with at least as many digits do so
+    too: next to "001_archery" the number of "100_yoyo" is left out.
     """
     widths: dict[str, int] = {}  # of the numbers behind each letter
     for match in (_NUMBER.match(name) for name in names if isinstance(name, str)):
@@ -89,8 +89,8 @@ def _split(name: str, widths: Mapping[str, int] = MappingProxyType({})) -> str:
     """Split a name into words, without numbers behind a letter as wide as `widths` says."""
     if not isinstance(name, str):
         raise TypeError(
-            f"A class name to be split is a string; got {type(name).__name__} {name!r}. Pass a "
-            "mapping from label to text for labels that are no names."
+            f"A class name is a string; got {type(name).__name__} {name!r}. Pass a mapping from "
+            "label to text for labels that are no names."
         )
     number = _NUMBER.match(name)
     if number and (
@@ -104,13 +104,13 @@ def _split(name: str, widths: Mapping[str, int] = MappingProxyType({})) -> str:
     if not words:
         raise ValueError(
             f"A class name has letters or digits; got {name!r}. Pass a mapping from label to text "
-            "to say what the class is."
+            "that describes the class."
         )
     return " ".join(words).lower()
 
 
 def _shapes(name: str) -> str:
-    """One sign a letter: its kind."""
+    """Replace each character by a sign for its kind."""
     kinds = []
     for i, letter in enumerate(name):
         inside = 0 < i < len(name) - 1 and name[i - 1].isalpha() and name[i + 1].isalpha()
@@ -124,7 +124,7 @@ def _shapes(name: str) -> str:
 
 
 def says_more(classes: Any) -> bool:
-    """Whether it is a mapping from label to text; a Series is, if it has an index of its own."""
+    """Return whether this is a mapping from label to text, or a Series with an index of its own."""
     own_index = type(getattr(classes, "index", None)).__name__ != "RangeIndex"
     return isinstance(classes, Mapping) or (hasattr(classes, "iloc") and own_index)
 
@@ -137,7 +137,7 @@ def as_texts(classes: Any) -> dict[Any, list[str]]:
     TypeError
         If the classes are no iterable of names and no mapping to texts.
     ValueError
-        If there are none, a name stands twice, or a text is empty.
+        If there are none, a name occurs twice, or a text is empty.
     """
     is_frame = hasattr(classes, "columns")
     if isinstance(classes, (str, bytes)) or not hasattr(classes, "__iter__") or is_frame:
@@ -150,9 +150,9 @@ def as_texts(classes: Any) -> dict[Any, list[str]]:
         label: [text] if isinstance(text, str) else text for label, text in pairs
     }
     if not texts:
-        raise ValueError("Expected at least one class; got none.")
+        raise ValueError("Expected at least one class; got none. Pass the names of the classes.")
     if len(texts) < len(pairs):
-        raise ValueError("Expected each class name once; got one twice. Pass each class once.")
+        raise ValueError("Expected each class name once; got one twice. Remove the second one.")
     for label, lines in texts.items():
         if not isinstance(lines, (list, tuple)) or not all(isinstance(x, str) for x in lines):
             raise TypeError(
@@ -160,5 +160,8 @@ def as_texts(classes: Any) -> dict[Any, list[str]]:
                 f"{label!r}. Pass a mapping from label to text for labels that are no names."
             )
         if not lines or not all(line.strip() for line in lines):
-            raise ValueError(f"Each class needs a text that is not empty; got none for {label!r}.")
+            raise ValueError(
+                f"Each class needs a text that is not empty; got none for {label!r}. Describe the "
+                "class, or leave it out."
+            )
     return {label: [str(line) for line in lines] for label, lines in texts.items()}

@@ -22,36 +22,36 @@ def embed_sentences(
     template: str | Sequence[str] = "{}",
     normalize: bool = True,
 ) -> ClassEmbeddings:
-    """Class vectors from a sentence model, of class names or descriptions.
+    """Make class vectors from class names or descriptions with a sentence model.
 
     Parameters
     ----------
     classes : iterable of str, or mapping from label to str or list of str
-        The class names, which are the labels as well and are split into words
-        (see :func:`split_class_name`); or descriptions, which are taken as they
+        The class names, or a mapping from labels to descriptions. Names are also the labels;
+        they are split into words (see :func:`split_class_name`). Descriptions are used as they
         are. A pandas Series with an index of its own is a mapping too.
     model : object with a method ``encode``, or str
-        ``encode`` takes a list of strings, 1024 at most, and returns one vector
-        each, as the models of sentence-transformers do. A string is the name or
-        the folder of such a model, which is loaded (and downloaded where it is
-        not there yet): ``pip install 'sklearn_claster[text]'``.
+        ``encode`` takes a list of at most 1024 strings and returns one vector for each, like
+        the models of sentence-transformers. A string is the name or the folder of such a
+        model. It is loaded, and downloaded if it is not on this computer:
+        ``pip install 'sklearn_claster[text]'``.
     template : str or sequence of str, default="{}"
-        The sentence to put each text into: "a video of a person doing {}". Several make an
-        ensemble, as the 80 of CLIP do: each text goes into each of them.
+        The sentence to put each text into, such as "a video of a person doing {}". Several
+        templates form an ensemble, like the 80 of CLIP: each text goes into each template.
     normalize : bool, default=True
-        Whether each sentence's vector is brought to unit length before the mean over the
-        sentences of a class is taken, so that each counts alike.
+        Whether each sentence's vector is scaled to unit length before the mean over the
+        sentences of a class is taken, so that all sentences count alike.
 
     Returns
     -------
     ClassEmbeddings
-        One vector per class: the mean over all its sentences. It is not of unit length where
-        there are several, which does not matter to a cosine.
+        One vector per class: the mean over all its sentences. The mean of several sentences
+        does not have unit length, which does not matter to a cosine.
 
     Raises
     ------
     ImportError
-        If a model is named and sentence-transformers is not installed, or does not load.
+        If `model` is a name and sentence-transformers is not installed or does not load.
     TypeError
         If the model has no method `encode`, or the classes are no texts.
     ValueError
@@ -77,8 +77,8 @@ def embed_sentences(
     wrong = [one for one in templates if not isinstance(one, str) or one.count("{}") != 1]
     if wrong or not templates:
         raise ValueError(
-            'template has to hold "{}" once, where the text goes, and so has each of several; got '
-            f"{wrong[0] if wrong else template!r}."
+            'template has to hold "{}" once, where the text goes, and so does each of several '
+            f"templates; got {wrong[0] if wrong else template!r}."
         )
     texts = as_texts(classes)
     if not says_more(classes):
@@ -99,7 +99,7 @@ def embed_sentences(
             f"The model has to return one finite vector for each of the {len(lines)} texts; got "
             f"the shape {vectors.shape}"
             + (", with NaN or infinity" if not np.isfinite(vectors).all() else "")
-            + ". Pass a model of sentence-transformers, or one that behaves like it."
+            + ". Pass a model of sentence-transformers, or one with the same encode."
         )
     if normalize:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -110,7 +110,7 @@ def embed_sentences(
 
 
 def load_sentence_model(model: Any) -> Any:
-    """Return the model itself, loaded if it came as a name."""
+    """Return the model, loaded if it is given by its name."""
     if hasattr(model, "encode") and not isinstance(model, str):
         return model
     if not isinstance(model, str):
@@ -126,9 +126,9 @@ def load_sentence_model(model: Any) -> Any:
             cause = cause.__cause__
         if getattr(error, "name", None) != "sentence_transformers":
             raise ImportError(
-                f"To load the model {model!r} sentence-transformers is needed, which is installed "
-                f"but does not load: {cause}. If torchvision is at fault, install it and torch "
-                "from one place, as pytorch.org says: both for the CPU or both for one CUDA."
+                f"To load the model {model!r} sentence-transformers is needed. It is installed but "
+                f"does not load: {cause}. If torchvision is at fault, install it and torch from "
+                "one place, as pytorch.org says: both for the CPU or both for one CUDA."
             ) from error
         raise ImportError(
             f"To load the model {model!r} sentence-transformers is needed. Install it with "

@@ -1,4 +1,4 @@
-"""Word vectors out of files, keeping only the words that are needed."""
+"""Word vectors from files, for the words that are needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ARCHIVES = {
 }
 _LONGEST_LINE = 1 << 20  # bytes; no text file of word vectors comes near
 
-_CURE = " If the file should be right, download it again, or say its form."
+_CURE = " If the file is right, pass its form; otherwise download it again."
 
 Vectors = dict[str, NDArray[np.float32]]
 
@@ -33,9 +33,9 @@ Vectors = dict[str, NDArray[np.float32]]
 def read_word_vectors(path: str | Path, words: Iterable[str], *, form: str = "auto") -> Vectors:
     r"""Read the vectors of some words from a file of word2vec, fastText or GloVe.
 
-    The file is read once, from its beginning, and only the vectors asked for are
-    kept: the 3.6 GB of GoogleNews need no more memory than the words that are wanted.
-    Reading stops when all are found.
+    The function reads the file once and keeps only the vectors of these words: the
+    3.6 GB of GoogleNews need no more memory than those vectors. It stops when it has
+    found all words.
 
     Parameters
     ----------
@@ -44,22 +44,22 @@ def read_word_vectors(path: str | Path, words: Iterable[str], *, form: str = "au
     words : iterable of str
         The words, in the spelling of the file.
     form : {"auto", "word2vec-binary", "text"}, default="auto"
-        "text" is one word a line, with the numbers behind it, as in word2vec's text
-        files and fastText's .vec files (whose first line says how many words of how
-        many numbers follow) and in GloVe's .txt files (which have no such line).
-        "auto" looks at the beginning of the file.
+        "text" has one word per line, followed by its numbers: word2vec's text files and
+        fastText's .vec files, whose first line holds the number of words and the length
+        of the vectors, and GloVe's .txt files, which have no such line. "auto" decides
+        by the beginning of the file.
 
     Returns
     -------
     dict from str to ndarray of shape (n_features,), float32
-        The words that the file has.
+        The vectors of those words that the file has.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is of no such form, or ends or breaks in the middle.
+        If the file has none of these forms, or is damaged or incomplete.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def _sizes(line: bytes) -> tuple[int, int] | None:
 
 
 def _is_binary(head: bytes, sizes: tuple[int, int] | None) -> bool:
-    """Whether what follows a line of sizes is anything but a word and its numbers."""
+    """Return whether something else than a word and its numbers follows the line of sizes."""
     if sizes is None:
         return False
     lines = head.split(b"\n", 2)
@@ -153,7 +153,10 @@ def _collect(records: Iterator[tuple[str, NDArray[np.float32]]], wanted: set[str
 def _text_records(
     file: BinaryIO, sizes: tuple[int, int] | None, wanted: set[str]
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Wanted words of a text file. Some words of GloVe hold spaces: numbers are counted back."""
+    """Yield wanted words of a text file, counting numbers from the end of the line.
+
+    Some words of GloVe hold spaces.
+    """
     if sizes:
         file.readline()
     n_features = sizes[1] if sizes else None
@@ -185,7 +188,7 @@ def _text_records(
 def _binary_records(
     file: BinaryIO, n_words: int, n_features: int, wanted: set[str]
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Wanted words of word2vec's binary form: word, space, float32 numbers, perhaps a new line."""
+    """Yield wanted words of word2vec's binary form: word, space, float32 numbers, maybe newline."""
     keys = {word.encode(): word for word in wanted}
     width = 4 * n_features
     buffer, start = b"", 0

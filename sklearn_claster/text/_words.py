@@ -22,25 +22,24 @@ def embed_words(
     *,
     stop_words: Iterable[str] = (),
 ) -> ClassEmbeddings:
-    """Class vectors as means of the word vectors of class names.
+    """Make class vectors as means of the word vectors of class names.
 
     Parameters
     ----------
     classes : iterable of str, or mapping from label to str or list of str
-        The class names, which are the labels as well; or what each label means,
-        as a name, a description or several of them. A pandas Series with an index of its own is
-        a mapping too.
+        The class names, which are also the labels; or a mapping from each label to a name, a
+        description or several of them. A pandas Series with an index of its own is a mapping
+        too.
     vectors : path, mapping from word to vector, or gensim's KeyedVectors
-        Where the word vectors are: a file (see :func:`read_word_vectors`, which
-        keeps of it the words that are needed), or anything with ``word in vectors``
-        and ``vectors[word]``. Of a model of gensim, its ``wv``.
+        The word vectors: a file (see :func:`read_word_vectors`), or an object with
+        ``word in vectors`` and ``vectors[word]``. For a model of gensim pass its ``wv``.
     stop_words : iterable of str, default=()
         Words to leave out, such as "and" and "with".
 
     Returns
     -------
     ClassEmbeddings
-        One vector per class: the mean over its words, each occurrence counted.
+        One vector per class: the mean over its words. Repeated words count repeatedly.
 
     Raises
     ------
@@ -53,17 +52,18 @@ def embed_words(
     Warns
     -----
     UserWarning
-        If words are not known; it names them with their classes.
+        If words have no vector. The warning names the words and their classes.
 
     See Also
     --------
-    split_class_name : How names become words.
+    split_class_name : Splits names into words.
     embed_sentences : Vectors of whole names and descriptions.
 
     Notes
     -----
-    Words are looked up in lower case first, then with a capital, then in capitals,
-    since some models keep case ("Kayaking", "TV"); letters with accents in both forms of Unicode.
+    Each word is looked up in lower case, then with a capital, then in capitals, because some
+    models keep case ("Kayaking", "TV"). Letters with accents are looked up in both forms of
+    Unicode.
 
     Examples
     --------
@@ -77,7 +77,9 @@ def embed_words(
            [0.5, 1.5]])
     """
     if isinstance(stop_words, str):
-        raise TypeError(f"stop_words is a list of words; got the string {stop_words!r}.")
+        raise TypeError(
+            f"stop_words is a list of words; got the string {stop_words!r}. Put it into a list."
+        )
     left_out = {word.lower() for word in stop_words}
     _check_vectors(vectors)
     texts = as_texts(classes)
@@ -95,8 +97,8 @@ def embed_words(
     lengths = {vector.shape for rows in known_words.values() for vector in rows}
     if len(lengths) > 1:
         raise ValueError(
-            f"Word vectors have one length; got the shapes {sorted(lengths)}. Take them from one "
-            "model."
+            f"All word vectors have one length; got the shapes {sorted(lengths)}. Take them from "
+            "one model."
         )
     return ClassEmbeddings(
         list(known_words), np.array([np.mean(rows, axis=0) for rows in known_words.values()])
@@ -119,7 +121,7 @@ def _check_vectors(vectors: Any) -> None:
     if hasattr(vectors, "wv"):
         cure = "Its word vectors are in its attribute wv: pass model.wv."
     raise TypeError(
-        f"vectors has to answer to (word in vectors) and vectors[word]; got the "
+        f"vectors has to support (word in vectors) and vectors[word]; got the "
         f"{type(vectors).__name__}. {cure}"
     )
 
@@ -132,7 +134,7 @@ def _look_up(word: str, vectors: Any) -> NDArray[np.float64] | None:
 
 
 def _report_unknown(words: dict[Any, list[str]], found: dict[Any, list[Any]]) -> None:
-    """Raise for classes without a known word, warn of other unknown words."""
+    """Raise if a class has no known word, and warn about other unknown words."""
     unknown = {
         label: [word for word, vector in zip(words[label], rows, strict=True) if vector is None]
         for label, rows in found.items()
@@ -141,12 +143,12 @@ def _report_unknown(words: dict[Any, list[str]], found: dict[Any, list[Any]]) ->
     if lost:
         listed = "; ".join(f"{label!r} ({' '.join(words[label])})" for label in lost)
         raise ValueError(
-            f"Each class needs a word that is known; none is for {listed}. Pass a mapping from "
-            "label to other words, or larger word vectors."
+            f"Each class needs at least one word with a vector; got none for {listed}. Pass a "
+            "mapping from label to other words, or larger word vectors."
         )
     some = "; ".join(f"{', '.join(rows)} of {label!r}" for label, rows in unknown.items() if rows)
     if some:
         warn(
             f"Some words have no vector and were left out: {some}. Pass a mapping from label to "
-            "other words to say it differently.",
+            "other words.",
         )
