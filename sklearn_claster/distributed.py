@@ -12,9 +12,9 @@ from torch import distributed
 from ._utils.processes import Processes, current
 
 if distributed.is_available():
-    # DistributedDataParallel imports it, and its functions keep the group that there is then as a
-    # default argument: that group's threads would go on when it is destroyed, and a thread that
-    # ends while Python exits may abort the process.
+    # DistributedDataParallel imports it, and its functions keep the group of that time as a
+    # default argument. The threads of that group would outlive the group, and a thread that ends
+    # while Python exits may abort the process.
     import torch.distributed.nn.functional  # noqa: F401
 
 __all__ = ["data_parallel"]
@@ -22,27 +22,26 @@ __all__ = ["data_parallel"]
 
 @contextmanager
 def data_parallel(group: Any = None) -> Iterator[None]:
-    """Share the batches of every `ClasterZSL.fit` inside among the processes of a group.
+    """Split the batches of every `ClasterZSL.fit` in the block among the processes of a group.
 
     All processes make the same calls with the same data, as is usual with ``torchrun``. Each
-    takes its share of every batch, gradients are averaged by
-    `torch.nn.parallel.DistributedDataParallel`, and rewards move the same centroids
-    everywhere: the fitted models are equal, and up to rounding the model that one process
-    would have learnt. It pays where the arithmetic of a batch is large: wide layers, large
-    batches. A callback that stops one process stops all.
+    process takes its share of every batch. `torch.nn.parallel.DistributedDataParallel` averages
+    the gradients, and rewards move the same centroids in all processes. All fitted models are
+    equal; up to rounding they are the model that one process would learn. Several processes are
+    faster for wide layers and large batches. A callback that stops one process stops all.
 
     Parameters
     ----------
     group : torch.distributed.ProcessGroup, default=None
-        Who takes part; by default all processes.
+        The processes that take part; by default all.
 
     Raises
     ------
     RuntimeError
         If ``torch.distributed.init_process_group`` was not called before.
     ValueError
-        If this process is not in the group; from `fit`, if the processes have different data or
-        parameters. Of X the means of its features are compared.
+        If this process is not in the group. `fit` raises it if the processes have different data
+        or parameters; of `X` it compares the means of the features.
 
     Examples
     --------
@@ -57,14 +56,14 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     """
     if not distributed.is_available() or not distributed.is_initialized():
         raise RuntimeError(
-            "data_parallel needs a process group: start the script with torchrun and call "
-            "torch.distributed.init_process_group first."
+            "data_parallel needs a process group; got none. First start the script with torchrun "
+            "and call torch.distributed.init_process_group."
         )
     processes = Processes(group if group is not None else distributed.group.WORLD)
     if processes.rank < 0:
         raise ValueError(
             f"Process {distributed.get_rank()} is not in the group of this data_parallel; expected "
-            "one of its members. Enter the context in those only."
+            "one of its members. Enter the context in the members only."
         )
     token = current.set(processes)
     try:

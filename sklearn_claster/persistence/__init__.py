@@ -1,14 +1,14 @@
-"""Fitted models as files: safe to load from strangers, for other runtimes, and for readers.
+"""Fitted models as files that are safe to load, as ONNX for other runtimes, and as model cards.
 
-| what for | function | extra |
+| purpose | function | extra |
 |---|---|---|
 | keep a model, or pass it on | `save_model`, `load_model` | files |
-| say what a model is | `model_card` | files |
+| describe a model | `model_card` | files |
 | score in another runtime | `to_onnx` | onnx |
 
-`TRUSTED_TYPES` are the types that a model file may name, beside those that skops trusts by itself:
-``skops.io.load(path, trusted=[*TRUSTED_TYPES, ...])``. ``pickle`` and ``joblib`` work too; a pickle
-runs code when it is loaded, so load only your own.
+`TRUSTED_TYPES` are the types that a model file may name, besides those that skops itself trusts:
+``skops.io.load(path, trusted=[*TRUSTED_TYPES, ...])``. ``pickle`` and ``joblib`` work too, but a
+pickle runs code when it is loaded: load only your own.
 """
 
 from ._card import model_card

@@ -1,4 +1,4 @@
-"""The model card: what a fitted model is, in Markdown."""
+"""The model card: a description of a fitted model in Markdown."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ._files import PACKAGES, import_skops
 
 
 def model_card(model: Any, scores: Mapping[str, float | str] | None = None) -> Any:
-    """Write a card of skops about a fitted model: classes, parameters, scores and versions.
+    """Make a model card of skops with classes, parameters, scores and versions.
 
     Parameters
     ----------
     model : estimator
         A fitted `ClasterZSL` or baseline.
     scores : mapping of str to float or str, default=None
-        What you have measured, for example ``{"harmonic mean": 0.31}`` or ``"0.31 ± 0.02"``.
+        Your results, as in ``{"harmonic mean": 0.31}`` or ``{"harmonic mean": "0.31 ± 0.02"}``.
 
     Returns
     -------
     skops.card.Card
-        ``card.add(**{"Data": "..."})`` adds what only you know, ``card.save("README.md")`` writes
-        Markdown. Sections that nobody has filled say so.
+        ``card.add(**{"Data": "..."})`` adds a section, ``card.save("README.md")`` writes Markdown.
+        Sections that are not filled say so.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def model_card(model: Any, scores: Mapping[str, float | str] | None = None) -> A
     if not isinstance(model, BaseZeroShotClassifier):
         raise TypeError(
             f"model_card describes zero-shot classifiers of sklearn_claster; got "
-            f"{type(model).__name__}. Of a pipeline, pass the last step."
+            f"{type(model).__name__}. For a pipeline, pass its last step."
         )
     check_is_fitted(model)
     card = import_skops().card.Card(model, model_diagram=False)

@@ -1,4 +1,4 @@
-"""Model files: those of skops, which hold data and names of types, and no code."""
+"""Model files of skops, which hold data and names of types, but no code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PARTS = (ClassEmbeddings, ClasterModel, Gate, Labelled, Learnt)
 _RULES = (Confidence, Learned, Mahalanobis, Neighbors, OutOfDistribution, OutlierRule, Stacking)
 _SPLITTERS = (ZeroShotKFold, ZeroShotShuffleSplit)
 
-#: What `load_model` makes beside what skops trusts by itself: NumPy's and scikit-learn's own.
+#: Types that `load_model` makes besides those that skops trusts: NumPy's and scikit-learn's own.
 TRUSTED_TYPES: tuple[str, ...] = (
     *(f"{c.__module__}.{c.__name__}" for c in (*_ESTIMATORS, *_PARTS, *_RULES, *_SPLITTERS)),
     "sklearn.metrics._scorer._PassthroughScorer",  # of a search without `scoring`
@@ -52,24 +52,24 @@ _LONGEST_SCHEMA, _SHORTEST_NODE = 2**24, 50  # bytes
 
 
 def save_model(model: Any, path: str | os.PathLike[str]) -> None:
-    """Write a fitted estimator into one file that is safe to load from strangers.
+    """Write a fitted estimator into one file that is safe to load, whoever made it.
 
-    The file is one of skops: a zip archive of arrays, and of parameters, labels and all else that
-    is no array as JSON. Nothing in it is code.
+    The file has the format of skops: a zip archive with the arrays, and with parameters, labels and
+    everything else as JSON. It holds no code.
 
     Parameters
     ----------
     model : estimator
         A fitted `ClasterZSL`, `BiasDetector` or baseline, or a pipeline or search that holds one.
     path : str or path-like
-        Where to; by custom it ends in ``.skops``. A file that is there is replaced, in one step,
-        when the new one is complete; links are followed, pipes and devices are written into.
+        The file to write; its name usually ends in ``.skops``. An existing file is replaced in one
+        step when the new one is complete. Links are followed; pipes and devices are written into.
 
     Raises
     ------
     TypeError
-        If the model holds something that `load_model` would not make: a class or function of your
-        own, a callback, a forest. Use joblib or skops for it.
+        If the model holds something that `load_model` refuses: a class or function of your own, a
+        callback, a forest. Use joblib or skops for such models.
     NotFittedError
         If it is not fitted.
     FileNotFoundError
@@ -108,38 +108,38 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(
             f"This {type(model).__name__} cannot go into a model file: {error}. Expected "
-            "estimators of sklearn_claster, and of scikit-learn those that skops trusts. Use "
-            "joblib.dump or skops.io.dump, which take any estimator; of a search, save "
+            "estimators of sklearn_claster, and those of scikit-learn that skops trusts. Use "
+            "joblib.dump or skops.io.dump, which take any estimator. From a search, save "
             "best_estimator_."
         ) from error
     write_whole(path, content)
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device | None = None) -> Any:
-    """Read a file that `save_model` wrote; whatever the file says, no code in it runs.
+    """Read a file of `save_model`, without running any code from the file.
 
     Parameters
     ----------
     path : str or path-like
         The file.
     device : str or torch.device, default=None
-        Where every model in the file is put, and the value of its parameter `device`. By default
-        a model goes where it was made.
+        The device of every model in the file, which becomes their parameter `device`. By default a
+        model goes to the device on which it was made.
 
     Returns
     -------
     estimator
-        The fitted estimator, whose predictions are those of the one that was saved. A model that
-        was made on a device that is not here runs on what there is, with a warning.
+        The fitted estimator. Its predictions are those of the saved one. If its device is not
+        available here, it runs on one that is, with a warning.
 
     Raises
     ------
     ValueError
-        If the file is none of this kind, damaged, or of a format that this version does not read,
-        if it names a type that is neither in `TRUSTED_TYPES` nor trusted by skops, or if there is
-        no such device here.
+        If the file is no model file, is damaged, or has a format that this version does not read;
+        if it names a type that is neither in `TRUSTED_TYPES` nor trusted by skops; or if `device`
+        is not available here.
     FileNotFoundError
-        If there is no file.
+        If the file does not exist.
     ImportError
         If skops is not installed.
 
@@ -162,8 +162,8 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device | None =
         raise ValueError(
             f"{path} cannot be loaded: expected a model file written by "
             "sklearn_claster.persistence.save_model, got a damaged or foreign one "
-            f"({type(error).__name__}: {error}). Copy the file again, or save the model again; "
-            "types that you trust yourself go into skops.io.load, beside TRUSTED_TYPES."
+            f"({type(error).__name__}: {error}). Copy the file again, or save the model again. "
+            "To load types that you trust yourself, pass them to skops.io.load with TRUSTED_TYPES."
         ) from error
     finally:
         asked_device.reset(asked)
@@ -171,9 +171,9 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device | None =
 
 
 def _each_once(content: bytes) -> bytes:
-    """Return the same file with what is shared stored once, and with the versions of the packages.
+    """Store shared objects of the file once, and add the versions of the packages.
 
-    skops writes the state of an object again wherever the object is met; it reads only the first.
+    skops writes the state of an object at each place that refers to it, but reads only the first.
     """
     first: dict[Any, Any] = {}
     slim = io.BytesIO()
@@ -198,12 +198,12 @@ def _id(node: dict[str, Any]) -> Any:
 def _check(content: bytes) -> None:
     """Raise unless all sizes are true, and reading takes no more memory than the file is long.
 
-    Every array is read once, and what is there twice is written out twice.
+    Every array is read once, and what occurs twice is written out twice.
 
     Raises
     ------
     ValueError, KeyError, TypeError, and others
-        If it is no such file.
+        If the content is not that of a model file.
     """
     first: dict[Any, Any] = {}
     readers: dict[str, Any] = {}
@@ -249,7 +249,7 @@ def _check_array(file: Any, size: int) -> None:
 
 
 def import_skops() -> Any:
-    """Skops with its modules, or an error that names the extra."""
+    """Import skops with its modules, or say how to get it."""
     try:
         import skops.card
         import skops.io

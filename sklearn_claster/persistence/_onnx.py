@@ -1,4 +1,4 @@
-"""The scoring core as an ONNX graph: feature rows and class vectors in, scores out."""
+"""The scoring core as an ONNX graph: features and class vectors in, scores out."""
 
 from __future__ import annotations
 
@@ -33,22 +33,23 @@ _EXPORTER: Any = {"dynamo": False} if "dynamo" in signature(torch.onnx.export).p
 def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
     """Write the scoring of a fitted `ClasterZSL` as an ONNX file, for runtimes without Python.
 
-    Centring, whitening, the networks, Eq. 1 and the rectification of candidates (Eq. 6) are in
-    the graph; `space`, `inference`, `n_neighbors`, `temperature`, `visual_weight` and
-    `feature_weight` are written as the model has them. Which class a column stands for is up to
-    the caller.
+    The graph holds centring, whitening, the networks, Eq. 1 and the rectification of candidates
+    (Eq. 6). The model's `space`, `inference`, `n_neighbors`, `temperature`, `visual_weight` and
+    `feature_weight` are fixed in it. Column k of the scores belongs to row k of the class
+    vectors; the caller keeps their labels.
 
     ===================  ==============================  ======================================
-    input, output        type and shape                  what it is
+    input, output        type and shape                  meaning
     ===================  ==============================  ======================================
-    `X`                  float32 (n, n_features)         feature rows, as for `predict`
+    `X`                  float32 (n, n_features)         samples, as for `predict`
     `class_embeddings`   float32 (C, s)                  vectors of any candidates, as in tables;
-                                                         none where seen classes have an expert
-                                                         of their own, which knows all of them
+                                                         not an input where seen classes have an
+                                                         expert of their own: the candidates are
+                                                         then `classes_`
     `is_seen`            bool (C,)                       with ``space="gzsl"`` only: which of the
                                                          candidates are classes of `fit`
-    `scores`             float32 (n, C)                  what `decision_function` gives for more
-                                                         than two candidates
+    `scores`             float32 (n, C)                  the results of `decision_function` for
+                                                         more than two candidates
     ===================  ==============================  ======================================
 
     Parameters
@@ -56,15 +57,15 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
     model : ClasterZSL
         A fitted model.
     path : str or path-like
-        Where to; by custom it ends in ``.onnx``.
+        The file to write; its name usually ends in ``.onnx``.
 
     Raises
     ------
     TypeError
         If the model is no `ClasterZSL`.
     ValueError
-        If a gate decides between seen and unseen classes, or `adapt` has been called, neither of
-        which the graph holds, or if the weights take 2 GB or more.
+        If a gate decides between seen and unseen classes, or if `adapt` was called: the graph
+        holds neither. Also if the weights take 2 GB or more.
     NotFittedError
         If it is not fitted.
     ImportError
@@ -85,8 +86,8 @@ def to_onnx(model: ClasterZSL, path: str | os.PathLike[str]) -> None:
         )
     if model._learnt is not None:
         raise ValueError(
-            "to_onnx writes scores without what adapt has learnt. Use save_model, or write the "
-            "model before adapt."
+            "to_onnx writes scores without what adapt has learnt; got a model after adapt. Use "
+            "save_model, or write the model before adapt."
         )
     space = model.space if model._has_table else "seen"
     rule = ScoringRule.of(model)
@@ -171,7 +172,7 @@ class _Scoring(nn.Module):
             self.register_buffer(name, None if array is None else torch.from_numpy(array.copy()))
 
     def forward(self, X: Tensor, class_embeddings: Tensor, is_seen: Tensor | None = None) -> Tensor:
-        """Scores of feature rows (n, f) for candidates (C, s), (n, C)."""
+        """Compute scores (n, C) of samples (n, f) for candidates (C, s)."""
         x = _unit_rows(X, self.feature_mean)
         if self.whitening is not None:
             x = F.normalize(x @ self.whitening - self.whitened_mean, dim=1)
@@ -196,7 +197,7 @@ class _Scoring(nn.Module):
 
 
 def _unit_rows(rows: Tensor, mean: Tensor) -> Tensor:
-    """`unit_rows` for rows of any size, (n, f) -> (n, f)."""
+    """Centre rows of any size and scale them to unit length, (n, f) -> (n, f)."""
     centred = 0.5 * rows.double() - 0.5 * mean
     largest = centred.abs().amax(dim=1, keepdim=True)
     centred = centred / largest.where(largest > 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file in one step; what is there stays until the new one is complete.
+    """Write a file in one step: an existing file stays until the new one is complete.
 
-    Links are followed. What is no file, a pipe or a device, is written into.
+    Links are followed. Pipes and devices are written into.
 
     Raises
     ------
     OSError
-        If it cannot be written, for example because the folder does not exist.
+        If the file cannot be written, for example because the folder does not exist.
     """
     path = Path(path)
     try:
@@ -28,7 +28,9 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         return
     path = Path(os.path.realpath(path))
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
+        raise FileNotFoundError(
+            f"There is no folder {path.parent} to write {path.name} into. Make the folder first."
+        )
     part = path.with_name(f".{os.getpid()}.{threading.get_ident()}.part")  # each writes its own
     try:
         part.write_bytes(content)
