@@ -22,28 +22,29 @@ from .video import VideoFeatures
 _ABOUT = """\
 Name the action in each video, with classes that need no labelled video.
 
-An image-text model (CLIP, SigLIP) puts frames and class names into one space. Without --fit a
-video gets the name that is nearest to the mean of its frames. With --fit ClasterZSL learns from
-labelled videos of other classes first. A table is printed, and saved as OUTPUT.
+An image-text model (CLIP, SigLIP) puts frames and class names into one space. Without --fit each
+video gets the class name that is nearest to the mean of its frames. With --fit, ClasterZSL first
+learns from labelled videos of other classes. The result is a table, printed and saved as OUTPUT.
 """
 _MORE = """\
 files:
   NAMES   one class name per line; "ride_bike" and "RideBike" are read as "ride bike"
   LABELS  a CSV file with the columns "file" and "label"; files are relative to its folder
-  OUTPUT  a CSV file with the columns "file", "label", "probability" and "runner-up"; of a video
-          that cannot be read the last three are empty, and the exit status is 1 (of an error 2)
+  OUTPUT  a CSV file with the columns "file", "label", "probability" and "runner-up"; if a video
+          cannot be read, its last three are empty and the exit status is 1; after an error it is 2
 
 examples:
   %(prog)s recognise --model clip-ViT-B-32 --classes names.txt videos/*.mp4
   %(prog)s recognise --model clip-ViT-B-32 --classes names.txt --fit labels.csv --adapt \\
       --template "a video of {}." --template "a person doing {}." videos/*.mp4
 
-A model by its name is downloaded once. Needed: pip install 'sklearn_claster[text,video]'.
+A model given by its name is downloaded once. This command needs more packages:
+pip install 'sklearn_claster[text,video]'.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     options = _options(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
@@ -63,31 +64,31 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
     parser.formatter_class, add = RawDescriptionHelpFormatter, parser.add_argument
     add("command", choices=["recognise"], metavar="recognise", help="what to do")
     add("videos", nargs="+", metavar="VIDEO", help="files of any format that FFmpeg reads")
-    add("--model", required=True, help="name or folder of a model for sentence-transformers")
+    add("--model", required=True, help="name or folder of a sentence-transformers model")
     add("--classes", required=True, metavar="NAMES", help="the candidates: a file of class names")
     add("--fit", metavar="LABELS", help="learn from these labelled videos first")
-    add("--also-seen", action="store_true", help="with --fit: its classes are candidates as well")
+    add("--also-seen", action="store_true", help="with --fit: its classes are candidates too")
     add("--adapt", action="store_true", help="learn from all VIDEOs together, without labels")
     add("--output", default="predictions.csv", help="default: %(default)s, which is replaced")
-    add("--template", action="append", help='default: "a video of {}."; of several, the mean')
+    add("--template", action="append", help='default: "a video of {}."; several are averaged')
     add("--frames", type=int, default=8, help="per video, evenly in time; default: %(default)s")
-    add("--jobs", type=int, help="how many videos are decoded at once; -1: one per processor")
-    add("--memory", metavar="FOLDER", help="keep features here: a call that was stopped goes on")
+    add("--jobs", type=int, help="videos to decode at once; -1: one per processor")
+    add("--memory", metavar="FOLDER", help="keep features here, so that a stopped call can go on")
     return parser.parse_args(arguments)
 
 
 def _recognise(options: Namespace) -> int:
     files, names = options.videos, _read_names(options.classes)
     if options.also_seen and not options.fit:
-        raise ValueError("--also-seen needs the labelled videos of --fit; got no --fit. Add it.")
+        raise ValueError("--also-seen needs the labelled videos of --fit; got no --fit. Add --fit.")
     known = _read_labels(options.fit) if options.fit else {}
     if (both := {*names} & {*known.values()}) and not options.also_seen:
         raise ValueError(
-            f"{options.classes} has to name classes without labelled videos; got {min(both)!r} of "
-            f"{options.fit}. Take it out, or add --also-seen."
+            f"{options.classes} has to name classes without labelled videos; got {min(both)!r}, "
+            f"which has some in {options.fit}. Remove the name, or add --also-seen."
         )
     if not (folder := Path(options.output).absolute().parent).is_dir():
-        raise ValueError(f"--output has to be in a folder that exists; got {folder}.")
+        raise ValueError(f"--output needs a folder that exists; got {folder}. Make it first.")
     model, texts = load_sentence_model(options.model), [*dict.fromkeys([*names, *known.values()])]
     table = embed_sentences(texts, model, template=options.template or "a video of {}.")
     look = {"n_clips": options.frames, "n_jobs": options.jobs, "memory": options.memory}
@@ -135,7 +136,7 @@ def _read_labels(path: str) -> dict[str, str]:
     wrong = [line for line in lines if not (line.get("file") and line.get("label"))]
     if wrong or not lines:
         raise ValueError(
-            f'{path} has to be a CSV file with the columns "file" and "label", and both of them in '
+            f'{path} has to be a CSV file with the columns "file" and "label", both filled in '
             f"every line; got {wrong[0] if wrong else 'no line'}."
         )
     return {str(Path(path).parent / line["file"]): line["label"] for line in lines}
@@ -145,7 +146,7 @@ def _lines(path: str) -> list[str]:
     try:
         return Path(path).read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} has to be a text file in UTF-8; got other bytes.") from error
+        raise ValueError(f"{path} has to be a text file in UTF-8. Save it as UTF-8.") from error
 
 
 if __name__ == "__main__":
