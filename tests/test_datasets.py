@@ -213,14 +213,14 @@ WRONG = {TypeError: "has the wrong type", ValueError: "is out of range"}
 @pytest.mark.parametrize(
     ("name", "value", "error", "expected"),
     [
-        ("n_unseen", 0, ValueError, "an integer in [1, 90]. Ten classes at least"),
-        ("n_unseen", 91, ValueError, "an integer in [1, 90]. Ten classes at least"),
-        ("n_unseen", 30.0, TypeError, "an integer in [1, 90]. Ten classes at least"),
-        ("n_unseen", True, TypeError, "an integer in [1, 90]. Ten classes at least"),
-        ("n_unseen", "30", TypeError, "an integer in [1, 90]. Ten classes at least"),
-        ("n_samples_per_class", 0, ValueError, "an integer in [1, 7569]. No row"),
-        ("n_samples_per_class", 7570, ValueError, "an integer in [1, 7569]. No row"),
-        ("n_samples_per_class", None, TypeError, "an integer in [1, 7569]. No row"),
+        ("n_unseen", 0, ValueError, "an integer in [1, 90]. At least ten classes"),
+        ("n_unseen", 91, ValueError, "an integer in [1, 90]. At least ten classes"),
+        ("n_unseen", 30.0, TypeError, "an integer in [1, 90]. At least ten classes"),
+        ("n_unseen", True, TypeError, "an integer in [1, 90]. At least ten classes"),
+        ("n_unseen", "30", TypeError, "an integer in [1, 90]. At least ten classes"),
+        ("n_samples_per_class", 0, ValueError, "an integer in [1, 7569]. No sample"),
+        ("n_samples_per_class", 7570, ValueError, "an integer in [1, 7569]. No sample"),
+        ("n_samples_per_class", None, TypeError, "an integer in [1, 7569]. No sample"),
     ],
 )
 def test_digit_pairs_refuse_bad_parameters(name, value, error, expected):
@@ -314,7 +314,7 @@ def test_label_noise_keeps_a_correct_row_of_each_seen_class():
     bunch = synthetic(label_noise=0.6, n_samples=75)  # 3 rows a class, 36 of 60 wrong
     right = bunch.target == bunch.clean_target
     assert set(bunch.seen_classes) <= set(bunch.target[right])
-    with pytest.raises(ValueError, match=r"at most 40 of 60 seen rows .* got label_noise=0\.7"):
+    with pytest.raises(ValueError, match=r"at most 40 of 60 samples .* got label_noise=0\.7"):
         synthetic(label_noise=0.7, n_samples=75)
 
 

@@ -145,7 +145,7 @@ def test_xu_refuses_other_files(tmp_path):
     with pytest.raises(ValueError, match=r"the classes 1 to 101 once, .* split 0 \(from 0\)"):
         load_xu_splits(path, "ucf101")
     save_xu(path, UCF101=pair(np.zeros((2, 51)), np.ones((1, 50))))
-    with pytest.raises(ValueError, match=r"two matrices with one row a split"):
+    with pytest.raises(ValueError, match=r"two matrices with one row per split"):
         load_xu_splits(path, "ucf101")
     with pytest.raises(ValueError, match=r"dataset has to be 'hmdb51' or 'ucf101' or .*got 'UCF'"):
         load_xu_splits(path, "UCF")

@@ -137,7 +137,7 @@ def test_the_first_proposed_split_is_recognised_by_its_leak(tmp_path):
     # what is handed on to tune with is free of the test, and is all of the training rows
     tuning = np.concatenate([bunch.tuning_train, bunch.tuning_validation])
     assert_array_equal(np.sort(tuning), np.sort(bunch.train))
-    with pytest.raises(ValueError, match=r"first version: all 4 rows of test_seen_loc"):
+    with pytest.raises(ValueError, match=r"first version: all 4 samples of test_seen_loc"):
         load_xlsa17(tmp_path, split_version="PS v2")
     assert load_xlsa17(tmp_path, split_version="PS v1").split_version == "PS v1"
 
@@ -208,7 +208,7 @@ WRONG = {
     ),
     "a name twice": (
         {"allclasses_names": np.array([*NAMES[:5], "beaver"], dtype=object)},
-        r"Class names have to differ; 'beaver' stand\(s\) there more than once",
+        r"Class names have to differ; 'beaver' occurs more than once",
     ),
     "labels from 0": ({"labels": content()["labels"] - 1}, r"labels .*from 1; got 0\. Add 1"),
     "half a label": ({"labels": content()["labels"] / 2}, r"labels .*whole numbers; got \d\.5"),
@@ -218,13 +218,13 @@ WRONG = {
     ),
     "rows from 0": (
         {"trainval_loc": np.arange(5)[:, None]},
-        r"trainval_loc counts rows from 1, as MATLAB does; got 0\. Add 1 to all index vectors",
+        r"trainval_loc counts samples from 1, as MATLAB does; got 0\. Add 1 to all index vectors",
     ),
     "row behind the end": (
         {"test_seen_loc": edited("test_seen_loc", 0, 31)},
-        r"rows of test_seen have to lie between 1 and 30, .*; got 31\. The two files are not",
+        r"indices of test_seen have to lie between 1 and 30, .*; got 31\. Take both files from",
     ),
-    "tuning row behind the end": ({"val_loc": [99]}, r"rows of tuning_validation .*got 99"),
+    "tuning row behind the end": ({"val_loc": [99]}, r"indices of tuning_validation .*got 99"),
     "a matrix of rows": (
         {"trainval_loc": np.ones((3, 3))},
         r"trainval_loc has to be a vector of whole numbers; got the shape \(3, 3\)",
@@ -235,11 +235,11 @@ WRONG = {
     ),
     "a row twice": (
         {"trainval_loc": np.append(content()["trainval_loc"], content()["trainval_loc"][0])},
-        r"trainval_loc has to name each row once; got 1 rows more than once",
+        r"trainval_loc has to hold each sample once; got 1 samples more than once",
     ),
     "one label too few": (
         {"labels": content()["labels"][1:]},
-        r"one column a sample, 29 as there are labels; got the shape \(4, 30\)\. The two are not",
+        r"one column for each of the 29 labels; got the shape \(4, 30\)\. Take both variables from",
     ),
     "transposed": (
         {"features": content()["features"].T},
@@ -258,24 +258,24 @@ WRONG = {
             "att": content()["att"][:, :5],
             "allclasses_names": np.array(NAMES[:5], dtype=object),
         },
-        r"Each label needs a class vector: there are 5, but labels up to 6",
+        r"Each label needs a class vector: there are 5 vectors, but labels up to 6",
     ),
     "train in test": (
         {"test_seen_loc": content()["trainval_loc"][:2]},
-        r"train and test_seen must not share rows; got 2 in both, the first is \d+ \(from 1\)",
+        r"train and test_seen must not share samples; got 2 in both, the first is \d+ \(from 1\)",
     ),
     "test in test": (
         {"test_seen_loc": content()["test_unseen_loc"][:3]},
-        r"test_seen and test_unseen must not share rows; got 3 in both",
+        r"test_seen and test_unseen must not share samples; got 3 in both",
     ),
-    "no training": ({"trainval_loc": np.empty((0, 0))}, r"part train has to hold rows; it is emp"),
-    "no test": ({"test_unseen_loc": np.empty((0, 0))}, r"part test_unseen has to hold rows"),
+    "no training": ({"trainval_loc": np.empty((0, 0))}, r"part train has to hold samples; it is"),
+    "no test": ({"test_unseen_loc": np.empty((0, 0))}, r"part test_unseen has to hold samples"),
     "trained on unseen": (
         {
             "test_unseen_loc": content()["test_unseen_loc"][1:],
             "trainval_loc": np.append(content()["trainval_loc"], content()["test_unseen_loc"][0]),
         },
-        r"must not be trained on; train holds samples of '(killer whale|pig)'\. A standard",
+        r"must not be trained on; train holds samples of '(killer whale|pig)'\. Is it a standard",
     ),
     "seen test of another class": (
         {

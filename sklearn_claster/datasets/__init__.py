@@ -1,4 +1,4 @@
-"""Data sets for zero-shot classification: rows, labels and one vector per class."""
+"""Data sets for zero-shot classification: samples, labels and one vector per class."""
 
 from ._digit_pairs import load_digit_pairs
 from ._named_splits import load_truze_split, load_xu_splits, match_class_names

@@ -20,22 +20,22 @@ _DESCR = """\
 Handwritten digit pairs, a data set for zero-shot classification
 ----------------------------------------------------------------
 
-:Rows: {n_rows} ({n_per_class} for each of 100 classes), in random order
+:Samples: {n_rows} ({n_per_class} for each of 100 classes), in random order
 :Features: 128, the pixels of an 8 x 16 image row by row, whole numbers from 0 (paper) to 16 (ink)
 :Classes: 100, labelled "00" to "99"; {n_seen} seen, {n_unseen} unseen
 :Class vectors: 20 features, one-hot left digit followed by one-hot right digit
 
-Each row is two 8 x 8 images of handwritten digits side by side; its label is the left digit
-followed by the right one. Whoever has learned from some pairs what a digit looks like on either
-side can name pairs never met, because the class vector says which digits to look for.
+Each sample is two 8 x 8 images of handwritten digits side by side. Its label is the left digit
+followed by the right digit. A classifier that has learned from some pairs what a digit looks like
+on each side can name unseen pairs, because the class vector says which digits to look for.
 
 Nothing leaks from the seen to the unseen classes: the images of each digit are split at random
 into two halves, one for the seen classes and one for the unseen, so that no image occurs in both.
-Every digit stands on either side of at least one seen class. Within a half images are used more
-than once (in other classes, on either side, with other partners), but no row of a class occurs
-twice. Cross-validation *among the seen classes* therefore meets familiar images and is optimistic;
-the unseen classes are not touched by that. The writers of the images are not known to
-scikit-learn: the same hand may have written images of both halves.
+Every digit occurs on the left and on the right among the seen classes. Within a half, images are
+used more than once (in other classes, on either side, with other partners), but no sample of a
+class occurs twice. Cross-validation *among the seen classes* therefore tests on familiar images and
+is optimistic. Accuracy on the unseen classes is not affected. Scikit-learn does not know who wrote
+the images: the same person may have written images of both halves.
 
 The images are those of sklearn.datasets.load_digits, which come with scikit-learn: the test part
 of "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak, 1998, UCI Machine
@@ -51,10 +51,11 @@ def load_digit_pairs(
 ) -> Bunch:
     """Make a real zero-shot data set of 100 classes: pairs of handwritten digits.
 
-    Two images of :func:`sklearn.datasets.load_digits` stand side by side. The
-    class is the pair of digits, "00" to "99", and the class vector says which
-    digit stands left and which stands right. Seen and unseen classes are made
-    from disjoint sets of digit images, so nothing leaks. Nothing is downloaded.
+    A sample shows two images of :func:`sklearn.datasets.load_digits` side by side.
+    Its class is the pair of digits, "00" to "99", and the class vector says which
+    digit is on the left and which is on the right. Samples of seen and unseen classes
+    are made from disjoint sets of digit images, so that nothing leaks. The function
+    downloads nothing.
 
     Parameters
     ----------
@@ -62,14 +63,14 @@ def load_digit_pairs(
         The number of unseen classes, from 1 to 90. The other classes are seen;
         among them every digit occurs on the left and on the right.
     n_samples_per_class : int, default=30
-        The number of rows of each class, 100 times this in all. From 1 to 7569,
-        the number of different pairs that the rarest digit's images can form.
+        The number of samples per class; there are 100 classes. From 1 to 7569, the
+        number of different pairs that the images of the rarest digit can form.
     random_state : int, RandomState instance or None, default=0
         Draws the two sets of images, the unseen classes, the pairs and the order
-        of the rows. The same integer always gives the same data and leaves
-        NumPy's global generator alone; None draws from that generator. For one
-        integer the two sets of images do not depend on the other parameters, and
-        a larger `n_unseen` adds to the unseen classes of a smaller one.
+        of the samples. The same integer always gives the same data and leaves
+        NumPy's global generator alone; None draws from that generator. With the same
+        integer, the two sets of images do not depend on the other parameters, and
+        a larger `n_unseen` adds classes to those of a smaller one.
 
     Returns
     -------
@@ -77,20 +78,21 @@ def load_digit_pairs(
         A dictionary with attribute access:
 
         data : ndarray of shape (100 * n_samples_per_class, 128), float32
-            The pixels row by row, from 0 to 16; the rows in random order.
+            The pixels row by row, from 0 to 16. The samples are in random order.
         target : ndarray of shape (100 * n_samples_per_class,), str
-            The labels: left digit, right digit.
+            The labels: the left digit, then the right digit.
         class_embeddings : ClassEmbeddings
             The class vectors of all 100 classes, 20 features each: left digit
             one-hot, then right digit one-hot.
         images : ndarray of shape (100 * n_samples_per_class, 8, 16), float32
             The same pixels as pictures.
         seen_classes : ndarray of shape (100 - n_unseen,), str
-            The labels to learn from, sorted.
+            The labels of the seen classes, sorted.
         unseen_classes : ndarray of shape (n_unseen,), str
-            The labels to be recognised without an example, sorted.
+            The labels of the unseen classes, sorted.
         source_indices : ndarray of shape (100 * n_samples_per_class, 2), int
-            Which rows of :func:`sklearn.datasets.load_digits` stand left and right.
+            The left and the right image, as samples of
+            :func:`sklearn.datasets.load_digits`.
         feature_names : list of str
             The 128 pixels, "pixel_<row>_<column>".
         embedding_names : list of str
@@ -112,13 +114,13 @@ def load_digit_pairs(
 
     Notes
     -----
-    The unseen classes are drawn from the 90 classes that a random permutation of
-    the digits leaves: the ten pairs (digit, permuted digit) always stay seen.
+    A random permutation of the digits chooses ten classes, the pairs (digit, permuted
+    digit), that always stay seen. The unseen classes are drawn from the other 90.
 
-    Images recur in several seen classes, so cross-validation that holds out seen
-    classes meets familiar images and is optimistic: 0.94 instead of 0.92 for ridge
-    regression on the class vectors (50 classes learned, 20 held out; 8 seeds). The
-    unseen classes share no image with the seen.
+    Images recur in several seen classes. Cross-validation that holds out seen classes
+    therefore tests on familiar images and is optimistic: 0.94 instead of 0.92 for
+    ridge regression on the class vectors (50 classes learned, 20 held out; 8 seeds).
+    The unseen classes share no image with the seen.
 
     References
     ----------
@@ -145,8 +147,7 @@ def load_digit_pairs(
         Integral,
         1,
         _N_CLASSES - _N_DIGITS,
-        cure="Ten classes at least have to stay seen, or some digit would never have been met on "
-        "one of the two sides.",
+        cure="At least ten classes have to stay seen, so that each digit occurs on both sides.",
     )
     rng = check_random_state(random_state)
     digits = load_digits()
@@ -160,7 +161,8 @@ def load_digit_pairs(
         Integral,
         1,
         min(len(pool) for halves in pools for pool in halves) ** 2,
-        cure="No row of a class occurs twice, and the images of a digit form only so many pairs.",
+        cure="No sample of a class occurs twice, and the images of two digits form only so many "
+        "different pairs.",
     )
     is_unseen = _draw_unseen(n_unseen, rng)
 
@@ -198,7 +200,7 @@ def load_digit_pairs(
 
 
 def _draw_unseen(n_unseen: int, rng: RandomState) -> NDArray[np.bool_]:
-    """Which of the 100 classes are unseen; a permutation of the digits stays seen."""
+    """Draw which of the 100 classes are unseen; a permutation of the digits stays seen."""
     kept = np.arange(_N_DIGITS) * _N_DIGITS + rng.permutation(_N_DIGITS)
     others = rng.permutation(np.setdiff1d(np.arange(_N_CLASSES), kept))
     is_unseen = np.zeros(_N_CLASSES, dtype=bool)

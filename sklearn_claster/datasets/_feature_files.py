@@ -1,6 +1,6 @@
-"""The field's form of a zero-shot data set: one file of features, one of vectors and row indices.
+"""Files of zero-shot data sets: one with features and labels, one with class vectors and splits.
 
-Rows, labels and classes are counted from 1 in these files and from 0 here.
+Samples, labels and classes are counted from 1 in these files and from 0 here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FeatureFile:
 
 @dataclass(frozen=True)
 class SplitFile:
-    """The class vectors of a data set and its parts, as rows."""
+    """The class vectors of a data set and its parts, as positions of samples."""
 
     vectors: NDArray[np.float64]  # (n_classes, n_embedding_features)
     names: NDArray[Any]  # (n_classes,)
@@ -41,28 +41,28 @@ class SplitFile:
 
 
 def read_features(path: Path, dtype: DTypeLike) -> FeatureFile:
-    """Features stored (n_features, n_samples) and labels from 1.
+    """Read features stored as (n_features, n_samples) and labels from 1.
 
     Raises
     ------
     ValueError
-        If features and labels do not belong together, or hold what they must not.
+        If features and labels do not belong together, or if a feature is not finite.
     """
     content = read_mat(path, ["features", "labels"])
     labels = _whole_numbers(content["labels"], "labels", path)
     features = content["features"]
     if features.ndim != 2 or features.dtype.kind not in "fiub":
         raise ValueError(
-            f"{path.name}: features has to be a matrix of numbers, one column a sample; got the "
+            f"{path.name}: features has to be a matrix of numbers, one column per sample; got the "
             f"shape {features.shape} and the type {features.dtype}. Is it another file?"
         )
     n_features, n_samples = features.shape
     if n_samples != len(labels):
         turned = n_features == len(labels)
         raise ValueError(
-            f"{path.name}: features has to have one column a sample, {len(labels)} as there are "
-            f"labels; got the shape {features.shape}. "
-            + ("Save it transposed." if turned else "The two are not of one data set.")
+            f"{path.name}: features has to have one column for each of the {len(labels)} labels; "
+            f"got the shape {features.shape}. "
+            + ("Save it transposed." if turned else "Take both variables from one data set.")
         )
     with np.errstate(over="ignore"):  # what overflows is reported below
         data = np.ascontiguousarray(features.T, dtype=dtype)
@@ -81,7 +81,7 @@ def read_features(path: Path, dtype: DTypeLike) -> FeatureFile:
 
 
 def read_split(path: Path, embeddings: str, class_names: ArrayLike | None) -> SplitFile:
-    """Class vectors stored (n_embedding_features, n_classes) and index vectors from 1.
+    """Read class vectors stored as (n_embedding_features, n_classes) and index vectors from 1.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def read_split(path: Path, embeddings: str, class_names: ArrayLike | None) -> Sp
     vectors = content[embeddings]
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiub":
         raise ValueError(
-            f"{path.name}: {embeddings} has to be a matrix of numbers, one column a class; got "
+            f"{path.name}: {embeddings} has to be a matrix of numbers, one column per class; got "
             f"the shape {vectors.shape} and the type {vectors.dtype}. Name the variable that holds "
             "the class vectors."
         )
@@ -121,26 +121,25 @@ def read_split(path: Path, embeddings: str, class_names: ArrayLike | None) -> Sp
 
 
 def assemble(features: FeatureFile, split: SplitFile) -> Bunch:
-    """Both files as one data set, checked against each other.
+    """Check both files against each other and return them as one data set.
 
     Raises
     ------
     ValueError
-        If an index or a label leads nowhere, if parts share rows or are empty, if a
-        class of the unseen test is trained on, or one of the seen test is not.
+        If an index or a label is out of range, if parts share samples or are empty, if a
+        class of the unseen test is trained on, or a class of the seen test is not.
     """
     classes, names = features.classes, split.names
     if len(classes) and classes.max() >= len(names):
         raise ValueError(
-            f"Each label needs a class vector: there are {len(names)}, but labels up to "
-            f"{classes.max() + 1}. The two files are not of one data set, or class vectors are "
-            "missing."
+            f"Each label needs a class vector: there are {len(names)} vectors, but labels up to "
+            f"{classes.max() + 1}. Take both files from one data set, or add the missing vectors."
         )
     for name, rows in {**split.rows, **split.tuning}.items():
         if len(rows) and rows.max() >= len(classes):
             raise ValueError(
-                f"The rows of {name} have to lie between 1 and {len(classes)}, the number of "
-                f"samples; got {rows.max() + 1}. The two files are not of one data set."
+                f"The indices of {name} have to lie between 1 and {len(classes)}, the number of "
+                f"samples; got {rows.max() + 1}. Take both files from one data set."
             )
     _check_parts(split.rows)
     used = {part: np.unique(classes[rows]) for part, rows in split.rows.items()}
@@ -163,7 +162,7 @@ def assemble(features: FeatureFile, split: SplitFile) -> Bunch:
 
 
 def fingerprint(rows: dict[str, NDArray[np.intp]]) -> str:
-    """Sixteen hexadecimal digits that two splits share only if their parts are the same rows."""
+    """Compute sixteen hexadecimal digits that are equal only for splits with equal parts."""
     digest = sha256()
     for part in sorted(rows):
         digest.update(f"{part}:{','.join(map(str, np.sort(rows[part]).tolist()))};".encode())
@@ -174,7 +173,7 @@ def _check_parts(rows: dict[str, NDArray[np.intp]]) -> None:
     for part in ("train", "test_unseen"):
         if not len(rows[part]):
             raise ValueError(
-                f"The part {part} has to hold rows; it is empty. Is it a file of another split?"
+                f"The part {part} has to hold samples; it is empty. Is it a file of another split?"
             )
     parts = list(rows)
     for i, part in enumerate(parts):
@@ -182,8 +181,8 @@ def _check_parts(rows: dict[str, NDArray[np.intp]]) -> None:
             both = np.intersect1d(rows[part], rows[other])
             if len(both):
                 raise ValueError(
-                    f"{other} and {part} must not share rows; got {len(both)} in both, the first "
-                    f"is {both[0] + 1} (from 1). What is tested would have been trained on, or "
+                    f"{other} and {part} must not share samples; got {len(both)} in both, the "
+                    f"first is {both[0] + 1} (from 1). Test samples would be trained on, or "
                     "counted twice. Take the split from its source again."
                 )
 
@@ -193,14 +192,14 @@ def _check_classes(used: dict[str, NDArray[np.intp]], names: NDArray[Any]) -> No
     if len(trained):
         raise ValueError(
             "The classes of test_unseen must not be trained on; train holds samples of "
-            f"{preview(names[trained])}. A standard, not a zero-shot, split? Take the split from "
-            "its source again."
+            f"{preview(names[trained])}. Is it a standard split instead of a zero-shot split? Take "
+            "the split from its source again."
         )
     strange = np.setdiff1d(used["test_seen"], used["train"])
     if len(strange):
         raise ValueError(
             "The classes of test_seen have to be trained on; train holds no sample of "
-            f"{preview(names[strange])}. Their samples belong into test_unseen."
+            f"{preview(names[strange])}. Move their samples to test_unseen."
         )
 
 
@@ -230,26 +229,26 @@ def _class_names(
     values, counts = np.unique(names, return_counts=True)
     if counts.max() > 1:
         raise ValueError(
-            f"Class names have to differ; {preview(values[counts > 1])} stand(s) there more than "
-            "once. Pass class_names=[...] with distinct names."
+            f"Class names have to differ; {preview(values[counts > 1])} occurs more than once. "
+            "Pass class_names=[...] with distinct names."
         )
     return names
 
 
 def _rows(values: NDArray[Any], name: str, path: Path) -> NDArray[np.intp]:
-    """Row numbers from 1 as row numbers from 0."""
+    """Convert indices from 1 to indices from 0."""
     rows = _whole_numbers(values, name, path)
     if len(rows) and rows.min() < 1:
         raise ValueError(
-            f"{path.name}: {name} counts rows from 1, as MATLAB does; got {rows.min()}. Add 1 to "
-            "all index vectors if they were written from Python."
+            f"{path.name}: {name} counts samples from 1, as MATLAB does; got {rows.min()}. Add 1 "
+            "to all index vectors if they were written from Python."
         )
     unique, counts = np.unique(rows, return_counts=True)
     if len(unique) < len(rows):
         raise ValueError(
-            f"{path.name}: {name} has to name each row once; got {int(np.sum(counts > 1))} rows "
-            f"more than once, the first is {unique[counts > 1][0]}. Take the split from its "
-            "source again."
+            f"{path.name}: {name} has to hold each sample once; got {int(np.sum(counts > 1))} "
+            f"samples more than once, the first is {unique[counts > 1][0]}. Take the split from "
+            "its source again."
         )
     return rows - 1
 

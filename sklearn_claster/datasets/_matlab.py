@@ -27,23 +27,23 @@ def read_mat(
     required : collection of str
         Variables that the file has to hold.
     optional : collection of str, default=()
-        Variables that are read where they exist.
+        Variables that are read if they exist.
 
     Returns
     -------
     dict
-        Arrays with MATLAB's own axes, whatever the version of the file: numbers as
-        they are stored, cell arrays of strings as one-dimensional arrays of str,
-        structs as SciPy returns them.
+        Arrays with MATLAB's axes, for all versions of the file: numbers as they are
+        stored, cell arrays of strings as one-dimensional arrays of str, structs as
+        SciPy returns them.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no .mat file, cannot be read to the end, or lacks a variable.
+        If the file is no .mat file, is incomplete, or lacks a variable.
     ImportError
-        If it is of version 7.3 and h5py is not installed.
+        If the file has version 7.3 and h5py is not installed.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,7 +71,7 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _read_classic(path: Path, wanted: list[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Files of version 4 to 7, through SciPy."""
+    """Read files of versions 4 to 7 with SciPy."""
     try:
         names = [name for name, _, _ in whosmat(path)]
         content = loadmat(path, variable_names=wanted)
@@ -83,7 +83,7 @@ def _read_classic(path: Path, wanted: list[str]) -> tuple[dict[str, NDArray[Any]
 
 
 def _read_hdf5(path: Path, wanted: list[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Files of version 7.3, through h5py."""
+    """Read files of version 7.3 with h5py."""
     try:
         import h5py
     except ImportError as error:
@@ -103,7 +103,7 @@ def _read_hdf5(path: Path, wanted: list[str]) -> tuple[dict[str, NDArray[Any]], 
 
 
 def _from_hdf5(file: Any, name: str) -> NDArray[Any]:
-    """One variable. MATLAB marks what it stores, axes reversed; other writers keep the axes."""
+    """Read one variable. MATLAB reverses the axes and marks its variables; other writers do not."""
     node = file[name]
     if not hasattr(node, "shape"):
         raise TypeError(f"{name} is a struct; save the file in MATLAB with the option -v7")
@@ -126,7 +126,7 @@ def _text(node: Any) -> str:
 
 
 def _plain(value: Any) -> NDArray[Any]:
-    """Cell arrays of strings and char matrices as one-dimensional arrays of str."""
+    """Convert cell arrays of strings and char matrices to one-dimensional arrays of str."""
     if issparse(value):
         return value.toarray()
     if value.dtype.kind == "U":
@@ -145,9 +145,9 @@ def _innermost(cell: Any) -> str:
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
     return ValueError(
-        f"Expected a whole .mat file; {path.name} ({path.stat().st_size} bytes) cannot be read: "
-        f"{type(error).__name__}: {error}. A broken download is the usual cause: fetch it again, "
-        "and compare its size with that of the source."
+        f"Expected a complete .mat file; {path.name} ({path.stat().st_size} bytes) cannot be read: "
+        f"{type(error).__name__}: {error}. A broken download is the usual cause: download the file "
+        "again, and compare its size with that of the source."
     )
 
 

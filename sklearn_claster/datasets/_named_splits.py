@@ -18,7 +18,7 @@ from .._utils.labels import preview
 from .._utils.warning import warn
 from ._matlab import read_mat
 
-# What a source writes, by its key, and what the data set calls it.
+# Names that a source misspells, by their keys, and their names in the data set.
 _REPAIRS = {
     "ucf101": {"basketballshooting": "Basketball", "salsaspins": "SalsaSpin"},
     "hmdb51": {"swingbasketball": "swing_baseball"},
@@ -27,20 +27,20 @@ _FIELDS = {"hmdb51": 0, "ucf101": 1, "olympic_sports": 3}  # places in the struc
 
 
 def load_truze_split(dataset: str, class_names: Iterable[str] | None = None) -> Bunch:
-    """Return the TruZe split: no unseen class occurs in Kinetics.
+    """Return the TruZe split, in which no unseen class occurs in Kinetics.
 
     Networks that are trained on Kinetics, such as I3D, have seen many classes of
-    UCF101 and HMDB51. TruZe [1]_ puts all of those among the seen classes, so that
-    the others are truly unseen.
+    UCF101 and HMDB51. TruZe [1]_ makes all of them seen classes, so that the others
+    are truly unseen.
 
     Parameters
     ----------
     dataset : {"ucf101", "hmdb51"}
         UCF101 has 70 seen and 31 unseen classes, HMDB51 29 and 22.
     class_names : iterable of str, default=None
-        Your names of all the classes, in any order and spelling
-        (see :func:`match_class_names`); the split is then given in these names.
-        None gives the data set's own.
+        Your names of all classes, in any order and spelling (see
+        :func:`match_class_names`). The split then has these names. None takes the
+        names of the data set.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def load_truze_split(dataset: str, class_names: Iterable[str] | None = None) -> 
     Raises
     ------
     ValueError
-        If `dataset` is no such data set, or `class_names` are not its classes.
+        If `dataset` is neither of the two, or `class_names` are not its classes.
 
     See Also
     --------
@@ -62,10 +62,10 @@ def load_truze_split(dataset: str, class_names: Iterable[str] | None = None) -> 
 
     Notes
     -----
-    Three names of the published lists are not names of classes and were read as
+    The published lists contain three names that are not classes. They are read as
     "Basketball" (for "Basketball Shooting"), "SalsaSpin" ("Salsa Spins") and
-    "swing_baseball" ("Swing Basketball"): the only reading that leaves each class
-    in exactly one part.
+    "swing_baseball" ("Swing Basketball"). Only this reading puts each class into
+    exactly one part.
 
     References
     ----------
@@ -85,7 +85,7 @@ def load_truze_split(dataset: str, class_names: Iterable[str] | None = None) -> 
     lists = json.loads(files(__package__).joinpath("_truze.json").read_text("utf-8"))
     if dataset not in lists:
         raise ValueError(
-            f"The TruZe split exists for {_either(lists)}; got {dataset!r}. For other data sets "
+            f"The TruZe split exists for {_either(lists)}; got {dataset!r}. For other data sets, "
             "hold out classes with ZeroShotShuffleSplit."
         )
     parts = {part: np.sort(lists[dataset][part]) for part in ("seen", "unseen")}
@@ -97,7 +97,7 @@ def load_truze_split(dataset: str, class_names: Iterable[str] | None = None) -> 
         if len(lost):
             raise ValueError(
                 f"class_names has to hold all {len(own)} classes of {dataset}; {preview(lost)} "
-                "is missing. Name them all, or pass None and select from the result."
+                "is missing. Name all classes, or pass None and select from the result."
             )
         parts = {part: np.sort(given[np.isin(official, names)]) for part, names in parts.items()}
     return Bunch(
@@ -115,15 +115,15 @@ def match_class_names(
 ) -> NDArray[Any]:
     """Bring class names into the spelling of a reference.
 
-    Names agree if their letters and digits do: "Clean And Jerk", "clean_and_jerk"
-    and "CleanAndJerk" are one class.
+    Two names match if they have the same letters and digits: "Clean And Jerk",
+    "clean_and_jerk" and "CleanAndJerk" are one class.
 
     Parameters
     ----------
     names : iterable of str
-        The names to be matched.
+        The names to match.
     reference : iterable of str
-        The names in the spelling that is wanted.
+        The names in the spelling of the result.
     aliases : dict, default=None
         Further names, from lower-case letters and digits ("salsaspins") to the
         spelling of the reference ("SalsaSpin").
@@ -136,8 +136,8 @@ def match_class_names(
     Raises
     ------
     ValueError
-        If a name has no match (the closest are named), if two names have the same
-        match, or if two references cannot be told apart.
+        If a name has no match, if two names have the same match, or if two names of the
+        reference have the same letters and digits.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def match_class_names(
         if known.setdefault(_key(name), name) != name:
             raise ValueError(
                 f"The reference names {known[_key(name)]!r} and {name!r} have the same letters "
-                "and digits, so no spelling tells them apart. Rename one."
+                "and digits, so they cannot be told apart. Rename one."
             )
     spellings = {**(aliases or {}), **known}  # a class's own name goes before an alias
     matched: dict[str, str] = {}
@@ -175,50 +175,51 @@ def match_class_names(
 def load_xu_splits(
     path: str | Path, dataset: str, class_names: Iterable[str] | None = None
 ) -> Bunch:
-    """Read the random class splits of Xu et al. (`Split.mat`), the field's protocol.
+    """Read the random class splits of Xu et al. (`Split.mat`), which many papers use.
 
     Parameters
     ----------
     path : str or Path
-        The file, which holds the splits of all its data sets in the struct `Split`.
+        The file. Its struct `Split` holds the splits of all data sets.
     dataset : {"ucf101", "hmdb51", "olympic_sports"}
-        Which data set.
+        The data set.
     class_names : iterable of str, default=None
         The names in the order of the file's numbers. None takes the alphabetical
-        order without regard to case, which is that of UCF101's own `classInd.txt`;
+        order without regard to case, which is that of UCF101's `classInd.txt`.
         Olympic Sports needs names.
 
     Returns
     -------
     Bunch
         seen_classes, unseen_classes : ndarray of str, of shape (n_splits, n_classes)
-            One row a split.
+            One row per split.
         distinct : ndarray of int
-            The splits that repeat no earlier one.
+            The splits that repeat no earlier split.
         repeats : dict
-            From each split that repeats an earlier one to that earlier one.
+            For each split that repeats an earlier split, that earlier split.
 
     Raises
     ------
     FileNotFoundError, ImportError, ValueError
-        If the file is missing, of version 7.3 without h5py, cannot be read, or is
-        not of the published form.
+        If the file is missing, cannot be read, does not have the published form, or
+        has version 7.3 and h5py is not installed.
 
     Warns
     -----
     UserWarning
-        If splits repeat earlier ones. In the published file rows 6, 7 and 8 of
-        UCF101 (from 0) repeat rows 0, 1 and 2: "the first ten splits" are seven.
+        If splits repeat earlier ones. In the published file the splits 6, 7 and 8 of
+        UCF101 (from 0) repeat the splits 0, 1 and 2, so that "the first ten splits"
+        are seven.
 
     Notes
     -----
-    The published form, as public code reads it: a struct `Split` with one field a
-    data set, in the order HMDB51, UCF101, a third, Olympic Sports; each holds two
-    matrices, seen and unseen classes, one row a split, classes counted from 1.
+    Public code reads the file as a struct `Split` with one field per data set, in the
+    order HMDB51, UCF101, a third, Olympic Sports. Each field holds two matrices, of
+    seen and of unseen classes, with one row per split and classes counted from 1.
 
-    The order of the names matters: sorted with capitals first, "HammerThrow" comes
-    before "Hammering", in `classInd.txt` after it. Pass `class_names` if your numbers
-    are of another order.
+    The order of the names matters. Sorted with capitals first, "HammerThrow" comes
+    before "Hammering"; in `classInd.txt` it comes after. Pass `class_names` if your
+    numbers have another order.
 
     References
     ----------
@@ -235,7 +236,10 @@ def load_xu_splits(
         raise ValueError(f"dataset has to be {_either(_FIELDS)}; got {dataset!r}.")
     if class_names is None:
         if dataset == "olympic_sports":
-            raise ValueError("Pass class_names for Olympic Sports, in the order of its numbers.")
+            raise ValueError(
+                "Olympic Sports needs the class names in the order of its numbers; got "
+                "class_names=None. Pass class_names for Olympic Sports."
+            )
         split = load_truze_split(dataset)
         class_names = sorted([*split.seen_classes, *split.unseen_classes], key=str.casefold)
     names = np.array(list(class_names))
@@ -247,7 +251,7 @@ def load_xu_splits(
         raise ValueError(
             f"{Path(path).name}: each split has to hold the classes 1 to {len(names)} once, seen "
             f"and unseen together; split {wrong[0]} (from 0) does not. Are these the splits of "
-            f"{dataset}, and class_names all its {len(names)} classes?"
+            f"{dataset}, and are these {len(names)} class_names all its classes?"
         )
     first: dict[tuple[int, ...], int] = {}
     order = [first.setdefault(tuple(sorted(row)), i) for i, row in enumerate(unseen.tolist())]
@@ -255,8 +259,8 @@ def load_xu_splits(
     if repeats:
         pairs = ", ".join(f"{i} repeats {earlier}" for i, earlier in repeats.items())
         warn(
-            f"Of the {len(order)} splits of {dataset} only {len(first)} are distinct (rows from "
-            f"0): {pairs}. Use the rows in `distinct`, or means count some splits twice.",
+            f"Of the {len(order)} splits of {dataset} only {len(first)} are distinct (counted from "
+            f"0): {pairs}. Use the splits in `distinct`, or means count some splits twice.",
         )
     return Bunch(
         seen_classes=names[seen - 1],
@@ -273,18 +277,18 @@ def _read_xu(path: Path, place: int) -> tuple[NDArray[np.intp], NDArray[np.intp]
         pair = record.item()[place].item()
         seen, unseen = (np.asarray(matrix) for matrix in list(pair)[:2])
         if seen.ndim != 2 or unseen.ndim != 2 or len(seen) != len(unseen):
-            raise ValueError("two matrices with one row a split were expected")
+            raise ValueError("two matrices with one row per split were expected")
         return seen.astype(np.intp), unseen.astype(np.intp)
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path.name}: Split has to be a struct with one field a data set, each a struct of "
+            f"{path.name}: Split has to be a struct with one field per data set, each a struct of "
             f"two matrices, seen and unseen classes; got something else ({error}). Is it the file "
             "of Xu et al.?"
         ) from error
 
 
 def _key(name: str) -> str:
-    """Reduce a name to what all its spellings share."""
+    """Reduce a name to the letters and digits that all its spellings share."""
     letters = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
     return "".join(x for x in letters if x.isalnum() or unicodedata.category(x).startswith("M"))
 

@@ -18,17 +18,17 @@ _DESCR = """\
 Synthetic data for zero-shot classification
 -------------------------------------------
 
-:Rows: {n_samples}, in random order; {n_wrong} rows of seen classes carry a wrong label
+:Samples: {n_samples}, in random order; {n_wrong} samples of seen classes have a wrong label
 :Features: {n_features}
 :Classes: {n_seen} seen, {n_unseen} unseen
 :Class vectors: {n_embedding_features} features, standard normal
 
-A hidden {kind} map turns the vector of each class into the prototype of the class, and a row is
-the prototype of its class plus isotropic Gaussian noise of standard deviation {noise:g} per
-feature. The prototypes lie {class_sep:g} apart (root mean square over all pairs of classes).
+A hidden {kind} map turns the vector of each class into the prototype of the class. A sample is the
+prototype of its class plus isotropic Gaussian noise of standard deviation {noise:g} per feature.
+The prototypes lie {class_sep:g} apart (root mean square over all pairs of classes).
 
-With this noise and classes of equal size the best rule there is names the class of the nearest
-true prototype. On these rows it is right for {zsl:.1%} of the unseen rows among the unseen classes.
+With this noise and classes of equal size, the best possible rule names the class of the nearest
+true prototype. With the unseen classes as candidates it is right for {zsl:.1%} of their samples.
 """
 
 
@@ -47,28 +47,29 @@ def make_zero_shot_classification(
 ) -> Bunch:
     """Generate a zero-shot classification problem of known difficulty.
 
-    Every class has a random vector (its embedding); a hidden map, the same for
-    seen and unseen classes, turns it into the prototype of the class; a row is a
-    prototype plus Gaussian noise. What a zero-shot learner has to find is the
-    map, and what it could reach at best is part of the answer.
+    Each class has a random class vector. A hidden map, the same for seen and unseen
+    classes, turns it into the prototype of the class. A sample is a prototype plus
+    Gaussian noise. A zero-shot learner has to find the map. The result also holds
+    the accuracy that it could reach at best.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        The number of rows, seen and unseen classes together. They are spread
-        over the classes as evenly as possible: sizes differ by one at most.
+        The number of samples of seen and unseen classes together. The sizes of the
+        classes differ by one at most.
     n_features : int, default=64
-        The number of features of a row.
+        The number of features of a sample.
     n_seen : int, default=20
         The number of seen classes, at least 2.
     n_unseen : int, default=5
         The number of unseen classes, at least 1.
     n_embedding_features : int, default=16
-        The number of features of a class vector. With fewer seen classes than
-        this, the seen classes do not determine even a linear map.
+        The number of features of a class vector. Fewer seen classes than this do not
+        even determine a linear map.
     class_sep : float, default=6.0
         The distance between two prototypes, root mean square over all pairs of
-        classes. 0 puts all classes in one place: nothing can be learned.
+        classes. With 0 all classes have the same prototype, and nothing can be
+        learned.
     noise : float, default=1.0
         The standard deviation of the noise in each feature. Only the ratio
         ``class_sep / noise`` makes a problem easy or hard: two classes at
@@ -78,15 +79,15 @@ def make_zero_shot_classification(
         `n_features` steep tanh units (`tanh(2 u)`, u standard normal) instead of
         a random linear map.
     label_noise : float, default=0.0
-        The share of the rows of *seen* classes that carry a wrong label, drawn
-        from the other seen classes: ``round(label_noise * n_seen_rows)`` rows,
-        exactly. Every seen class keeps one correct row at least. The rows of
-        unseen classes are always labelled correctly.
+        The share of the samples of *seen* classes that get a wrong label, drawn from
+        the other seen classes: exactly ``round(label_noise * n_seen_samples)``
+        samples. Each seen class keeps at least one correct sample. Samples of unseen
+        classes always have the right label.
     random_state : int, RandomState instance or None, default=None
         Draws everything. The same integer always gives the same data and leaves
-        NumPy's global generator alone; None draws from that generator. For one
-        integer `class_sep`, `noise` and `label_noise` change nothing but what
-        they name.
+        NumPy's global generator alone; None draws from that generator. With the same
+        integer, `class_sep`, `noise` and `label_noise` each change only what they
+        name.
 
     Returns
     -------
@@ -94,25 +95,25 @@ def make_zero_shot_classification(
         A dictionary with attribute access:
 
         data : ndarray of shape (n_samples, n_features), float64
-            The rows, in random order.
+            The samples, in random order.
         target : ndarray of shape (n_samples,), str
-            The labels, "class_0", "class_1", ... (padded with zeros), some of them
-            wrong if `label_noise` asks for it.
+            The labels, "class_0", "class_1", ... (padded with zeros), with wrong
+            labels if `label_noise` is above 0.
         class_embeddings : ClassEmbeddings
             The vectors of all classes, `n_embedding_features` features each.
         seen_classes : ndarray of shape (n_seen,), str
-            The labels to learn from, sorted.
+            The labels of the seen classes, sorted.
         unseen_classes : ndarray of shape (n_unseen,), str
-            The labels to be recognised without an example, sorted.
+            The labels of the unseen classes, sorted.
         prototypes : ndarray of shape (n_seen + n_unseen, n_features), float64
             The true class centres, in the order of ``class_embeddings.labels``.
         clean_target : ndarray of shape (n_samples,), str
-            The true classes of the rows.
+            The true classes of the samples.
         bayes_accuracy : dict of str to float
-            What the optimal rule, the nearest true prototype, reaches on these
-            very rows against `clean_target`: "zsl", unseen rows among unseen
-            classes; "seen", seen rows among seen classes; "gzsl", all rows among
-            all classes.
+            The accuracy of the best rule, the nearest true prototype, on these
+            samples against `clean_target`: "zsl" of samples of unseen classes with
+            these as candidates, "seen" of samples of seen classes with these as
+            candidates, "gzsl" of all samples with all classes as candidates.
         DESCR : str
             A description of the data set.
 
@@ -121,8 +122,8 @@ def make_zero_shot_classification(
     TypeError
         If a count is no integer, a quantity no real number or `nonlinear` no bool.
     ValueError
-        If a parameter is out of its range, if there are fewer rows than classes,
-        if `label_noise` would leave a seen class without a correct row, or if
+        If a parameter is out of its range, if there are fewer samples than classes,
+        if `label_noise` would leave a seen class without a correct sample, or if
         `random_state` is no seed.
 
     See Also
@@ -133,9 +134,9 @@ def make_zero_shot_classification(
     -----
     For isotropic noise and equally frequent classes the nearest true prototype is
     the Bayes rule: no classifier has a higher *expected* accuracy, though on
-    finitely many rows one may be ahead of it by luck. It knows the hidden map. A
-    zero-shot learner has to estimate the map from `n_seen` classes, so that even
-    the best one can stay well below; the gap shrinks as `n_seen` grows.
+    finitely many samples one may exceed it by chance. This rule knows the hidden map.
+    A zero-shot learner has to estimate the map from `n_seen` classes, so that even
+    the best learner can stay well below. The gap shrinks as `n_seen` grows.
 
     Examples
     --------
@@ -150,16 +151,18 @@ def make_zero_shot_classification(
     >>> 0.9 < problem.bayes_accuracy["zsl"] <= 1.0
     True
     """
-    check_value(n_seen, "n_seen", Integral, 2, cure="A classifier needs two classes to tell apart.")
+    check_value(n_seen, "n_seen", Integral, 2, cure="A classifier needs two classes at least.")
     check_value(n_unseen, "n_unseen", Integral, 1)
     n_classes = n_seen + n_unseen
-    each = f"Each of the {n_classes} classes needs a row: ask for more rows or fewer classes."
+    each = f"Each of the {n_classes} classes needs a sample: raise n_samples, or lower n_unseen."
     check_value(n_samples, "n_samples", Integral, n_classes, cure=each)
     check_value(n_features, "n_features", Integral, 1)
     check_value(n_embedding_features, "n_embedding_features", Integral, 1)
     check_value(class_sep, "class_sep", Real, 0, cure="It is a distance; 6 * noise is easy.")
     check_value(noise, "noise", Real, 0, cure="It is a standard deviation; 0 is no noise.")
-    check_value(label_noise, "label_noise", Real, 0, 1, cure="It is a share of rows: 0.3 is 30 %.")
+    check_value(
+        label_noise, "label_noise", Real, 0, 1, cure="It is a share of samples: 0.3 is 30 %."
+    )
     if not isinstance(nonlinear, (bool, np.bool_)):
         raise TypeError(
             f"nonlinear has to be True or False; got {nonlinear!r}. Pass True for a hidden tanh "
@@ -227,16 +230,19 @@ def _draw_prototypes(
 def _flip_labels(
     truth: NDArray[np.intp], seen: NDArray[np.intp], label_noise: float, rng: RandomState
 ) -> NDArray[np.intp]:
-    """Give an exact share of the seen rows another seen class, one row a class excepted."""
+    """Give an exact share of the samples of seen classes another seen class.
+
+    One sample per class keeps its label.
+    """
     rows = np.flatnonzero(np.isin(truth, seen))
     n_wrong = round(label_noise * len(rows))
     first_rows = rows[np.unique(truth[rows], return_index=True)[1]]
     free = np.setdiff1d(rows, first_rows)
     if n_wrong > len(free):
         raise ValueError(
-            f"label_noise has to leave each seen class one correct row: at most {len(free)} of "
-            f"{len(rows)} seen rows can be wrong; got label_noise={label_noise!r}, which is "
-            f"{n_wrong} rows. Lower label_noise or raise n_samples."
+            f"label_noise has to leave each seen class one correct sample: at most {len(free)} of "
+            f"{len(rows)} samples of seen classes can be wrong; got label_noise={label_noise!r}, "
+            f"which is {n_wrong} samples. Lower label_noise or raise n_samples."
         )
     wrong = rng.permutation(free)[:n_wrong]
     places = np.searchsorted(seen, truth[wrong])

@@ -1,4 +1,4 @@
-"""Folders of videos with a class per folder, and the official lists of UCF101 and HMDB51."""
+"""Folders of videos with one folder per class, and the official lists of UCF101 and HMDB51."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def load_video_folder(
     split: int = 1,
     extensions: Iterable[str] = VIDEO_EXTENSIONS,
 ) -> Bunch:
-    """List the videos of a folder that has a folder per class: UCF101, HMDB51, Kinetics, yours.
+    """List the videos of a folder with one folder per class: UCF101, HMDB51, Kinetics, yours.
 
-    Nothing is decoded, and nothing is downloaded.
+    The function decodes and downloads nothing.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ def load_video_folder(
         A folder with official lists: those of UCF101 (`trainlist01.txt`, `testlist01.txt`, and
         `classInd.txt` if it is there) or of HMDB51 (`<class>_test_split1.txt`).
     split : int, default=1
-        Which of the official splits, where `splits` is given.
+        The number of the official split, if `splits` is given.
     extensions : iterable of str
-        What the names of videos end in, in upper or lower case. Other files of class folders are
-        reported and left out.
+        Extensions of video files, in upper or lower case. Other files in class folders cause a
+        warning and are left out.
 
     Returns
     -------
@@ -71,47 +71,47 @@ def load_video_folder(
         class_names : ndarray of str, of shape (n_classes,)
             The classes, in the order of `classInd.txt` if it was read, else sorted.
         groups : ndarray of str, of shape (n_videos,), or None
-            Which videos belong together and must not be parted between training and test; see
-            Notes. None if no name of a file tells.
+            The group of each video; training and test must not share a group, see Notes. None if
+            no file name contains a group.
         train, test : ndarray of int, or None
-            Indices of the videos of the official split. A video may be in neither part.
+            Indices of the videos of the official split. Some videos may be in neither part.
         skipped : list of str
-            Other files of class folders, as "class/name". Hidden files do not count.
+            Other files in class folders, as "class/name", without hidden files.
         DESCR : str
             A description.
 
     Raises
     ------
     FileNotFoundError
-        If the folder or a list is not there.
+        If the folder or a list does not exist.
     ValueError
-        If the folder has no class folders, has videos beside them, or one of them has no video;
-        if lists and folder do not fit each other. The message says which and what to do.
+        If the folder has no class folders, if it has videos beside them, if a class folder has no
+        video, or if the lists do not match the folder. The message names the fault and the cure.
 
     Warns
     -----
     UserWarning
-        If files of class folders are no videos by their names.
+        If class folders hold files without the extension of a video.
 
     See Also
     --------
-    load_truze_split, load_xu_splits : Which *classes* are seen and unseen.
+    load_truze_split, load_xu_splits : Splits of *classes* into seen and unseen ones.
 
     Notes
     -----
-    **Groups.** Clips of one group are cut from one video, so that whoever trains on one and tests
-    on another tests on what was learnt by heart. Pass `groups` to `ZeroShotKFold`, to
-    `ClasterZSL.fit` or to scikit-learn's `GroupKFold`. They come from the names of the files:
+    **Groups.** Clips of one group are cut from one video and look alike. If training and test share
+    a group, the accuracy is too high. Pass `groups` to `ZeroShotKFold`, to `ClasterZSL.fit` or to
+    scikit-learn's `GroupKFold`. They come from the names of the files:
 
     * UCF101, ``v_YoYo_g07_c02.avi``: "YoYo_g07". Numbers count within the class.
     * HMDB51, ``April_09_brush_hair_u_nm_np1_ba_goo_0.avi``: the film, "April_09". One film may have
       clips of several classes.
     * Kinetics, ``-3B32lodo2M_000059_000069.mp4``: the film, "-3B32lodo2M".
-    * Where some names are of these forms, any other video is a group of its own.
+    * If some names have one of these forms, every other video is a group of its own.
 
-    **Official lists** divide the videos of every class, and are not class splits. Their lines name
-    files; a file that has been converted and has another extension is found all the same.
-    Of HMDB51's marks 1 is training, 2 is test, and 0 is neither.
+    **Official lists** divide the videos of each class; they are not class splits. Their lines name
+    files. A converted file with another extension is found too. In the lists of HMDB51, 1 marks
+    training, 2 test, and 0 neither.
 
     Examples
     --------
@@ -144,8 +144,9 @@ def load_video_folder(
     if skipped:
         warn(
             f"{len(skipped)} of {len(files) + len(skipped)} files in the class folders of {folder} "
-            f"are no videos by their extensions and were left out: {preview(np.array(skipped))}. "
-            "Delete them, or name their extensions in extensions=[...]."
+            "do not have the extension of a video and were left out: "
+            f"{preview(np.array(skipped))}. Delete them, or name their extensions in "
+            "extensions=[...]."
         )
     title = f"{folder.resolve().name}, a folder of videos"
     return Bunch(
@@ -221,7 +222,7 @@ def _videos(folder: Path, endings: set[str]) -> tuple[list[Path], list[str]]:
                 "classes."
                 if below
                 else f"Expected videos in the class folder {place}; there is no video but {got}. "
-                "Fetch them, name their extensions in extensions=[...], or remove the folder."
+                "Add videos, name their extensions in extensions=[...], or remove the folder."
             )
         files += videos
         skipped += [f"{place.name}/{path.name}" for path in others]
@@ -229,7 +230,7 @@ def _videos(folder: Path, endings: set[str]) -> tuple[list[Path], list[str]]:
 
 
 def _groups(files: list[Path]) -> NDArray[np.str_] | None:
-    """Return the group of each file; None if no name tells."""
+    """Return the group of each file; None if no name contains a group."""
     groups, known = [], False
     for path in files:
         label = path.parent.name
@@ -248,7 +249,7 @@ def _groups(files: list[Path]) -> NDArray[np.str_] | None:
 
 # ------------------------------------------------------------------ official lists
 
-Entry = tuple[str, str, str]  # class, name of the file, where it stands: "trainlist01.txt, line 3"
+Entry = tuple[str, str, str]  # class, name of the file, place in the lists: "classInd.txt, line 3"
 
 
 def _read_ucf101(lists: Path, split: int) -> tuple[list[Entry], list[Entry]]:
@@ -257,14 +258,14 @@ def _read_ucf101(lists: Path, split: int) -> tuple[list[Entry], list[Entry]]:
 
 
 def _entries(path: Path) -> list[Entry]:
-    """Lines "YoYo/v_YoYo_g01_c01.avi 101" or, in lists of tests, without the number."""
+    """Read lines "YoYo/v_YoYo_g01_c01.avi 101"; lists of tests have no number."""
     found = []
     for line, where in _lines(path):
         label, slash, name = re.sub(r"\s+\d+$", "", line).partition("/")
         if not slash:
             raise ValueError(
-                f"{where}: expected class/file, perhaps with the number of the class behind it; "
-                f"got {line!r}. Take the list from its source again."
+                f"{where}: expected class/file, perhaps followed by the number of the class; got "
+                f"{line!r}. Take the list from its source again."
             )
         found.append((label, name, where))
     return found
@@ -276,13 +277,16 @@ def _in_order(lists: Path, split: int, class_names: NDArray[np.str_]) -> NDArray
     for line, where in _lines(lists / "classInd.txt"):
         number, _, name = line.partition(" ")
         if not number.isdecimal() or not name:
-            raise ValueError(f"{where}: expected a number and a class name; got {line!r}.")
+            raise ValueError(
+                f"{where}: expected a number and a class name; got {line!r}. Take the list from "
+                "its source again."
+            )
         numbers[name.strip()] = int(number)
     strange = np.setxor1d(list(numbers), class_names)
     if len(strange):
         raise ValueError(
-            f"classInd.txt has to name the classes of the folder; {preview(strange)} stand(s) in "
-            "only one of both. Is it the file of this data set, and the folder complete?"
+            f"classInd.txt has to name the classes of the folder; only one of the two has "
+            f"{preview(strange)}. Is it the file of this data set, and the folder complete?"
         )
     for line, where in _lines(lists / f"trainlist{split:02d}.txt"):
         label, found = line.partition("/")[0], re.search(r"\s(\d+)$", line)
@@ -295,14 +299,14 @@ def _in_order(lists: Path, split: int, class_names: NDArray[np.str_]) -> NDArray
 
 
 def _read_hmdb51(lists: Path, split: int) -> tuple[list[Entry], list[Entry]]:
-    """Lines "April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1", one file per class."""
+    """Read lines "April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1", one list per class."""
     ending = f"_test_split{split}.txt"
     paths = [path for path in _visible(lists) if path.name.endswith(ending)]
     if not paths:
         raise FileNotFoundError(
             f"Expected trainlist{split:02d}.txt and testlist{split:02d}.txt (UCF101) or "
-            f"<class>{ending} (HMDB51) in {lists}; there is neither. Check the folder, and split="
-            f"{split}."
+            f"<class>{ending} (HMDB51) in {lists}; there is neither. Check the folder, and "
+            f"split={split}."
         )
     marked: dict[str, list[Entry]] = {"0": [], "1": [], "2": []}
     for path in paths:
@@ -319,7 +323,7 @@ def _read_hmdb51(lists: Path, split: int) -> tuple[list[Entry], list[Entry]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Lines that hold something, and where they stand."""
+    """Yield the lines that are not empty, each with its file and number."""
     if not path.is_file():
         raise FileNotFoundError(f"Expected a list at {path}; there is none. Check the folder.")
     text = path.read_text("utf-8-sig", errors="surrogateescape")  # as Python reads file names
@@ -336,8 +340,8 @@ def _match(
     for place, path in enumerate(files):
         if places.setdefault((path.parent.name, path.stem), place) != place:
             raise ValueError(
-                f"Official lists name a video once; got {path} and another file of that name with "
-                "another extension. Remove one."
+                f"Official lists name each video once; got {path} and a file of the same name with "
+                "another extension. Remove one of the two."
             )
     wanted = [(label, Path(name).stem, name, where) for p in parts for label, name, where in p]
     missing = [(name, where) for label, stem, name, where in wanted if (label, stem) not in places]
@@ -345,7 +349,7 @@ def _match(
         name, where = missing[0]
         raise ValueError(
             f"The folder has to hold all {len(wanted)} videos of the official lists; "
-            f"{len(missing)} missing, the first is {name} ({where}). Fetch them, or delete their "
+            f"{len(missing)} missing, the first is {name} ({where}). Add them, or delete their "
             "lines from a copy of the lists."
         )
     train, test = (
@@ -355,8 +359,8 @@ def _match(
     both = np.intersect1d(train, test)
     if len(both):
         raise ValueError(
-            f"The lists must not part a video in two; {files[both[0]].name} is in both, training "
-            "and test. Take the lists from their source again."
+            "The lists must not use a video for both training and test; got "
+            f"{files[both[0]].name} in both. Take the lists from their source again."
         )
     used = {files[place].parent.name for place in (*train, *test)}
     unlisted = np.array([name for name in class_names if name not in used])

@@ -1,4 +1,4 @@
-"""Readers for data sets in the form of Xian et al.: images (xlsa17) and videos (I3D)."""
+"""Readers of data sets in the form of Xian et al.: images (xlsa17) and videos (I3D)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _DESCR = """\
 {title}
 {rule}
 
-:Rows: {n_rows}, of them {train} to train on, {test_seen} to test seen and {test_unseen} to test
-    unseen classes on
+:Samples: {n_rows}; {train} to train on, {test_seen} to test seen and {test_unseen} to test unseen
+    classes
 :Features: {n_features}
 :Classes: {n_classes}; {n_seen} seen, {n_unseen} unseen
 :Class vectors: {n_embedding_features} features
@@ -35,27 +35,27 @@ def load_xlsa17(
 ) -> Bunch:
     """Read a data set in the form of xlsa17: `res101.mat` and `att_splits.mat`.
 
-    This is the form of CUB, SUN, AWA1, AWA2 and APY as Xian et al. distribute
-    them [1]_, and of most zero-shot data sets since. Files of MATLAB's version 7.3
-    need h5py (``pip install 'sklearn_claster[hdf5]'``). Nothing is downloaded.
+    Xian et al. distribute CUB, SUN, AWA1, AWA2 and APY in this form [1]_; most later
+    zero-shot data sets use it too. Files of MATLAB's version 7.3 need h5py
+    (``pip install 'sklearn_claster[hdf5]'``). The function downloads nothing.
 
     Parameters
     ----------
     folder : str or Path
         The folder of the data set, with the two files in it.
     embeddings : str, default="att"
-        Which class vectors to read: "att" (unit length) or "original_att", or any
-        other variable of the split file with one column a class.
+        The class vectors to read: "att" (unit length), "original_att", or another
+        variable of the split file with one column per class.
     class_names : array-like of shape (n_classes,), default=None
         The labels in the order of the file's numbers. None takes the file's
         `allclasses_names`.
     split_version : {"PS v1", "PS v2"} or None, default=None
-        Which version of the Proposed Split these files are, where you know it from
-        their source. An error is raised if the files say otherwise.
+        The version of the Proposed Split, if you know it from the source of the files.
+        It is an error if the files show another version.
     features_file, split_file : str
         The names of the two files.
     dtype : dtype, default=float32
-        The type of the features; networks compute them in float32.
+        The type of the features. Networks compute features in float32.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def load_xlsa17(
         A dictionary with attribute access:
 
         data : ndarray of shape (n_samples, n_features)
-            The features, one row a sample.
+            The features, one row per sample.
         target : ndarray of shape (n_samples,)
             The class names.
         class_embeddings : ClassEmbeddings
@@ -71,17 +71,17 @@ def load_xlsa17(
         seen_classes, unseen_classes : ndarray
             The classes of `train` and of `test_unseen`, sorted.
         train, test_seen, test_unseen : ndarray of int
-            Row indices, from 0. `test_seen` may be empty.
+            Indices of samples, from 0. `test_seen` may be empty.
         tuning_train, tuning_validation : ndarray of int or None
-            The file's `train_loc` and `val_loc` without the rows of the tests, None
-            where the file has none.
+            The file's `train_loc` and `val_loc` without test samples. None if the file
+            does not have them.
         n_leaked_rows : int
-            How many rows of `test_seen` the file's `train_loc` and `val_loc` held.
+            The number of samples of `test_seen` in the file's `train_loc` and `val_loc`.
         split_version : {"PS v1", "PS v2", "unknown"}
             See Notes.
         split_fingerprint : str
-            Sixteen digits that stand for the three parts; two copies of a data set
-            have the same split if and only if they have the same fingerprint.
+            Sixteen digits that identify the three parts. Two copies of a data set have
+            the same split if and only if they have the same fingerprint.
         DESCR : str
             A description.
 
@@ -90,27 +90,28 @@ def load_xlsa17(
     FileNotFoundError
         If a file is missing.
     ImportError
-        If a file is of version 7.3 and h5py is not installed.
+        If a file has version 7.3 and h5py is not installed.
     ValueError
-        If a file cannot be read, lacks a variable, counts from 0, points outside,
-        holds NaN, if the files do not belong together, if parts share rows, or if
-        test classes were trained on. The message says which and what to do.
+        If a file cannot be read, lacks a variable, counts from 0, has an index out of
+        range or holds NaN; if the files do not belong together, if parts share
+        samples, or if test classes were trained on. The message names the fault and
+        the cure.
 
     See Also
     --------
-    load_i3d : The same for I3D features of videos.
+    load_i3d : Reads I3D features of videos.
 
     Notes
     -----
     **Versions of the split.** There are two Proposed Splits, and figures on one do
-    not compare with figures on the other: users report about two points between
-    them [2]_. Version 2.0 is said to repair a leak of test data. The files carry no
-    version number. What can be verified is a mark of the first version: its
-    `train_loc` and `val_loc`, meant for tuning, hold all rows of `test_seen_loc` (in
-    CUB 1173 and 591 of the 1764), so that whoever tuned with them tuned on the
-    test. Files with that mark are called "PS v1"; all others are "unknown" unless
-    `split_version` says what they are, because no mark of version 2.0 is documented.
-    To make sure that two results are on the same split, compare `split_fingerprint`.
+    not compare with figures on the other: users report differences of about two
+    points [2]_. Version 2.0 is said to repair a leak of test data. The files carry no
+    version number, but the first version has a mark: its `train_loc` and `val_loc`,
+    meant for tuning, hold all samples of `test_seen_loc` (in CUB 1173 and 591 of the
+    1764), so that tuning with them is tuning on the test. Files with that mark are
+    called "PS v1". All others are "unknown" unless you pass `split_version`, because
+    no mark of version 2.0 is documented. To make sure that two results are on the
+    same split, compare `split_fingerprint`.
 
     To tune, hold out classes of `train` with
     :class:`~sklearn_claster.model_selection.ZeroShotKFold`.
@@ -141,7 +142,7 @@ def load_xlsa17(
     if recognised and split_version == "PS v2":
         raise ValueError(
             f'split_version="PS v2" was expected, but {split_file} is of the first version: all '
-            f"{bunch.n_leaked_rows} rows of test_seen_loc stand in train_loc or val_loc. Fetch "
+            f"{bunch.n_leaked_rows} samples of test_seen_loc are in train_loc or val_loc. Get "
             "version 2.0, or report the figures as those of version 1."
         )
     bunch.split_version = "PS v1" if recognised else split_version or "unknown"
@@ -160,26 +161,26 @@ def load_i3d(
     split_file: str = "att_splits.mat",
     dtype: DTypeLike = np.float32,
 ) -> Bunch:
-    """Read I3D features of videos: `i3d.mat` and one `split_<n>/att_splits.mat` a split.
+    """Read I3D features of videos: `i3d.mat` and one `split_<n>/att_splits.mat` per split.
 
-    This is the form in which Mandal et al. [1]_ distribute UCF101 and HMDB51: 8192
-    features, those of the RGB stream followed by those of the flow stream, and
-    class splits in folders of their own. Nothing is downloaded.
+    Mandal et al. [1]_ distribute UCF101 and HMDB51 in this form: 8192 features, those
+    of the RGB stream followed by those of the flow stream, and each class split in a
+    folder of its own. The function downloads nothing.
 
     Parameters
     ----------
     folder : str or Path
         The folder of the data set, for example ``data_action/ucf101``.
     split : int or str, default=1
-        Which split: ``1`` reads ``split_1/att_splits.mat``; a string is the name of
-        the folder, ``""`` the data set's own.
+        The split: ``1`` reads ``split_1/att_splits.mat``. A string is the name of the
+        split's folder; ``""`` is the folder of the data set.
     stream : {"both", "rgb", "flow"}, default="both"
-        Which half of the features to take.
+        The stream whose features to take.
     embeddings : str, default="att"
-        The variable of the split file with the class vectors, one column a class.
+        The variable of the split file with the class vectors, one column per class.
     class_names : array-like of shape (n_classes,), default=None
         The labels in the order of the file's numbers. None takes the file's
-        `allclasses_names`, where there is one.
+        `allclasses_names`, if there are any.
     features_file, split_file : str
         The names of the two files.
     dtype : dtype, default=float32
@@ -188,23 +189,23 @@ def load_i3d(
     Returns
     -------
     Bunch
-        As of :func:`load_xlsa17`; `split_version` is the name of the split's folder.
+        As from :func:`load_xlsa17`. `split_version` is the name of the split's folder.
 
     Raises
     ------
     FileNotFoundError, ImportError, ValueError
-        As :func:`load_xlsa17`; also if one stream is asked for and the features are
+        As in :func:`load_xlsa17`. Also if `stream` is one stream and the features are
         not those of two.
 
     See Also
     --------
-    load_xlsa17 : What the Bunch holds.
-    load_truze_split : A class split without classes of Kinetics, which I3D was trained on.
+    load_xlsa17 : Describes the Bunch.
+    load_truze_split : A class split without unseen classes from Kinetics.
 
     Notes
     -----
-    I3D is trained on Kinetics, where many classes of UCF101 and HMDB51 occur, some
-    of them among the unseen classes of these splits. TruZe [2]_ leaves them out.
+    I3D is trained on Kinetics, which contains many classes of UCF101 and HMDB51. Some
+    of them are unseen classes in these splits. In TruZe [2]_ all of them are seen.
 
     References
     ----------
@@ -230,7 +231,7 @@ def load_i3d(
             raise ValueError(
                 f"{features_file} has to hold 8192 features, 4096 of RGB and 4096 of flow, to "
                 f'take stream="{stream}" from; got {n_features}. Pass stream="both" to take '
-                "them as they are."
+                "all features."
             )
         half = slice(None, 4096) if stream == "rgb" else slice(4096, None)
         bunch.data = np.ascontiguousarray(bunch.data[:, half])
@@ -241,7 +242,7 @@ def load_i3d(
 
 
 def _leak(split: SplitFile) -> tuple[int, bool]:
-    """How many rows of the seen test stand in the tuning parts, and whether all do."""
+    """Return how many samples of the seen test are in the tuning parts, and whether all are."""
     test = split.rows["test_seen"]
     if not split.tuning:
         return 0, False
