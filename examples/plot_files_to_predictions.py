@@ -57,7 +57,8 @@ UNSEEN = np.flatnonzero(np.eye(5) + np.eye(5)[::-1])  # the table's diagonals
 def draw(label, rng):
     """A shape with a texture and noise, moved by up to two pixels."""
     shape, texture = (list(parts.values()) for parts in (SHAPES, TEXTURES))
-    ink = shape[label % 5] * np.roll(texture[label // 5], rng.integers(0, 4, 2), axis=(0, 1))
+    moved = np.roll(texture[label // 5], rng.integers(0, 4, 2), axis=(0, 1))
+    ink = shape[label % 5] * moved
     ink = np.roll(ink, rng.integers(-2, 3, 2), axis=(0, 1))
     return ink + 0.3 * rng.standard_normal((SIZE, SIZE))
 
@@ -90,7 +91,8 @@ def write_files(folder, rng):
     savemat(folder / "att_splits.mat", split)
 
     words = [word.lower() for word in (*SHAPES, *TEXTURES, "unrelated", "other")]
-    lines = [" ".join([word, *map("{:.4f}".format, rng.standard_normal(25))]) for word in words]
+    number = "{:.4f}".format
+    lines = [" ".join([word, *map(number, rng.standard_normal(25))]) for word in words]
     (folder / "vectors.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return pictures
 
@@ -127,10 +129,11 @@ tables = {
 # -----------
 # Mean accuracy over the unseen classes.
 
+X, y = data.data[data.train], data.target[data.train]
 y_test = data.target[data.test_unseen]
 predicted = {}
 for name, table in tables.items():
-    zsl = ClasterZSL(random_state=0).fit(data.data[data.train], data.target[data.train], table)
+    zsl = ClasterZSL(random_state=0).fit(X, y, table)
     predicted[name] = zsl.predict(data.data[data.test_unseen])
     print(f"{name:<12}{mean_per_class_accuracy(y_test, predicted[name]):.3f}")
 print(f"{'chance':<12}{1 / len(UNSEEN):.3f}")

@@ -26,7 +26,7 @@ classes = digits.seen_classes[::2]
 chosen, unseen = (np.isin(digits.target, part) for part in (classes, digits.unseen_classes))
 table = digits.class_embeddings
 folds = ZeroShotKFold(3, random_state=0)
-model = ClasterZSL(hidden_layer_sizes=(64,), max_epochs=5, random_state=0)  # small and short
+model = ClasterZSL(hidden_layer_sizes=(64,), max_epochs=5, random_state=0)  # small
 
 # %%
 # The two searches
@@ -65,14 +65,16 @@ print(f"accuracy on the unseen classes: {accuracy:.3f}")
 # best cell, taken fold by fold: its mean and its standard deviation. Compare the two before you
 # believe in the best cell.
 
-figure, panels = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=[2, 3], layout="constrained")
+sizes = {"figsize": (9.6, 4.2), "width_ratios": [2, 3]}
+figure, panels = plt.subplots(1, 2, layout="constrained", **sizes)
 for axes, found in zip(panels, (what_matters, clusters), strict=True):
-    (down, rows), (across, columns) = found.param_grid.items()  # the last name counts fastest
+    (down, rows), (across, columns) = found.param_grid.items()  # the last varies fastest
     scores = np.array([found.cv_results_[f"split{fold}_test_score"] for fold in range(3)])
     behind = scores - scores[:, [found.best_index_]]
     for cell, (mean, less) in enumerate(zip(scores.mean(axis=0), behind.T, strict=True)):
         best = cell == found.best_index_
-        words = f"{mean:.3f}\n" + ("best" if best else f"{less.mean():+.3f} ± {less.std():.3f}")
+        below = "best" if best else f"{less.mean():+.3f} ± {less.std():.3f}"
+        words = f"{mean:.3f}\n{below}"
         style = {"ha": "center", "va": "center", "weight": "bold" if best else "normal"}
         axes.text(cell % len(columns), cell // len(columns), words, fontsize=12, **style)
     shown = behind.mean(axis=0).reshape(len(rows), len(columns))

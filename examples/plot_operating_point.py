@@ -22,7 +22,8 @@ from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.metrics import gzsl_report
 from sklearn_claster.model_selection import ZeroShotKFold, gzsl_scorer
 
-data = make_zero_shot_classification(500, n_seen=20, n_unseen=6, class_sep=5.0, random_state=0)
+sizes = {"n_samples": 500, "n_seen": 20, "n_unseen": 6}
+data = make_zero_shot_classification(**sizes, class_sep=5.0, random_state=0)
 seen = np.isin(data.target, data.seen_classes)
 labels = data.target[seen]
 X, X_seen, y, y_seen = train_test_split(
@@ -90,7 +91,8 @@ for name, (x, y_) in {"held-out seen classes": held_out, "test samples": tested}
         axes.annotate(f"{share:g}", place, xytext=(8, 6), **style)
     best = x[search.best_index_], y_[search.best_index_]
     axes.plot(*best, "o", markersize=15, fillstyle="none", color=line.get_color())
-axes.axvline(least_seen, color="grey", linestyle=":", label="least accuracy on seen classes")
+words = "least accuracy on seen classes"
+axes.axvline(least_seen, color="grey", linestyle=":", label=words)
 axes.set(xlabel="accuracy on seen classes", ylabel="accuracy on unseen classes")
 axes.set(xlim=(0.4, 0.9), ylim=(0, 0.9))
 axes.set_title("What each contamination reaches")

@@ -45,7 +45,7 @@ for model in (ESZSL(), ClasterZSL(random_state=0)):
     named["without the pool"] = model.predict(pool)
     curves[name] = [model.score(X, y)]
     for size in sizes[1:]:
-        rows = [np.flatnonzero(pool_labels == label)[:size] for label in digits.unseen_classes]
+        rows = [np.flatnonzero(pool_labels == c)[:size] for c in digits.unseen_classes]
         model.adapt(pool[np.concatenate(rows)])
         curves[name].append(model.score(X, y))
     named["with the pool"] = model.predict(pool)
@@ -71,7 +71,7 @@ places = TSNE(random_state=0).fit_transform(model.transform(pool))
 figure, panels = plt.subplots(1, 2, figsize=(9.6, 5.2), layout="constrained")
 for axes, (title, names) in zip(panels, named.items(), strict=True):
     wrong = names != pool_labels
-    axes.plot(*places[~wrong].T, "o", markersize=4, color="#9ecae1", label="named correctly")
+    axes.plot(*places[~wrong].T, "o", ms=4, color="#9ecae1", label="named correctly")
     axes.plot(*places[wrong].T, "x", markersize=5, color="#b35806", label="named wrongly")
     axes.set_title(f"{title}: {100 * wrong.mean():.0f} % wrong")
     axes.set(xticks=[], yticks=[])

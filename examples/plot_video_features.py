@@ -2,16 +2,16 @@
 Example: from video files to predictions
 ========================================
 
-A folder of videos, a list of class names, and a pipeline of two steps:
-:class:`~sklearn_claster.video.VideoFeatures` makes a vector of each file, and
-:class:`~sklearn_claster.ClasterZSL` learns from seen classes and names videos of unseen ones.
+A folder of videos and a pipeline of two steps name videos of unseen classes:
+:class:`~sklearn_claster.video.VideoFeatures` turns each file into a vector, and
+:class:`~sklearn_claster.ClasterZSL` learns from the seen classes.
 """
 
 # %%
 # The videos
 # ----------
-# The example writes its own, so that nothing is downloaded: mp4 files of coloured spots that move,
-# with a folder for each class, as UCF101, HMDB51 and Kinetics have it.
+# The example downloads nothing. It writes its own mp4 files of coloured spots that move, with one
+# folder per class, as in UCF101, HMDB51 and Kinetics.
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +29,12 @@ from sklearn_claster.metrics import mean_per_class_accuracy
 from sklearn_claster.video import VideoFeatures
 
 SIZE, N_FRAMES, RATE = 32, 24, 12  # pixels per side, frames per video, frames per second
-COLOURS = {"red": (255, 60, 60), "green": (60, 255, 60), "blue": (70, 70, 255), "white": (255,) * 3}
+COLOURS = {
+    "red": (255, 60, 60),
+    "green": (60, 255, 60),
+    "blue": (70, 70, 255),
+    "white": (255, 255, 255),
+}
 MOTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0), "rest": (0, 0)}
 CLASSES = [f"{colour} {motion}" for colour in COLOURS for motion in MOTIONS]
 N_PER_CLASS = 12
@@ -42,7 +47,8 @@ def make_film(label, rng):
     start = (SIZE - 1) / 2 - step * N_FRAMES / 2 + rng.uniform(-4, 4, 2)
     places = start + step * np.arange(N_FRAMES)[:, None]  # (n_frames, 2)
     grid = np.indices((SIZE, SIZE)).transpose(1, 2, 0)  # (size, size, 2)
-    distance = np.linalg.norm(grid - places[:, None, None], axis=-1)  # (n_frames, size, size)
+    away = grid - places[:, None, None]  # (n_frames, size, size, 2)
+    distance = np.linalg.norm(away, axis=-1)
     spot = np.exp(-((distance / 4) ** 2))[..., None]
     noise = 5 * rng.standard_normal((N_FRAMES, SIZE, SIZE, 1))
     frames = 25 + 0.9 * spot * np.array(COLOURS[colour]) + noise
@@ -69,11 +75,11 @@ for label in CLASSES:
 videos = load_video_folder(temporary.name)
 
 # %%
-# Unseen are two colours of two motions, and the two other colours of two other motions: neither
-# colour nor motion alone names an unseen class.
+# Two colours with two motions are unseen, and the two other colours with two other motions:
+# neither colour nor motion alone names an unseen class.
 
-one, two, three, four = random.permutation(list(MOTIONS))[:4]
-motions = {"red": (one, two), "green": (one, two), "blue": (three, four), "white": (three, four)}
+two, others = random.permutation(list(MOTIONS))[:4].reshape(2, 2)
+motions = {"red": two, "green": two, "blue": others, "white": others}
 unseen = [f"{colour} {motion}" for colour in COLOURS for motion in motions[colour]]
 is_unseen = np.isin(videos.target, unseen)
 print(f"{len(videos.paths)} videos, {(~is_unseen).sum()} of them of seen classes")
@@ -89,8 +95,8 @@ table = ClassEmbeddings(CLASSES, np.hstack([np.eye(4)[colour], np.eye(5)[motion]
 # %%
 # Two streams
 # -----------
-# The networks here are *stand-ins* with random weights, one for the frames and one for the optical
-# flow, the two streams of the paper. With real ones the step is
+# The paper uses two streams, the frames and the optical flow between them. Their networks here are
+# *stand-ins* with random weights. With real networks the step is
 # ``VideoFeatures("r3d_18", flow="raft")``, or
 # ``VideoFeatures(SentenceTransformer("clip-ViT-B-32"))``.
 
@@ -112,18 +118,19 @@ def stand_in(n_channels):
 
 
 def optical_flow(first, second):
-    """Motion (n, 2, h, w) across the gradient between frames (n, 3, h, w): a stand-in for RAFT."""
+    """Motion (n, 2, h, w) between frames (n, 3, h, w), a stand-in for RAFT."""
     grey = (first + second).mean(dim=1) / 2
     down, right = torch.gradient(grey, dim=(1, 2))
     strength = -(second - first).mean(dim=1) / (down**2 + right**2 + 0.01)
     return torch.stack([strength * right, strength * down], dim=1)
 
 
-# Three clips of eight frames per video. The paper pools I3D's maps to 2 x 2 in the same way.
+# Three clips of eight frames per video, pooled to 2 x 2 as the paper pools the maps of I3D.
 look = {"n_clips": 3, "clip_length": 8, "frame_size": SIZE, "pooling": "2x2", "n_jobs": 2}
+flow = {"flow": optical_flow, "flow_backbone": stand_in(2)}
 streams = {
     "RGB": VideoFeatures(stand_in(3), **look),
-    "RGB + flow": VideoFeatures(stand_in(3), flow=optical_flow, flow_backbone=stand_in(2), **look),
+    "RGB + flow": VideoFeatures(stand_in(3), **flow, **look),
 }
 
 # %%
