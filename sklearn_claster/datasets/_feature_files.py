@@ -86,7 +86,7 @@ def read_split(path: Path, embeddings: str, class_names: ArrayLike | None) -> Sp
     Raises
     ------
     ValueError
-        If a variable is missing or is not what its name says.
+        If a variable is missing or has the wrong content.
     """
     indices = {"train": "trainval_loc", "test_seen": "test_seen_loc"}
     indices["test_unseen"] = "test_unseen_loc"

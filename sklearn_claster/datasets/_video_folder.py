@@ -85,7 +85,7 @@ def load_video_folder(
     FileNotFoundError
         If the folder or a list does not exist.
     ValueError
-        If the folder has no class folders, if it has videos beside them, if a class folder has no
+        If the folder has no class folders, if videos lie outside of them, if a class folder has no
         video, or if the lists do not match the folder. The message names the fault and the cure.
 
     Warns

@@ -118,14 +118,14 @@ class ClusterClassDisplay:
             a ``ClasterZSL(random_state=0)`` started, fit its clone with ``centroids="kmeans"`` on
             the same data; `random_state` has to be an int.
         ax : array of matplotlib Axes, default=None
-            Where to draw, one per panel; by default on new axes.
+            The axes to draw on, one per panel; by default new axes.
         **kwargs : dict
             Passed to `plot`.
 
         Returns
         -------
         display : ClusterClassDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -166,14 +166,14 @@ class ClusterClassDisplay:
             All clusters; one without samples gets an empty row. None stands for the clusters
             that have samples.
         ax : array of matplotlib Axes, default=None
-            Where to draw, one per panel; by default on new axes.
+            The axes to draw on, one per panel; by default new axes.
         **kwargs : dict
             Passed to `plot`.
 
         Returns
         -------
         display : ClusterClassDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -217,7 +217,7 @@ class ClusterClassDisplay:
         Parameters
         ----------
         ax : array of matplotlib Axes, default=None
-            Where to draw, one per panel; by default on new axes.
+            The axes to draw on, one per panel; by default new axes.
         titles : tuple of str, default=("before", "after")
             Names of the two states. They are not drawn without `counts_before`.
         cmap : str or matplotlib Colormap, default="Blues"
@@ -230,7 +230,7 @@ class ClusterClassDisplay:
         Returns
         -------
         self : ClusterClassDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
         """
         states = [(self.shares, self.class_purity, titles[1])]
         if self.shares_before is not None and self.class_purity_before is not None:

@@ -122,14 +122,14 @@ class DetectorScoreDisplay:
         name : str, default=None
             Name in the title; by default that of the detector's class.
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         **kwargs : dict
             Passed to `plot`.
 
         Returns
         -------
         display : DetectorScoreDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -196,14 +196,14 @@ class DetectorScoreDisplay:
         name : str, default=None
             Name in the title.
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         **kwargs : dict
             Passed to `plot`.
 
         Returns
         -------
         display : DetectorScoreDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -240,7 +240,7 @@ class DetectorScoreDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         name : str, default=None
             Name in the title; by default `estimator_name`.
         bins : int, default=40
@@ -251,7 +251,7 @@ class DetectorScoreDisplay:
         Returns
         -------
         self : DetectorScoreDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
         """
         ax = one_axes(self, ax, figsize=(6.4, 4.2))
         edges, cut = self._edges(bins)

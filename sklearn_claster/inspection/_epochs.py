@@ -92,14 +92,14 @@ class EpochCurveDisplay:
         name : str, default=None
             Name in the title; by default that of the estimator's class.
         ax : array of matplotlib Axes, default=None
-            Where to draw, one per panel; by default on new axes.
+            The axes to draw on, one per panel; by default new axes.
         **kwargs : dict
             Passed to matplotlib's `plot`.
 
         Returns
         -------
         display : EpochCurveDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -135,14 +135,14 @@ class EpochCurveDisplay:
         name : str, default=None
             Name in the title.
         ax : array of matplotlib Axes, default=None
-            Where to draw, one per panel; by default on new axes.
+            The axes to draw on, one per panel; by default new axes.
         **kwargs : dict
             Passed to matplotlib's `plot`.
 
         Returns
         -------
         display : EpochCurveDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class EpochCurveDisplay:
         Parameters
         ----------
         ax : array of matplotlib Axes, default=None
-            Where to draw, one per panel; by default on new axes.
+            The axes to draw on, one per panel; by default new axes.
         name : str, default=None
             Name in the title; by default `estimator_name`.
         **kwargs : dict
@@ -173,7 +173,7 @@ class EpochCurveDisplay:
         Returns
         -------
         self : EpochCurveDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
         """
         shown = {
             title: [key for key in names if key in self.curves]

@@ -113,7 +113,7 @@ class ReliabilityDisplay(CalibrationDisplay):
         name : str, default=None
             Name in the legend; by default that of the classifier's class.
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         ref_line : bool, default=True
             Whether to draw the diagonal.
         **kwargs : dict
@@ -122,7 +122,7 @@ class ReliabilityDisplay(CalibrationDisplay):
         Returns
         -------
         display : ReliabilityDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -176,7 +176,7 @@ class ReliabilityDisplay(CalibrationDisplay):
         name : str, default=None
             Name in the legend.
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         ref_line : bool, default=True
             Whether to draw the diagonal.
         **kwargs : dict
@@ -185,7 +185,7 @@ class ReliabilityDisplay(CalibrationDisplay):
         Returns
         -------
         display : ReliabilityDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -206,7 +206,7 @@ class ReliabilityDisplay(CalibrationDisplay):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         name : str, default=None
             Name in the legend; by default `estimator_name`.
         ref_line : bool, default=True
@@ -217,7 +217,7 @@ class ReliabilityDisplay(CalibrationDisplay):
         Returns
         -------
         self : ReliabilityDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
         """
         ax = one_axes(self, ax)
         name = self.estimator_name if name is None else name

@@ -127,7 +127,7 @@ class RepresentationDisplay:
         Returns
         -------
         display : RepresentationDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -185,14 +185,14 @@ class RepresentationDisplay:
         random_state : int, RandomState instance or None, default=None
             Seed of the choice of samples and of t-SNE.
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         **kwargs : dict
             Passed to `plot`.
 
         Returns
         -------
         display : RepresentationDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -231,7 +231,7 @@ class RepresentationDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         highlight : array-like of shape (n_highlighted,), default=None
             Classes to draw in colour and to name; the others become grey. None colours all.
         colors : mapping of class to matplotlib colour, default=None
@@ -243,7 +243,7 @@ class RepresentationDisplay:
         Returns
         -------
         self : RepresentationDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------

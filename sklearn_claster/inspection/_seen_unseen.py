@@ -125,14 +125,14 @@ class SeenUnseenCurveDisplay:
         name : str, default=None
             Name of the curve; by default that of the estimator's class.
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         **kwargs : dict
             Passed to matplotlib's `plot` of the curve.
 
         Returns
         -------
         display : SeenUnseenCurveDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -185,14 +185,14 @@ class SeenUnseenCurveDisplay:
         name : str, default=None
             Name of the curve.
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         **kwargs : dict
             Passed to matplotlib's `plot` of the curve.
 
         Returns
         -------
         display : SeenUnseenCurveDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
 
         Raises
         ------
@@ -226,7 +226,7 @@ class SeenUnseenCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; by default on new axes.
+            The axes to draw on; by default new axes.
         name : str, default=None
             Name of the curve; by default `estimator_name`.
         isolines : bool, default=True
@@ -237,7 +237,7 @@ class SeenUnseenCurveDisplay:
         Returns
         -------
         self : SeenUnseenCurveDisplay
-            The display with what it has drawn.
+            The display, with `ax_` and `figure_` set.
         """
         ax = one_axes(self, ax, figsize=(6.0, 5.4))
         name = self.estimator_name if name is None else name
