@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import relu
 
-from .._core.adam import Adam
 from .._core.networks import MLP
-from .._core.training import fit_class_means
 from .._data.unit_rows import directions
-from .._utils.parameters import check_number, check_widths
-from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
-from ._centred import CentredClassifier, Matrix, mean_samples
-from ._dense import layers_of
+from .._utils.parameters import check_number
+from .._utils.torch import resolve_device, to_tensor
+from ._centred import Matrix
+from ._dem import DEM
 
 
-class ClassGCN(CentredClassifier):
+class ClassGCN(DEM):
     """Zero-shot classifier by a graph network over classes, which predicts visual prototypes.
 
     Every class is joined to its k nearest seen classes by the cosine of class vectors. A layer
@@ -148,31 +146,13 @@ class ClassGCN(CentredClassifier):
     def _check_parameters(self) -> None:
         check_number(self, "n_neighbors", Integral, 1)
         check_number(self, "neighbor_share", Real, 0, 1)
-        check_widths(self, "hidden_layer_sizes")
-        check_number(self, "learning_rate", Real, 0, low_allowed=False)
-        check_number(self, "weight_decay", Real, 0)
-        check_number(self, "n_steps", Integral, 1)
-        resolve_device(self.device)
+        super()._check_parameters()
 
-    @undisturbed
-    def _fit_seen(
-        self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
-    ) -> None:
-        x, a = self._centre(X, embeddings)
-        draws = seeded_generator(draw_seed(self.random_state))
-        device = resolve_device(self.device)
-        network = MLP(a.shape[1], self.hidden_layer_sizes, x.shape[1], draws).to(device)
+    def _map(self, network: MLP, a: Matrix) -> Callable[[Tensor], Tensor]:
         own = (1.0 - self.neighbor_share) * np.eye(len(a))
-        graph = to_tensor(own + self._edges(a, a, np.ones(len(a), dtype=bool)), device)
-        fit_class_means(
-            lambda states: propagate(network, graph, states),
-            to_tensor(a, device),
-            to_tensor(mean_samples(x, y), device),
-            to_tensor(np.bincount(y) / len(y), device),
-            Adam(network, self.learning_rate, self.weight_decay),
-            self.n_steps,
-        )
-        self.coefs_, self.intercepts_ = layers_of(network)
+        edges = self._edges(a, a, np.ones(len(a), dtype=bool))
+        graph = to_tensor(own + edges, resolve_device(self.device))
+        return lambda states: propagate(network, graph, states)
 
     def _edges(self, a: Matrix, seen: Matrix, is_seen: NDArray[np.bool_]) -> Matrix:
         """Shares of the seen classes in the mixtures of classes, (C, s), (S, s) -> (C, S)."""

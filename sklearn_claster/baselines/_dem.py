@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .._core.adam import Adam
 from .._core.networks import MLP
@@ -16,7 +17,7 @@ from .._core.training import fit_class_means
 from .._data.unit_rows import directions
 from .._utils.parameters import check_number, check_widths
 from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
-from ._centred import CentredClassifier, mean_samples
+from ._centred import CentredClassifier, Matrix, mean_samples
 from ._dense import forward, layers_of
 
 
@@ -130,11 +131,11 @@ class DEM(CentredClassifier):
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
         x, a = self._centre(X, embeddings)
-        seed = draw_seed(self.random_state)
-        generator, device = seeded_generator(seed), resolve_device(self.device)
-        network = MLP(a.shape[1], self.hidden_layer_sizes, x.shape[1], generator).to(device)
+        draws = seeded_generator(draw_seed(self.random_state))
+        device = resolve_device(self.device)
+        network = MLP(a.shape[1], self.hidden_layer_sizes, x.shape[1], draws).to(device)
         fit_class_means(
-            network,
+            self._map(network, a),
             to_tensor(a, device),
             to_tensor(mean_samples(x, y), device),
             to_tensor(np.bincount(y) / len(y), device),
@@ -143,7 +144,11 @@ class DEM(CentredClassifier):
         )
         self.coefs_, self.intercepts_ = layers_of(network)
 
+    def _map(self, network: MLP, a: Matrix) -> Callable[[Tensor], Tensor]:
+        """What is trained: a map from the seen classes' embeddings (S, s) to prototypes (S, f)."""
+        return network
+
     def _prepare_candidates(
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+    ) -> Matrix:
         return directions(forward(self._semantic(vectors), self.coefs_, self.intercepts_)).T
