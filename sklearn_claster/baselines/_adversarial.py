@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,21 +66,13 @@ def critic_loss(
     return of_fake.mean() - of_real.mean() + weight * penalty
 
 
-def generator_loss(
-    critic: MLP,
-    fake: Tensor,
-    embeddings: Tensor,
-    y: Tensor,
-    classifier: tuple[Tensor, Tensor],
-    weight: float,
-) -> Tensor:
-    """Minus the critic of fake, plus the weighted cross-entropy of its class.
+def classification_loss(fake: Tensor, y: Tensor, classifier: tuple[Tensor, Tensor]) -> Tensor:
+    """f-CLSWGAN: cross-entropy of the classes of generated features (n, f).
 
     The classifier is the weights (f, S) and biases (S,) of a softmax of the seen classes.
     """
     coef, intercept = classifier
-    logits = fake @ coef + intercept  # (n, S)
-    return -criticise(critic, fake, embeddings).mean() + weight * F.cross_entropy(logits, y)
+    return F.cross_entropy(fake @ coef + intercept, y)
 
 
 def cosine_loss(fake: Tensor, real: Tensor, y: Tensor) -> Tensor:
@@ -111,71 +104,88 @@ def vae_loss(generator: MLP, encoder: MLP, x: Tensor, embeddings: Tensor, noise:
 
 
 @dataclass(frozen=True)
-class Adversary:
-    """How the two networks are trained against each other."""
+class Weights:
+    """Of the losses; one of weight 0 is left out."""
 
+    penalty: float
+    classification: float = 0.0
+    cosine: float = 0.0
+    decoder: float = 0.0
+    vae: float = 0.0
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """How the two networks, and those of further losses, are trained against each other."""
+
+    hidden_layer_sizes: Sequence[int]  # of all networks
+    n_noise: int
     learning_rate: float
     batch_size: int
     n_steps: int  # of the generator
     n_critic_steps: int  # for each of them
-    penalty_weight: float
-    classification_weight: float
-    cosine_weight: float
-    decoder_weight: float
-    vae_weight: float
-    draws: torch.Generator  # of rows, mixtures and noise, on the CPU
+    weights: Weights
+    draws: torch.Generator  # of first weights, rows, mixtures and noise, on the CPU
 
     def train(
         self,
-        generator: MLP,
-        critic: MLP,
-        decoder: MLP | None,  # from features to embeddings, where its weight is not 0
-        encoder: MLP | None,  # from features and embeddings to noise, likewise
         x: Tensor,  # (n, f)
         y: Tensor,  # (n,)
         embeddings: Tensor,  # (S, s)
-        n_noise: int,
         classifier: tuple[Tensor, Tensor],
-    ) -> None:
-        """Alternate between steps of the critic (and decoder) and a step of the generator."""
-        of_generator = Adam(
-            generator if encoder is None else nn.ModuleList([generator, encoder]),
-            self.learning_rate,
-            0.0,
-            betas=BETAS,
-        )
-        of_critic = Adam(critic, self.learning_rate, 0.0, betas=BETAS)
-        if decoder is not None:
+    ) -> MLP:
+        """The generator, after alternate steps of the critic (and decoder) and of its own."""
+        (_, f), (_, s), weights = x.shape, embeddings.shape, self.weights
+        generator = self._network(self.n_noise + s, f, x.device)
+        critic = self._network(f + s, 1, x.device)
+        trained = nn.ModuleList([generator])
+        if weights.decoder:  # from features to embeddings
+            decoder = self._network(f, s, x.device)
             of_decoder = Adam(decoder, self.learning_rate, 0.0, betas=BETAS)
+        if weights.vae:  # from features and embeddings to noise
+            encoder = self._network(f + s, 2 * self.n_noise, x.device)
+            trained.append(encoder)
+        of_generator, of_critic = (
+            Adam(network, self.learning_rate, 0.0, betas=BETAS) for network in (trained, critic)
+        )
         for _ in range(self.n_steps):
-            *of_critics, (rows, noise, _) = self._draw(len(x), n_noise, x.device)
+            *of_critics, (rows, noise, _) = self._draw(len(x), x.device)
             for critic_rows, critic_noise, mix in of_critics:
                 a = embeddings[y[critic_rows]]
                 with torch.no_grad():
                     fake = generate(generator, critic_noise, a)
-                loss = critic_loss(critic, x[critic_rows], fake, a, mix, self.penalty_weight)
+                loss = critic_loss(critic, x[critic_rows], fake, a, mix, weights.penalty)
                 of_critic.descend(loss)
-                if decoder is not None:
+                if weights.decoder:
                     of_decoder.descend(decoder_loss(decoder, x[critic_rows], a))
             a = embeddings[y[rows]]
             fake = generate(generator, noise, a)
-            loss = generator_loss(critic, fake, a, y[rows], classifier, self.classification_weight)
-            if self.cosine_weight:
-                loss = loss + self.cosine_weight * cosine_loss(fake, x[rows], y[rows])
-            if decoder is not None:
-                loss = loss + self.decoder_weight * decoder_loss(decoder, fake, a)
-            if encoder is not None:
+            loss = x.new_zeros(())
+            if weights.classification:
+                loss = weights.classification * classification_loss(fake, y[rows], classifier)
+            loss = loss - criticise(critic, fake, a).mean()
+            if weights.cosine:
+                loss = loss + weights.cosine * cosine_loss(fake, x[rows], y[rows])
+            if weights.decoder:
+                loss = loss + weights.decoder * decoder_loss(decoder, fake, a)
+            if weights.vae:
                 z = torch.randn(noise.shape, generator=self.draws, dtype=torch.float32)
                 z = to_device(z, x.device)
-                loss = loss + self.vae_weight * vae_loss(generator, encoder, x[rows], a, z)
+                loss = loss + weights.vae * vae_loss(generator, encoder, x[rows], a, z)
             of_generator.descend(loss)
+        return generator
 
-    def _draw(self, n: int, n_noise: int, device: torch.device) -> list[tuple[Tensor, ...]]:
+    def _network(self, n_in: int, n_out: int, device: torch.device) -> MLP:
+        return MLP(n_in, self.hidden_layer_sizes, n_out, self.draws).to(device)
+
+    def _draw(self, n: int, device: torch.device) -> list[tuple[Tensor, ...]]:
         """Rows (b,), noise (b, z) and mixtures (b, 1) of every batch of a step, in two copies."""
         rows, numbers = [], []
         for _ in range(self.n_critic_steps + 1):
             rows.append(torch.randint(n, (self.batch_size,), generator=self.draws))
-            noise = torch.randn(self.batch_size, n_noise, generator=self.draws, dtype=torch.float32)
+            noise = torch.randn(
+                self.batch_size, self.n_noise, generator=self.draws, dtype=torch.float32
+            )
             mix = torch.rand(self.batch_size, 1, generator=self.draws, dtype=torch.float32)
             numbers.append(torch.cat([noise, mix], dim=1))
         there = to_device(torch.stack(numbers), device)

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._core.networks import MLP
 from .._data.unit_rows import directions
 from .._utils.parameters import check_number, check_widths
 from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
-from ._adversarial import Adversary
+from ._adversarial import Adversary, Weights
 from ._centred import CentredClassifier, Matrix, softmax_regression
 from ._dense import forward, layers_of
 
@@ -133,7 +132,7 @@ class FCLSWGAN(CentredClassifier):
     """
 
     _read_when_scoring = ("n_generated", "C")
-    vae_weight: float = 0.0  # of what `FVAEGAN` adds
+    _losses: tuple[str, ...] = ("penalty", "classification", "cosine", "decoder")
 
     def __init__(
         self,
@@ -180,7 +179,7 @@ class FCLSWGAN(CentredClassifier):
             check_number(self, name, Integral, 1)
         for name in ("learning_rate", "C"):
             check_number(self, name, Real, 0, low_allowed=False)
-        for loss in ("penalty", "classification", "cosine", "decoder"):
+        for loss in self._losses:
             check_number(self, f"{loss}_weight", Real, 0)
         resolve_device(self.device)
 
@@ -189,37 +188,22 @@ class FCLSWGAN(CentredClassifier):
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
         x, a = self._centre(X, embeddings)
-        f, s, hidden = x.shape[1], a.shape[1], self.hidden_layer_sizes
-        self._seed = draw_seed(self.random_state)
-        draws, device = seeded_generator(self._seed), resolve_device(self.device)
-        generator = MLP(self.n_noise + s, hidden, f, draws).to(device)
-        critic = MLP(f + s, hidden, 1, draws).to(device)
-        decoder = MLP(f, hidden, s, draws).to(device) if self.decoder_weight else None
-        encoder = (
-            MLP(f + s, hidden, 2 * self.n_noise, draws).to(device) if self.vae_weight else None
-        )
+        self._seed, device = draw_seed(self.random_state), resolve_device(self.device)
         self._x, self._y = x.astype(np.float32), y
         self._seen_softmax = coef, intercept = softmax_regression(self._x, y, self.C)
-        Adversary(
+        generator = Adversary(
+            self.hidden_layer_sizes,
+            self.n_noise,
             self.learning_rate,
             self.batch_size,
             self.n_steps,
             self.n_critic_steps,
-            self.penalty_weight,
-            self.classification_weight,
-            self.cosine_weight,
-            self.decoder_weight,
-            self.vae_weight,
-            draws,
+            Weights(**{loss: getattr(self, f"{loss}_weight") for loss in self._losses}),
+            seeded_generator(self._seed),
         ).train(
-            generator,
-            critic,
-            decoder,
-            encoder,
             to_tensor(x, device),
             torch.as_tensor(y, device=device),
             to_tensor(a, device),
-            self.n_noise,
             (to_tensor(coef.T, device), to_tensor(intercept, device)),
         )
         self.coefs_, self.intercepts_ = layers_of(generator)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 
-from .._utils.parameters import check_number
 from ._fclswgan import FCLSWGAN
 
 
@@ -103,7 +101,7 @@ class FVAEGAN(FCLSWGAN):
     array(['higher'], dtype='<U6')
     """
 
-    classification_weight = cosine_weight = 0.0  # of f-CLSWGAN and of OD
+    _losses = ("penalty", "decoder", "vae")
 
     def __init__(
         self,
@@ -141,7 +139,3 @@ class FVAEGAN(FCLSWGAN):
         self.gate = gate
         self.device = device
         self.random_state = random_state
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_number(self, "vae_weight", Real, 0)
