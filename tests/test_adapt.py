@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
@@ -14,8 +15,11 @@ from sklearn_claster import BiasDetector, ClasterZSL, baselines
 from sklearn_claster._adaptation import prototypes as module
 from sklearn_claster._adaptation.labelled import Labelled, likeliest_temperature
 from sklearn_claster._adaptation.prototypes import Learnt, Pool, learn
+from sklearn_claster._core.networks import MLP
 from sklearn_claster._data.unit_rows import directions
-from sklearn_claster.baselines import ESZSL, CosineZSL, DeViSE
+from sklearn_claster._utils.torch import seeded_generator
+from sklearn_claster.baselines import ESZSL, FVAEGAN, CosineZSL, DeViSE
+from sklearn_claster.baselines._adversarial import Adversary, Weights
 from sklearn_claster.baselines._shared_space import SharedSpaceClassifier
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.model_selection import Transductive, ZeroShotKFold
@@ -434,6 +438,85 @@ def test_without_any_sample_an_offset_of_all_features_hardly_matters():
 def test_without_any_sample_one_unlabelled_one_changes_nothing():
     before = cold().predict(POOL)
     np.testing.assert_array_equal(cold().adapt(POOL[:1]).predict(POOL), before)
+
+
+# a generator that learns from the pool
+
+
+def generating(**parameters):
+    small = {"hidden_layer_sizes": (32,), "n_noise": 4, "n_steps": 100, "n_critic_steps": 2}
+    small |= {"n_generated": 10, "random_state": 0, "device": "cpu"}
+    return FVAEGAN(**small | parameters).fit(X[::2], Y[::2], TABLE)
+
+
+GENERATING = generating()
+
+
+def distance_to_pool(model):
+    """Of the mean of what is generated for all candidates, in the pool's own unit rows."""
+    vectors = model.candidates()[1]
+    made = model._generate(model._semantic(vectors)).mean(axis=0)
+    return np.linalg.norm(made - model._visual(POOL).mean(axis=0))
+
+
+def test_generated_samples_come_nearer_to_the_pool():
+    model = fresh(GENERATING).adapt(POOL)
+    after = model._with(model._learnt.layers)
+    assert distance_to_pool(after) < distance_to_pool(GENERATING)
+
+
+def test_the_loss_of_the_second_critic_is_a_loop_over_samples():
+    adversary = Adversary((8,), 3, 1e-3, 5, 1, 2, Weights(10.0), seeded_generator(0))
+    generator, critic = MLP(5, (8,), 4, adversary.draws), MLP(4, (), 1, adversary.draws)
+    x, a = (torch.randn(n, m, generator=adversary.draws) for n, m in ((9, 4), (1, 2)))
+    rows, z, mix = adversary._draw(9, x.device)[0]
+    w, b = critic.layers[0].weight[0].detach(), critic.layers[0].bias.item()
+    fake, real = [], []
+    for row, noise in zip(rows, z, strict=True):
+        made = generator(torch.cat([noise, a[0]])[None])[0].detach()
+        fake.append((made / made.norm() @ w).item() + b)
+        real.append((x[row] @ w).item() + b)
+    expected = np.mean(fake) - np.mean(real) + 10.0 * (w.norm().item() - 1.0) ** 2
+    loss = adversary._pool_loss(critic, generator, (rows, z, mix), (x, a))
+    assert loss.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_without_its_weight_it_adapts_as_all_others():
+    model = fresh(GENERATING).set_params(pool_weight=0.0).adapt(POOL)
+    assert type(model._learnt) is Learnt
+    np.testing.assert_array_equal(
+        model._generate(model.candidates()[1]), GENERATING._generate(model.candidates()[1])
+    )
+
+
+@pytest.mark.parametrize("detector", [None, "stacking", BiasDetector()])
+def test_what_the_generator_has_learnt_is_for_its_candidates_alone(detector):
+    model = generating(space="gzsl", bias_detector=detector)
+    before, few = model.predict(POOL), TABLE.select(DATA.unseen_classes[:3])
+    expected = model.predict(POOL, few)
+    model.adapt(np.r_[X[1::2], POOL])
+    labels, _ = model.candidates()
+    chosen = labels[model.decision_function(POOL).argmax(axis=1)]
+    np.testing.assert_array_equal(chosen, model.predict(POOL))
+    with pytest.warns(UserWarning, match="adapted to other candidates"):
+        np.testing.assert_array_equal(model.predict(POOL, few), expected)
+    model.set_candidates(TABLE.select(DATA.unseen_classes))
+    np.testing.assert_array_equal(model.predict(POOL), before)
+
+
+def test_a_generator_that_has_learnt_is_kept_and_forgotten(tmp_path):
+    pytest.importorskip("skops")
+    from sklearn_claster.persistence import load_model, save_model
+
+    model = fresh(GENERATING).adapt(POOL)
+    scores = model.decision_function(POOL)
+    np.testing.assert_allclose(model.decision_function(POOL[:1]), scores[:1], atol=1e-4)
+    save_model(model, tmp_path / "model.skops")
+    loaded, again = load_model(tmp_path / "model.skops"), pickle.loads(pickle.dumps(model))
+    for other in (loaded, again, copy.deepcopy(model), fresh(GENERATING).adapt(POOL)):
+        np.testing.assert_array_equal(other.decision_function(POOL), scores)
+    before = GENERATING.decision_function(POOL)
+    np.testing.assert_array_equal(model.fit(X[::2], Y[::2], TABLE).decision_function(POOL), before)
 
 
 # blocks

@@ -327,6 +327,7 @@ BAD = {
     "penalty_weight": [(-1.0, ValueError)],
     "classification_weight": [(-1.0, ValueError)],
     "vae_weight": [(-1.0, ValueError)],
+    "pool_weight": [(-1.0, ValueError)],
     "cosine_weight": [(-1.0, ValueError)],
     "decoder_weight": [(-1.0, ValueError)],
     "device": [("abacus", ValueError)],

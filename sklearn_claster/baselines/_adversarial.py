@@ -14,6 +14,7 @@ from .._core.adam import Adam
 from .._core.networks import MLP
 from .._utils.torch import to_device
 
+Tensors = tuple[Tensor, ...]
 BETAS = (0.5, 0.9)  # of Adam: adversarial losses move, a long memory does not help
 
 
@@ -112,6 +113,7 @@ class Weights:
     cosine: float = 0.0
     decoder: float = 0.0
     vae: float = 0.0
+    pool: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,16 @@ class Adversary:
         y: Tensor,  # (n,)
         embeddings: Tensor,  # (S, s)
         classifier: tuple[Tensor, Tensor],
+        start: MLP | None = None,
+        pool: Tensors | None = None,
     ) -> MLP:
-        """The generator, after alternate steps of the critic (and decoder) and of its own."""
+        """The generator, after alternate steps of the critic (and decoder) and of its own.
+
+        It may start from another one, and learn from a pool as well: unlabelled samples (m, f) and
+        the embeddings of their candidates (C, s).
+        """
         (_, f), (_, s), weights = x.shape, embeddings.shape, self.weights
-        generator = self._network(self.n_noise + s, f, x.device)
+        generator = start or self._network(self.n_noise + s, f, x.device)
         critic = self._network(f + s, 1, x.device)
         trained = nn.ModuleList([generator])
         if weights.decoder:  # from features to embeddings
@@ -145,6 +153,9 @@ class Adversary:
         if weights.vae:  # from features and embeddings to noise
             encoder = self._network(f + s, 2 * self.n_noise, x.device)
             trained.append(encoder)
+        if pool is not None:  # of samples, whatever their class
+            pool_critic = self._network(f, 1, x.device)
+            of_pool_critic = Adam(pool_critic, self.learning_rate, 0.0, betas=BETAS)
         of_generator, of_critic = (
             Adam(network, self.learning_rate, 0.0, betas=BETAS) for network in (trained, critic)
         )
@@ -172,13 +183,32 @@ class Adversary:
                 z = torch.randn(noise.shape, generator=self.draws, dtype=torch.float32)
                 z = to_device(z, x.device)
                 loss = loss + weights.vae * vae_loss(generator, encoder, x[rows], a, z)
+            if pool is not None:
+                *of_critics, (_, noise, _) = self._draw(len(pool[0]), x.device)
+                for batch in of_critics:
+                    of_pool_critic.descend(self._pool_loss(pool_critic, generator, batch, pool))
+                fake = self._of_any_class(generator, noise, pool)
+                loss = loss - weights.pool * pool_critic(fake).mean()
             of_generator.descend(loss)
         return generator
+
+    def _pool_loss(self, critic: MLP, generator: MLP, batch: Tensors, pool: Tensors) -> Tensor:
+        """f-VAEGAN-D2: the loss of the second critic, which sees no class."""
+        rows, noise, mix = batch
+        with torch.no_grad():
+            fake = self._of_any_class(generator, noise, pool)
+        real, nothing = pool[0][rows], fake[:, :0]
+        return critic_loss(critic, real, fake, nothing, mix, self.weights.penalty)
+
+    def _of_any_class(self, generator: MLP, noise: Tensor, pool: Tensors) -> Tensor:
+        """Features (b, f) of candidates that are drawn, all equally often."""
+        codes = torch.randint(len(pool[1]), (len(noise),), generator=self.draws)
+        return generate(generator, noise, pool[1][to_device(codes, noise.device)])
 
     def _network(self, n_in: int, n_out: int, device: torch.device) -> MLP:
         return MLP(n_in, self.hidden_layer_sizes, n_out, self.draws).to(device)
 
-    def _draw(self, n: int, device: torch.device) -> list[tuple[Tensor, ...]]:
+    def _draw(self, n: int, device: torch.device) -> list[Tensors]:
         """Rows (b,), noise (b, z) and mixtures (b, 1) of every batch of a step, in two copies."""
         rows, numbers = [], []
         for _ in range(self.n_critic_steps + 1):

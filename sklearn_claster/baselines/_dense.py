@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .._core.networks import MLP
@@ -28,6 +29,16 @@ def layers_of(network: MLP) -> tuple[Layers, Layers]:
             "learning_rate."
         )
     return [weight.T.copy() for weight in arrays[::2]], [bias.copy() for bias in arrays[1::2]]
+
+
+def network_of(coefs: Layers, intercepts: Layers) -> MLP:
+    """The network of these weights and biases."""
+    network = MLP(len(coefs[0]), [len(bias) for bias in intercepts[:-1]], len(intercepts[-1]), None)
+    arrays = [r for coef, bias in zip(coefs, intercepts, strict=True) for r in (coef.T, bias)]
+    with torch.no_grad():
+        for parameter, array in zip(network.parameters(), arrays, strict=True):
+            parameter.copy_(torch.tensor(array))
+    return network
 
 
 def forward(rows: NDArray[Any], coefs: Layers, intercepts: Layers) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from .._utils.parameters import check_number, check_widths
 from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
 from ._adversarial import Adversary, Weights
 from ._centred import CentredClassifier, Matrix, softmax_regression
-from ._dense import forward, layers_of
+from ._dense import Layers, forward, layers_of
 
 
 class FCLSWGAN(CentredClassifier):
@@ -187,26 +187,34 @@ class FCLSWGAN(CentredClassifier):
     def _fit_seen(
         self, X: NDArray[Any], y: NDArray[np.intp], embeddings: NDArray[np.float64]
     ) -> None:
-        x, a = self._centre(X, embeddings)
-        self._seed, device = draw_seed(self.random_state), resolve_device(self.device)
+        x, _ = self._centre(X, embeddings)
+        self._seed = draw_seed(self.random_state)
         self._x, self._y = x.astype(np.float32), y
-        self._seen_softmax = coef, intercept = softmax_regression(self._x, y, self.C)
-        generator = Adversary(
+        self._seen_softmax = softmax_regression(self._x, y, self.C)
+        self.coefs_, self.intercepts_ = self._train(self.n_noise)
+
+    def _train(self, n_noise: int, **more: Any) -> tuple[Layers, Layers]:
+        """Weights and biases of a generator that learns from the samples kept, and from `more`."""
+        device = resolve_device(self.device)
+        adversary = Adversary(
             self.hidden_layer_sizes,
-            self.n_noise,
+            n_noise,
             self.learning_rate,
             self.batch_size,
             self.n_steps,
             self.n_critic_steps,
             Weights(**{loss: getattr(self, f"{loss}_weight") for loss in self._losses}),
             seeded_generator(self._seed),
-        ).train(
-            to_tensor(x, device),
-            torch.as_tensor(y, device=device),
-            to_tensor(a, device),
-            (to_tensor(coef.T, device), to_tensor(intercept, device)),
         )
-        self.coefs_, self.intercepts_ = layers_of(generator)
+        coef, intercept = self._seen_softmax
+        generator = adversary.train(
+            to_tensor(self._x, device),
+            torch.as_tensor(self._y, device=device),
+            to_tensor(self._semantic(self._seen_table().vectors), device),
+            (to_tensor(coef.T, device), to_tensor(intercept, device)),
+            **more,
+        )
+        return layers_of(generator)
 
     def _generate(self, a: Matrix) -> Matrix:
         """Features of class vectors, `n_generated` of each, one class after the other."""

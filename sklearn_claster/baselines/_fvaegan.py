@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from .._adaptation.prototypes import Learnt
+from .._class_embeddings import ClassEmbeddings
+from .._utils.torch import resolve_device, to_tensor, undisturbed
+from ._dense import Layers, network_of
 from ._fclswgan import FCLSWGAN
+
+
+@dataclass(frozen=True)
+class LearntGenerator(Learnt):
+    """The same with the weights and biases of a generator that has learnt from the pool."""
+
+    layers: tuple[Layers, Layers]
 
 
 class FVAEGAN(FCLSWGAN):
@@ -32,6 +46,8 @@ class FVAEGAN(FCLSWGAN):
         Weight of the autoencoder; 0 leaves it out.
     decoder_weight : float, default=0.1
         Weight of the decoded class vectors; 0 leaves them out.
+    pool_weight : float, default=1.0
+        Weight of the second critic, which only `adapt` has; 0 leaves it out.
     hidden_layer_sizes : sequence of int, default=(256,)
         Widths of the hidden layers of all networks.
     n_noise : int, default=16
@@ -77,11 +93,15 @@ class FVAEGAN(FCLSWGAN):
 
     Notes
     -----
-    This is the inductive form. The second critic of f-VAEGAN-D2, for unlabelled samples of unseen
-    classes, is left out, since `adapt` learns from these; so are the feedback of TF-VAEGAN from R
-    to G, and R's part in its last classifier. Features are of unit length, with a squared error in
-    place of the papers' binary cross entropy of features from 0 to 1. The notes of `FCLSWGAN` on
-    predictions and seeds hold here.
+    `adapt` is the transductive form, f-VAEGAN-D2. First G learns on for `n_steps` more steps, with
+    a second critic, which tells unlabelled samples from generated ones and sees no class: G also
+    maximises `pool_weight` times what it says of samples generated for the candidates, each of
+    which is drawn equally often. Then candidates get prototypes, as in every other classifier. It
+    takes longer than `fit` and holds all unlabelled samples in memory; `coefs_` stay as they are.
+
+    The feedback of TF-VAEGAN from R to G is left out, and R's part in its last classifier. Features
+    are of unit length, with a squared error in place of the papers' binary cross entropy of
+    features from 0 to 1. What is said of predictions and seeds in `FCLSWGAN` holds here.
 
     References
     ----------
@@ -101,7 +121,7 @@ class FVAEGAN(FCLSWGAN):
     array(['higher'], dtype='<U6')
     """
 
-    _losses = ("penalty", "decoder", "vae")
+    _losses = ("penalty", "decoder", "vae", "pool")
 
     def __init__(
         self,
@@ -109,6 +129,7 @@ class FVAEGAN(FCLSWGAN):
         *,
         vae_weight: float = 1.0,
         decoder_weight: float = 0.1,
+        pool_weight: float = 1.0,
         hidden_layer_sizes: Sequence[int] = (256,),
         n_noise: int = 16,
         n_steps: int = 500,
@@ -126,6 +147,7 @@ class FVAEGAN(FCLSWGAN):
         self.n_generated = n_generated
         self.vae_weight = vae_weight
         self.decoder_weight = decoder_weight
+        self.pool_weight = pool_weight
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_noise = n_noise
         self.n_steps = n_steps
@@ -139,3 +161,30 @@ class FVAEGAN(FCLSWGAN):
         self.gate = gate
         self.device = device
         self.random_state = random_state
+
+    @undisturbed
+    def _learn_from(self, X: Any, table: ClassEmbeddings, is_seen: NDArray[np.bool_]) -> Learnt:
+        if not self.pool_weight:
+            return super()._learn_from(X, table, is_seen)
+        device, a = resolve_device(self.device), self._semantic(table.vectors)
+        x = np.vstack([self._visual(rows).astype(np.float32) for rows in self._row_blocks(X)])
+        layers = self._train(
+            len(self.coefs_[0]) - a.shape[1],
+            start=network_of(self.coefs_, self.intercepts_).to(device),
+            pool=(to_tensor(x, device), to_tensor(a, device)),
+        )
+        learnt = super(FVAEGAN, self._with(layers))._learn_from(X, table, is_seen)
+        return LearntGenerator(**vars(learnt), layers=layers)
+
+    def _raw_blocks(self, X: Any, table: ClassEmbeddings, is_seen: Any) -> Iterator[Any]:
+        learnt, model = self._learnt, self
+        made_for = self._what_a_gate_needs() | {"space": self.space}
+        if isinstance(learnt, LearntGenerator) and learnt.serves(table, made_for):
+            model = self._with(learnt.layers)
+        return super(FVAEGAN, model)._raw_blocks(X, table, is_seen)
+
+    def _with(self, layers: tuple[Layers, Layers]) -> Self:
+        """The classifier with another generator."""
+        model = copy(self)
+        model.coefs_, model.intercepts_ = layers
+        return model

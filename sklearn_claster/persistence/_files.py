@@ -26,6 +26,7 @@ from .._core.model import ClasterModel
 from .._gate.gate import Gate
 from .._gate.rules import Confidence, Learned, Mahalanobis, Neighbors, OutlierRule, Stacking
 from .._utils.torch import asked_device, resolve_device
+from ..baselines._fvaegan import LearntGenerator
 from ..baselines._out_of_distribution import OutOfDistribution
 from ..model_selection import Transductive, ZeroShotKFold, ZeroShotShuffleSplit
 from ._writing import write_whole
@@ -33,7 +34,7 @@ from ._writing import write_whole
 PACKAGES = ("sklearn_claster", "scikit-learn", "torch", "numpy", "scipy", "skops")
 _BASELINES = (getattr(baselines, name) for name in baselines.__all__)
 _ESTIMATORS = (ClasterZSL, BiasDetector, Transductive, *_BASELINES)
-_PARTS = (ClassEmbeddings, ClasterModel, Gate, Labelled, Learnt)
+_PARTS = (ClassEmbeddings, ClasterModel, Gate, Labelled, Learnt, LearntGenerator)
 _RULES = (Confidence, Learned, Mahalanobis, Neighbors, OutOfDistribution, OutlierRule, Stacking)
 _SPLITTERS = (ZeroShotKFold, ZeroShotShuffleSplit)
 
