@@ -445,7 +445,7 @@ def test_without_any_sample_one_unlabelled_one_changes_nothing():
 
 def generating(**parameters):
     small = {"hidden_layer_sizes": (32,), "n_noise": 4, "n_steps": 100, "n_critic_steps": 2}
-    small |= {"n_generated": 10, "random_state": 0, "device": "cpu"}
+    small |= {"n_generated": 10, "pool_weight": 1.0, "random_state": 0, "device": "cpu"}
     return FVAEGAN(**small | parameters).fit(X[::2], Y[::2], TABLE)
 
 

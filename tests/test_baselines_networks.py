@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from test_baselines import make_data, normalised
+from test_baselines_ggm import class_splits
 
 from sklearn_claster._core.networks import MLP
 from sklearn_claster._core.training import fit_class_means
@@ -26,7 +27,8 @@ from sklearn_claster.baselines._adversarial import (
     gradient_penalty,
     vae_loss,
 )
-from sklearn_claster.baselines._dense import forward, layers_of
+from sklearn_claster.baselines._dense import forward, layers_of, network_of
+from sklearn_claster.metrics import mean_per_class_accuracy
 
 RNG = np.random.default_rng(0)
 
@@ -389,3 +391,34 @@ def test_every_weight_of_the_losses_counts():
     changes = [{"penalty_weight": 0.0}, {"classification_weight": 0.0}, {"n_critic_steps": 1}]
     for change in (*changes, {"cosine_weight": 1.0}, {"decoder_weight": 1.0}):
         assert not np.array_equal(fit(n_steps=3, **change)[0].coefs_[0], weights)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "key"), [("snu_b36ex", "attributes"), ("ucf101_captions", "word2vec")]
+)
+def test_the_second_critic_and_the_prototypes(claster_data, name, key):
+    """The figures of docs/compared_systems.md; pytest -s shows them."""
+    data = np.load(claster_data / f"{name}.npz")
+    X, names, figures = data["X"].astype(np.float32), data["class_names"], []
+    for split, (seen, unseen) in enumerate(class_splits(data)):
+        known, new = np.isin(data["y"], seen), np.isin(data["y"], unseen)
+        table = {names[c]: data[key][c] for c in [*seen, *unseen]}
+        fitted = FVAEGAN(random_state=split, device="cpu")
+        fitted.fit(X[known], names[data["y"][known]], table)
+        start = network_of(fitted.coefs_, fitted.intercepts_)
+        longer = fitted._with(fitted._train(fitted.n_noise, start=start))
+        both = copy.deepcopy(fitted).set_params(pool_weight=1.0).adapt(X[new])
+        models = {
+            "fitted": fitted,
+            "critic": fitted._with(both._learnt.layers),
+            "prototypes": copy.deepcopy(fitted).adapt(X[new]),
+            "both": both,
+            "longer, prototypes": longer.adapt(X[new]),
+        }
+        truth = names[data["y"][new]]
+        answers = [model.predict(X[new]) for model in models.values()]
+        figures.append([100 * mean_per_class_accuracy(truth, said) for said in answers])
+    mean, spread = np.mean(figures, axis=0), np.std(figures, axis=0, ddof=1)
+    print(name, *models, mean.round(1), "+-", spread.round(1))  # noqa: T201
+    assert mean[1:].min() > mean[0]

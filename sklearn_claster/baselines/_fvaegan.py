@@ -46,8 +46,9 @@ class FVAEGAN(FCLSWGAN):
         Weight of the autoencoder; 0 leaves it out.
     decoder_weight : float, default=0.1
         Weight of the decoded class vectors; 0 leaves them out.
-    pool_weight : float, default=1.0
-        Weight of the second critic, which only `adapt` has; 0 leaves it out.
+    pool_weight : float, default=0.0
+        Weight of the second critic of f-VAEGAN-D2, in `adapt` alone; it may be set after `fit`. 0
+        leaves it out, and `adapt` is that of every other classifier.
     hidden_layer_sizes : sequence of int, default=(256,)
         Widths of the hidden layers of all networks.
     n_noise : int, default=16
@@ -93,11 +94,12 @@ class FVAEGAN(FCLSWGAN):
 
     Notes
     -----
-    `adapt` is the transductive form, f-VAEGAN-D2. First G learns on for `n_steps` more steps, with
-    a second critic, which tells unlabelled samples from generated ones and sees no class: G also
-    maximises `pool_weight` times what it says of samples generated for the candidates, each of
-    which is drawn equally often. Then candidates get prototypes, as in every other classifier. It
-    takes longer than `fit` and holds all unlabelled samples in memory; `coefs_` stay as they are.
+    With ``pool_weight=1`` `adapt` is the transductive form, f-VAEGAN-D2. First G learns on for
+    `n_steps` more steps, with a second critic, which tells unlabelled samples from generated ones
+    and sees no class: G also maximises `pool_weight` times what it says of samples generated for
+    the candidates, each of which is drawn equally often. Then candidates get prototypes, as in
+    every other classifier. It takes longer than `fit` and holds all unlabelled samples in memory;
+    `coefs_` stay as they are.
 
     The feedback of TF-VAEGAN from R to G is left out, and R's part in its last classifier. Features
     are of unit length, with a squared error in place of the papers' binary cross entropy of
@@ -129,7 +131,7 @@ class FVAEGAN(FCLSWGAN):
         *,
         vae_weight: float = 1.0,
         decoder_weight: float = 0.1,
-        pool_weight: float = 1.0,
+        pool_weight: float = 0.0,
         hidden_layer_sizes: Sequence[int] = (256,),
         n_noise: int = 16,
         n_steps: int = 500,
