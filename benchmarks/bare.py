@@ -9,12 +9,11 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import KMeans
 from sklearn.linear_model import RidgeCV
 from torch.nn import functional as F
 
 ROWS = 4096  # of a block in predict
-FULL_KMEANS = 50_000_000  # numbers; above, K-means sees mini-batches
 
 
 def network(widths):
@@ -37,12 +36,12 @@ def distances(psi, centroids):
     return (squares - 2.0 * (psi @ centroids.T)).clamp(min=1e-6).sqrt()
 
 
-def omega(psi, centroids, weight):
+def omega(psi, centroids):
     """Eq. 1: distances, min-max normalised inverses, weighted sum of centroids."""
     d = distances(psi, centroids)
     near, far = d.min(dim=1, keepdim=True).values, d.max(dim=1, keepdim=True).values
     eta = near * (far - d) / (d * (far - near).clamp(min=1e-12))
-    return psi + weight * (eta @ centroids), d
+    return psi + (eta @ centroids) / len(centroids), d
 
 
 def whitening(x, y, means):
@@ -68,67 +67,46 @@ def class_means(x, y, n_classes):
 def ridge(a, means, shares, device):
     """A linear map from class vectors to class means, (f, s)."""
     a, means, shares = (tensor.double().cpu().numpy() for tensor in (a, means, shares))
-    found = RidgeCV(np.logspace(-4, 2, 7))
-    found.fit(a, means, len(a) * shares)
+    found = RidgeCV(np.logspace(-4, 2, 7)).fit(a, means, len(a) * shares)
     return torch.tensor(found.coef_, dtype=torch.float32, device=device)
 
 
-def linear_part(model, a):
-    return 0.0 if model["shortcut"] is None else a @ model["shortcut"].T
-
-
-def first_centroids(points, n_clusters, seed):
-    points = points.cpu().numpy()
-    kind = KMeans if points.size <= FULL_KMEANS else MiniBatchKMeans
-    return kind(n_clusters, n_init=1, random_state=seed).fit(points).cluster_centers_
-
-
-def fit(
-    X, y, vectors, *, hidden=(512, 512), batch=256, epochs=10, reinforce_steps=None,
-    learning_rate=1e-3, weight=None, n_clusters=6, whiten=True, shortcut=True,
-    device="cpu", seed=0,
-):  # fmt: skip
+def fit(X, y, vectors, hidden=(512, 512), *, batch=256, epochs=10, n_clusters=6, device="cpu"):
     """Learn from rows (n, f), class codes (n,) and class vectors (S, s); all that predict needs."""
     x, y = torch.tensor(X, dtype=torch.float32, device=device), torch.as_tensor(y, device=device)
     mean, n_classes = x.mean(dim=0), len(vectors)
-    model = {"mean": mean, "W": None, "shortcut": None}
     x = F.normalize(x - mean, dim=1)
-    if whiten:
-        model["W"] = whitening(x, y, class_means(x, y, n_classes)[0]).float()
-        model["mean2"] = x.mean(dim=0) @ model["W"]
-        x = F.normalize(x @ model["W"] - model["mean2"], dim=1)
+    W = whitening(x, y, class_means(x, y, n_classes)[0]).float()
+    mean2 = x.mean(dim=0) @ W
+    x = F.normalize(x @ W - mean2, dim=1)
     a = torch.tensor(vectors, dtype=torch.float32, device=device)
-    model["a_mean"] = a.mean(dim=0)
-    a = F.normalize(a - model["a_mean"], dim=1)
-    f, s, order = x.shape[1], a.shape[1], torch.Generator().manual_seed(seed)
+    a_mean = a.mean(dim=0)
+    a = F.normalize(a - a_mean, dim=1)
+    f, s, order = x.shape[1], a.shape[1], torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
-        torch.random.manual_seed(seed)
+        torch.random.manual_seed(0)
         widths = [(s, *hidden, f), (f, *hidden, f), (2 * f, *hidden, s)]
         project, estimate, classify = (network(w).to(device) for w in widths)
-        if shortcut:
-            for parameter in project[-1].parameters():
-                parameter.data *= 0.1
+        for parameter in project[-1].parameters():
+            parameter.data *= 0.1
 
     def adam(net, decay, faster=1.0):
-        rate = learning_rate * faster
-        return torch.optim.Adam(net.parameters(), lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.Adam(net.parameters(), 1e-3 * faster, weight_decay=decay, fused=True)
 
     def batches():
         rows = torch.randperm(len(x), generator=order).to(device)
         return rows.tensor_split(-(-len(x) // batch))
 
     means, shares = class_means(x, y, n_classes)
-    if shortcut:
-        model["shortcut"] = ridge(a, means, shares, device)
-        means = means - a @ model["shortcut"].T
+    linear = ridge(a, means, shares, device)
+    means = means - a @ linear.T
     n_steps = min(300, max(100, 10 * n_classes))
     optimiser = adam(project, 3e-3, 300 / n_steps)
     for _ in range(n_steps):
         step(optimiser, (shares[:, None] * (project(a) - means) ** 2).sum())
     with torch.no_grad():
-        targets = linear_part(model, a) + project(a)
-        scale = (shares * targets.square().sum(dim=1)).sum().sqrt()
-        targets /= scale
+        targets = a @ linear.T + project(a)
+        targets /= (shares * targets.square().sum(dim=1)).sum().sqrt()
     optimiser = adam(estimate, 0.0)
     for _ in range(10):
         for rows in batches():
@@ -136,33 +114,23 @@ def fit(
             step(optimiser, error.square().sum(dim=1).mean())
     with torch.no_grad():
         psi = torch.cat([x, estimate(x)], dim=1)
-        start = first_centroids(torch.cat([x, targets[y]], dim=1), n_clusters, seed)
-        centroids = torch.tensor(start, dtype=torch.float32, device=device)
-        weight = weight or 1.0 / n_clusters
-        nearest = omega(psi, centroids, weight)[1].min(dim=1).values
+        k_means = KMeans(n_clusters, n_init=1, random_state=0)
+        k_means.fit(torch.cat([x, targets[y]], dim=1).cpu().numpy())
+        centroids = torch.tensor(k_means.cluster_centers_, dtype=torch.float32, device=device)
+        nearest = omega(psi, centroids)[1].min(dim=1).values
         width = float(nearest.median()) / math.log(2.0 / 0.05 - 1.0)
     optimiser = adam(classify, 5e-4)
-    n_warm_up = math.ceil(epochs * -(-len(x) // batch) / 2)
     n_steps = epochs * -(-len(x) // batch)
-    n_steps = n_steps if reinforce_steps is None else n_warm_up + reinforce_steps
-    done = 0
-    while done < n_steps:
-        for rows in batches():
-            point, target = psi.index_select(0, rows), y[rows]
-            moved, _ = omega(point, centroids, weight)
-            logits = F.normalize(classify(moved), dim=1) @ a.T / 0.1
-            step(optimiser, F.cross_entropy(logits, target))
-            if done >= n_warm_up:
-                share = (done - n_warm_up) / (n_steps - n_warm_up)
-                alpha = 0.1 if share < 0.1 else 0.01 if share < 0.2 else 0.001
-                centroids = rewarded(centroids, point, logits.detach(), target, alpha, width)
-            done += 1
-            if done == n_steps:
-                break
-    return model | {
-        "a": a, "scale": scale, "project": project, "estimate": estimate, "classify": classify,
-        "centroids": centroids, "weight": weight,
-    }  # fmt: skip
+    n_warm_up = math.ceil(n_steps / 2)
+    for done, rows in enumerate(rows for _ in range(epochs) for rows in batches()):
+        point, target = psi.index_select(0, rows), y[rows]
+        logits = F.normalize(classify(omega(point, centroids)[0]), dim=1) @ a.T / 0.1
+        step(optimiser, F.cross_entropy(logits, target))
+        if done >= n_warm_up:
+            share = (done - n_warm_up) / (n_steps - n_warm_up)
+            alpha = 0.1 if share < 0.1 else 0.01 if share < 0.2 else 0.001
+            centroids = rewarded(centroids, point, logits.detach(), target, alpha, width)
+    return mean, W, mean2, a_mean, linear, project, estimate, classify, centroids
 
 
 def rewarded(centroids, psi, logits, y, alpha, width):
@@ -184,22 +152,20 @@ def predict(model, X, vectors, prior=False):
 
     With `prior` the plain cosine counts as much.
     """
-    device = model["mean"].device
-    vectors = torch.tensor(vectors, dtype=torch.float32, device=device)
-    candidates = F.normalize(vectors - model["a_mean"], dim=1)
-    visual = linear_part(model, candidates) + model["project"](candidates)
+    mean, W, mean2, a_mean, linear, project, estimate, classify, centroids = model
+    vectors = torch.tensor(vectors, dtype=torch.float32, device=mean.device)
+    candidates = F.normalize(vectors - a_mean, dim=1)
+    visual = candidates @ linear.T + project(candidates)
     visual = F.normalize(torch.cat([visual, visual], dim=1), dim=1)
     plain, best = F.normalize(vectors, dim=1), []
     for rows in torch.as_tensor(X).split(ROWS):
-        x = F.normalize(rows.to(device) - model["mean"], dim=1)
-        if model["W"] is not None:
-            x = F.normalize(x @ model["W"] - model["mean2"], dim=1)
-        phi = model["estimate"](x)
-        psi = torch.cat([x, phi], dim=1)
-        moved, _ = omega(psi, model["centroids"], model["weight"])
-        score = 0.05 * F.normalize(model["classify"](moved), dim=1) @ candidates.T
+        rows = rows.to(mean.device)
+        x = F.normalize(F.normalize(rows - mean, dim=1) @ W - mean2, dim=1)
+        phi = estimate(x)
+        moved, _ = omega(torch.cat([x, phi], dim=1), centroids)
+        score = 0.05 * F.normalize(classify(moved), dim=1) @ candidates.T
         score += 0.95 * F.normalize(torch.cat([10.0 * x, phi], dim=1), dim=1) @ visual.T
         if prior:
-            score += F.normalize(rows.to(device), dim=1) @ plain.T
+            score += F.normalize(rows, dim=1) @ plain.T
         best.append(score.argmax(dim=1))
     return torch.cat(best).cpu().numpy()

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from pages import markdown
-from peak import in_own_process, peak_bytes
+from peak import in_own_process, in_turns, peak_bytes
 from rows import ROOT, code, command, machine, versions
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
@@ -35,6 +35,7 @@ STAGES = {
     "phi": training.fit_estimator, "clusters": centroids.make_aggregation,
     "V": training.train_classifier,
 }  # fmt: skip
+TINY = (240, 16, 16, 6, 4)  # samples, features, width of class vectors, seen and unseen classes
 BLOCK = 10_000  # samples that are made at a time
 PAGE = """\
 # Results: speed
@@ -57,30 +58,18 @@ how to make it fast.
 class Bench:
     """What the command line asks for; each study has its page's words, and returns its lines."""
 
-    def __init__(self, args):
-        self.args, cpu = args, args.device == "cpu"
+    def __init__(self, threads, device="cpu", quick=True, disk=()):
+        self.threads, self.device, self.quick, self.disk = threads, device, quick, disk
         # one thread on the CPU does all the work: its own time, which others disturb less
-        self.clock = process_time if args.threads == 1 and cpu else perf_counter
-        self.wait = (lambda: None) if cpu else torch.cuda.synchronize
+        clock = process_time if (threads, device) == (1, "cpu") else perf_counter
+        self.clock, self.in_turns = clock, partial(in_turns, clock)
 
     def problem(self, n, f, s, classes=50, candidates=50, seed=0):
-        if self.args.quick:
-            n, f, s, classes, candidates = 240, 16, 16 if s == f else 8, 6, 4
-        return random_problem(n, f, s, classes, candidates, seed=seed)
+        sizes = TINY if self.quick else (n, f, s, classes, candidates)
+        return random_problem(*sizes, seed=seed)
 
     def model(self, **parameters):
-        return ClasterZSL(device=self.args.device, random_state=0, **parameters)
-
-    def in_turns(self, *calls, runs=3):
-        """Seconds of each call, (calls, runs)."""
-        taken = []
-        for call in calls * (1 if self.args.quick else runs):
-            self.wait()
-            start = self.clock()
-            call()
-            self.wait()
-            taken.append(self.clock() - start)
-        return np.reshape(taken, (-1, len(calls))).T
+        return ClasterZSL(device=self.device, random_state=0, **parameters)
 
     def beside(self, ours, plain, where=""):
         """A line for each, with its ratio to the plain loops."""
@@ -95,12 +84,10 @@ class Bench:
         stages come from one further run: a' is the semantic projector, phi the semantic estimator,
         V the classifier.
         """
-        X, y, *vectors = self.problem(7000, 2048, 300)
-        hidden, batch = ((12,), 8) if self.args.quick else ((1024,), 256)
-        model = self.model(hidden_layer_sizes=hidden, batch_size=batch)
-        ours = partial(model.fit, X, y, table_of(*vectors))
-        plain = {"hidden": hidden, "batch": batch, "device": self.args.device}
-        lines = self.beside(ours, partial(bare.fit, X, y, vectors[0], **plain))
+        X, y, table, seen, _ = self.problem(7000, 2048, 300)
+        model = self.model(hidden_layer_sizes=(1024,), batch_size=256)
+        ours = partial(model.fit, X, y, table)
+        lines = self.beside(ours, partial(bare.fit, X, y, seen, (1024,), device=self.device))
         profile = cProfile.Profile(self.clock, builtins=False)
         rest = self.in_turns(partial(profile.runcall, ours), runs=1).item()
         by_code = {entry.code: entry.totaltime for entry in profile.getstats()}
@@ -115,14 +102,14 @@ class Bench:
         loops, and one sample in 2 ms. Where class vectors lie in the space of the features, the
         plain cosine is part of the scores.
         """
-        hidden, lines = (12,) if self.args.quick else (512, 512), {}
+        lines = {}
         for where, s, prior in (("", 300, None), (", one space", 512, "cosine")):
-            X, y, *vectors = self.problem(6000, 512, s)
+            X, y, table, seen, unseen = self.problem(6000, 512, s)
             many = self.problem(100_000, 512, s, seed=1)[0]
-            model = self.model(hidden_layer_sizes=hidden, max_epochs=1, prior=prior)
-            model.fit(X, y, table_of(*vectors))
-            plain = bare.fit(X, y, vectors[0], device=self.args.device, hidden=hidden, epochs=1)
-            loops = partial(bare.predict, plain, many, vectors[1], prior)
+            model = self.model(hidden_layer_sizes=(512, 512), max_epochs=1, prior=prior)
+            model.fit(X, y, table)
+            plain = bare.fit(X, y, seen, (512, 512), epochs=1, device=self.device)
+            loops = partial(bare.predict, plain, many, unseen, prior)
             lines |= self.beside(partial(model.predict, many), loops, where)
         one = np.median(self.in_turns(partial(model.predict, many[:1]), runs=50))
         return lines | {"ClasterZSL, one sample": {"seconds": shown([one])}}
@@ -133,9 +120,8 @@ class Bench:
         It consists of many small steps, so its time is overhead. 300 samples, 20 features, 10
         classes. The aim is at most 0.32 s for the fastest of five runs.
         """
-        X, y, *vectors = self.problem(300, 20, 15, 10, 5)
-        taken = self.in_turns(partial(self.model().fit, X, y, table_of(*vectors)), runs=5)
-        return {"ClasterZSL": {"fastest of 5 (s)": shown([taken.min()])}}
+        fit = partial(self.model().fit, *self.problem(300, 20, 15, 10, 5)[:3])
+        return {"ClasterZSL": {"fastest of 5 (s)": shown([self.in_turns(fit, runs=5).min()])}}
 
     def gate(self):
         """A fit with a gate.
@@ -144,10 +130,10 @@ class Bench:
         40 classes. The aim is at most 3.5 times the fit without a gate.
         """
         lines = {}
-        for f in (16,) if self.args.quick else (256, 512, 1024, 2048):
-            X, y, *vectors = self.problem(2000, f, 64, 40, 10)
+        for f in (16,) if self.quick else (256, 512, 1024, 2048):
+            given = self.problem(2000, f, 64, 40, 10)[:3]
             models = [self.model(space="gzsl", bias_detector=d) for d in (None, "learned")]
-            taken, more = self.in_turns(*(partial(m.fit, X, y, table_of(*vectors)) for m in models))
+            taken, more = self.in_turns(*(partial(model.fit, *given) for model in models))
             seconds = {"without (s)": shown(taken), "with (s)": shown(more)}
             lines[f"{f:,}"] = seconds | {"ratio": shown(more / taken)}
         return lines
@@ -159,18 +145,17 @@ class Bench:
         before. Each line is one run in a separate process on the CPU: one hidden layer of 64, one
         epoch of V, 50 classes. Seconds are wall-clock time.
         """
-        lines, cases = {}, [(n, 1024, "on disk") for n in self.args.disk]
-        for n, f, kind in cases if self.args.quick else [(40_000, 512, "in memory"), *cases]:
-            sizes = (240, 16, 8, 6, 4) if self.args.quick else (n, f, 64, 50, 10)
-            found = in_own_process(held_by, sizes, kind == "on disk", self.args.threads)
-            lines[f"{n:,} x {f:,}, {kind}"] = {k: shown([x]) for k, x in found.items()}
+        lines, cases = {}, [(n, 1024, "on disk") for n in self.disk]
+        for n, f, kind in cases if self.quick else [(40_000, 512, "in memory"), *cases]:
+            sizes = TINY if self.quick else (n, f, 64, 50, 10)
+            lines[f"{n:,} x {f:,}, {kind}"] = in_own_process(held_by, sizes, kind, self.threads)
         return lines
 
 
 def random_problem(n, f, s, classes, candidates, rows=np.empty, seed=0):
     """Samples around a linear map of their classes' vectors, or around these if as wide.
 
-    X (n, f), which `rows` makes; y (n,), sorted; vectors of seen and unseen classes.
+    X (n, f), which `rows` makes; y (n,), sorted; a table; vectors of seen and unseen classes.
     """
     random = np.random.default_rng(seed)
     vectors = random.standard_normal((classes + candidates, s), np.float32)
@@ -178,11 +163,8 @@ def random_problem(n, f, s, classes, candidates, rows=np.empty, seed=0):
     y, X = np.arange(n) * classes // n, rows(shape=(n, f), dtype=np.float32)
     for at in (slice(start, start + BLOCK) for start in range(0, n, BLOCK)):
         X[at] = means[y[at]] + 2.0 * random.standard_normal((len(y[at]), f), np.float32)
-    return X, y, vectors[:classes], vectors[classes:]
-
-
-def table_of(seen, unseen):
-    return ClassEmbeddings(np.arange(len(seen) + len(unseen)), np.concatenate([seen, unseen]))
+    table = ClassEmbeddings(np.arange(len(vectors)), vectors)
+    return X, y, table, vectors[:classes], vectors[classes:]
 
 
 def shown(values):
@@ -192,36 +174,22 @@ def shown(values):
     return f"{median} ({least} to {most})" if len(values) > 1 else median
 
 
-def held_by(sizes, on_disk, n_threads):
+def held_by(sizes, kind, n_threads):
     """MB of the data; seconds and peak MB of fit, and of predict."""
     with threadpool_limits(n_threads), tempfile.NamedTemporaryFile(suffix=".npy") as file:
         torch.set_num_threads(n_threads)
         on_file = partial(np.lib.format.open_memmap, file.name, "w+")
-        X, y, *vectors = random_problem(*sizes, rows=on_file if on_disk else np.empty)
-        few, found = np.linspace(0, len(X) - 1, 200, dtype=int), {"data, MB": X.nbytes / 1e6}
+        X, y, table, *_ = random_problem(*sizes, rows=on_file if kind == "on disk" else np.empty)
+        few = np.linspace(0, len(X) - 1, 200, dtype=int)
         model = ClasterZSL(hidden_layer_sizes=(64,), max_epochs=1, device="cpu", random_state=0)
-        model.fit(X[few], y[few], table_of(*vectors)).predict(X[:2])  # loads what is loaded late
-        for name, given in {"fit": (X, y, table_of(*vectors)), "predict": (X,)}.items():
-            start = perf_counter()
+        model.fit(X[few], y[few], table).predict(X[:2])  # loads what is loaded late
+        found = {"data, MB": X.nbytes / 1e6}
+        for name, given in {"fit": (X, y, table), "predict": (X,)}.items():
             with peak_bytes() as peak:
-                getattr(model, name)(*given)
-            found |= {f"{name}, s": perf_counter() - start, f"{name}, MB": peak[0] / 1e6}
-        return found
-
-
-def page(bench, names):
-    """The Markdown text of these studies."""
-    load, sections = os.getloadavg()[0], []
-    for name in names:
-        title, _, words = inspect.getdoc(getattr(bench, name)).partition(".\n\n")
-        table = pd.DataFrame.from_dict(getattr(bench, name)(), orient="index").fillna("")
-        sections.append(f"## {title}\n\n{words}\n\n{markdown(table.rename_axis(''))}")
-    return PAGE.format(
-        threads=bench.args.threads, load=load, sections="\n\n".join(sections),
-        clock="Processor time" if bench.clock is process_time else "Wall clock",
-        machine=machine(bench.args.device), date=f"{datetime.now(UTC):%Y-%m-%d}",
-        versions=versions(), code=code(), command=command(),
-    )  # fmt: skip
+                call = partial(getattr(model, name), *given)
+                found[f"{name}, s"] = in_turns(perf_counter, call, runs=1).item()
+            found[f"{name}, MB"] = peak[0] / 1e6
+        return {name: shown([figure]) for name, figure in found.items()}
 
 
 def main():
@@ -233,13 +201,22 @@ def main():
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--quick", action="store_true", help="tiny sizes: no figures to quote")
     parser.add_argument("--disk", type=int, nargs="*", default=[100_000], help="samples in files")
-    args, before = parser.parse_args(), torch.get_num_threads()
+    args, load, sections = parser.parse_args(), os.getloadavg()[0], []
+    bench = Bench(args.threads, args.device, args.quick, args.disk)
     torch.set_num_threads(args.threads)
     with threadpool_limits(args.threads), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of clusters that random data leave
-        Bench(argparse.Namespace(**vars(args) | {"quick": True})).predict()  # loads what is late
-        text = page(Bench(args), args.studies or studies)
-    torch.set_num_threads(before)
+        Bench(args.threads, args.device).predict()  # loads what is loaded late
+        for study in [getattr(bench, name) for name in args.studies or studies]:
+            title, _, words = inspect.getdoc(study).partition(".\n\n")
+            table = pd.DataFrame.from_dict(study(), orient="index").fillna("").rename_axis("")
+            sections.append(f"## {title}\n\n{words}\n\n{markdown(table)}")
+    text = PAGE.format(
+        threads=args.threads, load=load, sections="\n\n".join(sections),
+        clock="Processor time" if bench.clock is process_time else "Wall clock",
+        machine=machine(args.device), date=f"{datetime.now(UTC):%Y-%m-%d}",
+        versions=versions(), code=code(), command=command(),
+    )  # fmt: skip
     print(text)
     if not (args.studies or args.quick):
         (ROOT / "docs" / "results" / "speed.md").write_text(text, "utf-8")

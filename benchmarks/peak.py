@@ -1,4 +1,4 @@
-"""The most memory that a call takes; Linux only."""
+"""Seconds of calls that take turns, and the most memory that a call takes (Linux only)."""
 
 import gc
 from concurrent.futures import ProcessPoolExecutor
@@ -6,6 +6,22 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Event, Thread
+
+import numpy as np
+import torch
+
+
+def in_turns(clock, *calls, runs=3):
+    """Seconds of each call, (calls, runs); others that use the machine disturb all alike."""
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    taken = np.empty((runs, len(calls)))
+    for turn, i in np.ndindex(taken.shape):
+        wait()
+        start = clock()
+        calls[i]()
+        wait()
+        taken[turn, i] = clock() - start
+    return taken.T
 
 
 def in_own_process(function, *args):
@@ -21,12 +37,13 @@ def peak_bytes(interval=0.002):
     Counted is what the process holds of its own, without mapped files.
     """
     gc.collect()  # garbage that goes later would hide as much of what comes
-    found, stop, before = [0], Event(), _held()
+    found, stop, before = [0], Event(), held_bytes("RssAnon")
 
     def look():
-        found[0] = max(found[0], _held() - before)
-        while not stop.wait(interval):
-            found[0] = max(found[0], _held() - before)
+        while True:
+            found[0] = max(found[0], held_bytes("RssAnon") - before)
+            if stop.wait(interval):
+                break
 
     thread = Thread(target=look)
     thread.start()
@@ -37,6 +54,7 @@ def peak_bytes(interval=0.002):
         thread.join()
 
 
-def _held():
+def held_bytes(kind):
+    """Of this process, by the name that Linux gives to a kind of memory."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
+    return 1024 * int(next(line for line in lines if line.startswith(kind)).split()[1])

@@ -1,14 +1,11 @@
 """Videos to features: decoding beside ffmpeg, a network beside a loop by hand, memory.
 
-python benchmarks/video.py                       all of it: what docs/videos.md quotes and shows
-python benchmarks/video.py decoding --processor  a part, in the processor's own seconds
+python benchmarks/video.py           all of it: what docs/videos.md quotes and shows
+python benchmarks/video.py decoding  a part of it
 """
 
 import argparse
-import os
-import re
 import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -17,6 +14,7 @@ from time import perf_counter
 import av
 import numpy as np
 import torch
+from peak import held_bytes, in_own_process, in_turns
 
 from sklearn_claster.video import VideoFeatures
 
@@ -28,7 +26,8 @@ KINDS = {  # codec, suffix, height, width, frames per second
 }
 SAMPLINGS = {"5 clips of 16": {"frame_rate": 15}, "every frame": {"n_clips": 19}}
 LENGTHS = {"10 s": 10, "1 min": 60, "10 min": 600, "1 h of video": 3600}
-FFMPEG = ["ffmpeg", "-v", "error", "-threads"]
+THREADS = 2
+FFMPEG = ["ffmpeg", "-v", "error", "-threads", str(THREADS)]
 
 
 def nothing(clips):  # the null network
@@ -51,36 +50,26 @@ def write(path, kind, seconds=10):
     return f"{path}.{suffix}"
 
 
-def fastest(clock, *calls):
-    """The least seconds of each call; they take turns, for others use the machine as well."""
-    found = np.full((3, len(calls)), np.inf)
-    for turn, i in np.ndindex(found.shape):
-        start = clock()
-        calls[i]()
-        found[turn, i] = clock() - start
-    return found.min(axis=0)
-
-
-def by_ffmpeg(paths, threads):
+def by_ffmpeg(paths):
     for path in paths:
-        subprocess.run([*FFMPEG, str(threads), "-i", path, "-f", "null", "-"], check=True)
+        subprocess.run([*FFMPEG, "-i", path, "-f", "null", "-"], check=True)
 
 
-def decoding(folder, threads, clock):
+def decoding(folder):
     print(f"{'seconds of video per second':<26}{'ffmpeg':>8}", *(f"{s:>22}" for s in SAMPLINGS))
     for kind in KINDS:
-        paths = 2 * threads * [write(folder / kind, kind)]
-        calls = [partial(by_ffmpeg, paths, threads)]
+        paths = 2 * THREADS * [write(folder / kind, kind)]
+        calls = [partial(by_ffmpeg, paths)]
         for options in SAMPLINGS.values():
-            features = VideoFeatures(nothing, frame_size=112, n_jobs=threads, **options)
+            features = VideoFeatures(nothing, frame_size=112, n_jobs=THREADS, **options)
             calls.append(partial(features.fit().transform, paths))
-        ffmpeg, *own = 10 * len(paths) / fastest(clock, *calls)
+        ffmpeg, *own = 10 * len(paths) / in_turns(perf_counter, *calls).min(axis=1)
         print(f"{kind:<26}{ffmpeg:>8.0f}", *(f"{x:>12.0f} = {x / ffmpeg:>5.2f} x" for x in own))
 
 
-def network(folder, threads, clock):
+def network(folder):
     paths = [write(folder / f"{i}", "H.264 640 x 360") for i in range(4)]
-    features = VideoFeatures("r3d_18", weights=None, random_state=0, n_jobs=threads).fit()
+    features = VideoFeatures("r3d_18", weights=None, random_state=0, n_jobs=THREADS).fit()
     from torchvision.models.video import R3D_18_Weights, r3d_18
 
     preset, model = R3D_18_Weights.DEFAULT.transforms(), r3d_18().eval()
@@ -94,19 +83,20 @@ def network(folder, threads, clock):
             with torch.inference_mode():
                 model(torch.stack([preset(clip) for clip in clips])).mean(dim=0)
 
-    hand, own = fastest(clock, by_hand, partial(features.transform, paths))
+    taken = in_turns(perf_counter, by_hand, partial(features.transform, paths))
+    hand, own = taken.min(axis=1)
     print(f"r3d_18, 4 videos: by hand {hand:.1f} s, VideoFeatures {own:.1f} s: {hand / own:.2f} x")
 
 
-def memory(folder, threads, clock):
+def memory(folder):
     import matplotlib.pyplot as plt
 
     short, used = write(folder / "short", "H.264 640 x 360"), []
     for length, seconds in LENGTHS.items():
         path = f"{folder}/{seconds}.mp4"
         again = ["-stream_loop", str(seconds // 10 - 1), "-i", short, "-c", "copy", path]
-        subprocess.run([*FFMPEG, "1", *again], check=True)
-        used.append(int(subprocess.check_output([sys.executable, __file__, "--peak", path])) / 1024)
+        subprocess.run([*FFMPEG, *again], check=True)
+        used.append(in_own_process(peak, path) / 2**20)
         print(f"{length:>14}: {used[-1]:.0f} MB")
     plt.rc("svg", fonttype="none")
     plt.figure(figsize=(6, 2.4), layout="constrained")
@@ -115,22 +105,18 @@ def memory(folder, threads, clock):
     plt.savefig(Path(__file__).parents[1] / "docs/images/video_memory.svg")
 
 
-def peak(path):  # in KB; getrusage would count the parent as well
+def peak(path):  # getrusage would count the process that starts this one as well
+    torch.set_num_threads(THREADS)
     VideoFeatures(nothing, frame_size=112, frame_rate=15).fit_transform([path])
-    print(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+    return held_bytes("VmHWM")
 
 
 if __name__ == "__main__":
+    parts = ["decoding", "network", "memory"]
     parser = argparse.ArgumentParser(description="Videos to features: speed and memory.")
-    parser.add_argument("parts", nargs="*", choices=[[], "decoding", "network", "memory"])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--processor", action="store_true")
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
+    parser.add_argument("parts", nargs="*", choices=[[], *parts])
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    if args.peak:
-        sys.exit(peak(args.peak))
-    clock = (lambda: sum(os.times()[:4])) if args.processor else perf_counter
+    torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as name:
-        for part in args.parts or ["decoding", "network", "memory"]:
-            globals()[part](Path(name), args.threads, clock)
+        for part in args.parts or parts:
+            globals()[part](Path(name))
