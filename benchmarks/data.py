@@ -14,14 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from sklearn_claster import ClassEmbeddings
-from sklearn_claster.datasets import (
-    load_digit_pairs,
-    load_i3d,
-    load_truze_split,
-    load_xlsa17,
-)
+from sklearn_claster.datasets import load_digit_pairs, load_i3d, load_truze_split, load_xlsa17
 from sklearn_claster.model_selection import ZeroShotShuffleSplit
 
 DIGIT_PAIRS = "digit_pairs"
@@ -58,11 +54,8 @@ class Problem:
         """The problem with at most so many training samples per class; 0 keeps all."""
         if not n_per_class:
             return self
-        order = np.random.default_rng(seed).permutation(len(self.y_seen))
-        parts = [
-            order[self.y_seen[order] == label][:n_per_class] for label in np.unique(self.y_seen)
-        ]
-        rows = np.sort(np.concatenate(parts))
+        order = pd.Series(np.random.default_rng(seed).permutation(len(self.y_seen)))
+        rows = np.sort(order.groupby(self.y_seen[order]).head(n_per_class))
         return replace(self, X_seen=self.X_seen[rows], y_seen=self.y_seen[rows])
 
 
@@ -77,17 +70,14 @@ def default_folders():
 def find_sources(paths):
     """The data sets by name: digit pairs, and what lies at these files and folders."""
     sources = {DIGIT_PAIRS: DIGIT_PAIRS}
-    for path in map(Path, paths):
-        if path.is_dir() and not _is_mat_folder(path):
-            inside = [p for p in sorted(path.iterdir()) if p.suffix == ".npz" or _is_mat_folder(p)]
-        elif (path.suffix == ".npz" and path.is_file()) or _is_mat_folder(path):
-            inside = [path]
-        else:
-            raise FileNotFoundError(
+    for path in paths:
+        found = [part for part in (path, *sorted(path.glob("*"))) if _is_data_set(part)]
+        if not found:
+            raise SystemExit(
                 f"There is no data set at {path}. Name .npz files or folders with --data, or the "
                 "folder of data sets in the environment variable CLASTER_DATA."
             )
-        sources |= {found.stem: found.resolve() for found in inside}
+        sources |= {part.stem: part.resolve() for part in found}
     return sources
 
 
@@ -100,34 +90,9 @@ def fingerprint(source):
     return digest.hexdigest()[:12]
 
 
-def names_of_embeddings(source):
-    """The kinds of class vectors that a data set has."""
-    return ["one_hot_digits"] if source == DIGIT_PAIRS else list(_tables(source))
-
-
-def is_binary(source, embedding):
-    """Whether class vectors hold two values only, as some methods need."""
-    if source == DIGIT_PAIRS:
-        return True
-    parts = [read_arrays(source)[name] for name in embedding.split("+")]
-    return all(set(np.unique(part)) <= {0, 1} or set(np.unique(part)) <= {-1, 1} for part in parts)
-
-
-def is_one_space(source, embedding):
-    """Whether class vectors are as wide as the features, as methods for one space need."""
-    if source == DIGIT_PAIRS:
-        return False
-    arrays = read_arrays(source)
-    widths = [arrays[name].shape[1] for name in embedding.split("+")]
-    return sum(widths) == arrays["X"].shape[1]
-
-
 def splits_of(source):
     """Numbered class splits, then the ones that have a name."""
-    if source == DIGIT_PAIRS:
-        return list(range(N_SPLITS))
-    arrays = read_arrays(source)
-    named = [OWN] if all(name in arrays for name in OWN_PARTS) else []
+    named = [OWN] if set(OWN_PARTS) <= set(read_arrays(source)) else []
     named += [TRUZE] if _truze(source) is not None else []
     return [*range(len(_class_splits(source))), *named]
 
@@ -136,8 +101,7 @@ def load_problem(source, embedding, split, setting="zsl"):
     """One class split of a data set: the same arguments, the same samples.
 
     In the setting "zsl" all samples of seen classes train; in "gzsl" a fifth of each class is kept
-    to test on. A data set's own split of the samples is taken as it is. Two kinds of class vectors
-    may be joined with a plus sign.
+    to test on. A data set's own split of the samples is taken as it is.
     """
     if source == DIGIT_PAIRS:
         data = load_digit_pairs(random_state=split)
@@ -152,13 +116,15 @@ def load_problem(source, embedding, split, setting="zsl"):
     else:
         classes = _truze(source) if split == TRUZE else _class_splits(source)[split]
         rows = _hold_out(codes, *(np.isin(codes, side) for side in classes), split, setting)
-    table = _joined([_tables(source)[name] for name in embedding.split("+")])
-    return Problem.of(arrays["X"], arrays["class_names"][codes], table, *rows)
+    names, table = arrays["class_names"], tables_of(source)[embedding]
+    return Problem.of(arrays["X"], names[codes], table, *rows)
 
 
 @lru_cache(maxsize=2)
 def read_arrays(source):
     """The arrays of a data set, with the names that an .npz file has."""
+    if source == DIGIT_PAIRS:
+        return _arrays_of(load_digit_pairs(random_state=0), "one_hot_digits")
     if source.is_dir():
         return _read_mat_folder(source)
     with np.load(source, allow_pickle=False) as archive:
@@ -169,8 +135,9 @@ def read_arrays(source):
     return arrays
 
 
-def _is_mat_folder(path):
-    return path.is_dir() and ((path / I3D_FILE).is_file() or _is_xlsa17(path))
+def _is_data_set(path):
+    is_npz = path.suffix == ".npz" and path.is_file()
+    return is_npz or (path / I3D_FILE).is_file() or _is_xlsa17(path)
 
 
 def _is_xlsa17(path):
@@ -194,19 +161,19 @@ def _read_mat_folder(folder):
     return arrays | {"split_train": np.stack(train), "split_test": np.stack(test)}
 
 
-def _arrays_of(bunch):
+def _arrays_of(bunch, kind="attributes"):
     labels = bunch.class_embeddings.labels
     return {
         "X": bunch.data,
         "y": np.searchsorted(labels, bunch.target),
         "class_names": labels,
-        "attributes": bunch.class_embeddings.vectors,
+        kind: bunch.class_embeddings.vectors,
     }
 
 
 @lru_cache(maxsize=2)
-def _tables(source):
-    """The class tables by name."""
+def tables_of(source):
+    """The kinds of class vectors, as tables by name."""
     arrays = read_arrays(source)
     names = arrays["class_names"]
     tables = {
@@ -217,14 +184,6 @@ def _tables(source):
     if not tables:
         raise ValueError(f"{source.name} has no matrix with one row for each of its classes.")
     return tables
-
-
-def _joined(tables):
-    """Several tables side by side, at one magnitude."""
-    if len(tables) == 1:
-        return tables[0]
-    parts = [t.vectors / np.sqrt(np.mean(np.sum(t.vectors**2, axis=1))) for t in tables]
-    return ClassEmbeddings(tables[0].labels, np.hstack(parts))
 
 
 @lru_cache(maxsize=2)

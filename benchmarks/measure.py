@@ -27,9 +27,7 @@ FOLDS = 3  # of the class-wise cross-validation
 def measure(task, sources):
     """The figures of a task; `sources` says where the data sets lie."""
     split = task["split"]
-    problem = load_problem(
-        sources[task["dataset"]], task["embedding"], split, task["setting"]
-    )  # fmt: skip
+    problem = load_problem(sources[task["dataset"]], task["embedding"], split, task["setting"])
     seed = SEED_OF.get(split, split)
     problem = problem.thin(task["rows_a_class"], seed)
     kinds = {"validation": validation, "test": test, "in_use": in_use}

@@ -4,8 +4,6 @@ ClasterZSL and the baselines have the same budget: the combinations are compared
 cross-validation on seen classes. A method with fewer parameters, or with long fits, tries fewer.
 """
 
-from sklearn.model_selection import ParameterGrid
-
 from sklearn_claster import ClasterZSL, baselines
 from sklearn_claster._core.input_space import InputSpace
 
@@ -49,33 +47,13 @@ SLOW = ("FCLSWGAN", *OPTIONS, "FVAEGAN")  # train a generator for every fit
 METHODS = GRIDS | WHITENED | OPTIONS
 
 
-def combinations(name):
-    """The values that tuning combines."""
-    return list(ParameterGrid(METHODS[name]))
-
-
 def build(name, parameters, random_state=None):
     """An estimator of this method; one that draws random numbers gets the seed."""
-    estimator = class_of(name)()
+    kind = ClasterZSL if name == CLASTER else getattr(baselines, name.partition(",")[0])
+    estimator = (whitened(kind) if name in WHITENED else kind)()
     if "random_state" in estimator.get_params():
         estimator.set_params(random_state=random_state)
     return estimator.set_params(**parameters)
-
-
-def is_applicable(name, binary, one_space):
-    """Whether a method can use class vectors that are binary, and as wide as X, or are not."""
-    return (binary or name not in BINARY_ONLY) and (one_space or name not in ONE_SPACE)
-
-
-def class_of(name):
-    """The class of a method; ValueError for a name that is unknown."""
-    if name not in METHODS:
-        raise ValueError(f"Unknown method {name!r}; there are {', '.join(METHODS)}.")
-    if name in WHITENED:
-        return whitened(class_of(name.partition(",")[0]))
-    if name in OPTIONS:
-        return class_of(name.partition(",")[0])
-    return ClasterZSL if name == CLASTER else getattr(baselines, name)
 
 
 def whitened(baseline):

@@ -10,9 +10,11 @@ from measure import GATE, RULES
 from methods import BASELINES, CLASTER, OPTIONS, SLOW, WHITENED
 from pictures import draw_ablation, draw_methods, draw_pools, draw_shared, interval
 from rows import ROOT, key
-from studies import DEFAULT, SIMPLE, STUDIES, TUNED, selected_baseline
+from studies import DEFAULT, PER_CLASS, STUDIES, TUNED, selected_baseline
 
 CASE = "data set, class vectors"
+IN_ORDER = (DEFAULT, TUNED, *BASELINES, *OPTIONS, *WHITENED)
+LABELS = dict.fromkeys(("methods", "generalized", "named"), IN_ORDER)  # others: as they come
 PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text("utf-8"))
 METHODS = """\
 # Results: ClasterZSL and other methods
@@ -173,14 +175,14 @@ def mean_and_spread(values):
     return f"{percent.mean():.1f}{spread}"
 
 
-def difference(gains, digits=1):
+def difference(gains):
     """In percentage points with the 95 % interval: "+1.3 [+0.2, +2.4]"."""
     gains = 100 * gains.dropna().to_numpy()
     if not len(gains):
         return ""
     mean, half = interval(gains)
-    limits = f" [{mean - half:+.{digits}f}, {mean + half:+.{digits}f}]" if len(gains) > 1 else ""
-    return f"{mean:+.{digits}f}{limits}"
+    limits = f" [{mean - half:+.1f}, {mean + half:+.1f}]" if len(gains) > 1 else ""
+    return f"{mean:+.1f}{limits}"
 
 
 def with_least(gains):
@@ -198,7 +200,7 @@ def markdown(table, n_words=1):
     return "\n".join([lines[0], ruler, *lines[1:]])
 
 
-def found_by(study, plan, rows, labels=None):
+def found_by(study, plan, rows):
     """The rows of a study's entries, with "label" and "case" in the order of the tables."""
     found = pd.DataFrame(
         rows[key(entry.task)] | {"label": entry.label, "about": entry.case}
@@ -207,15 +209,11 @@ def found_by(study, plan, rows, labels=None):
     )
     if not found.empty:
         found["case"] = (found["dataset"] + ", " + found["embedding"]).str.replace("_", " ")
-        for name, order in (("label", labels), ("case", None)):
+        for name, order in (("label", LABELS.get(study)), ("case", None)):
             present = found[name].unique()
             order = [x for x in order if x in present] if order else present
             found[name] = pd.Categorical(found[name], order, ordered=True)
     return found
-
-
-def n_splits(found):
-    return found["split"].nunique()
 
 
 def figures_table(found, value):
@@ -247,16 +245,10 @@ def of_methods(table):
     return markdown(table.rename_axis("method"))
 
 
-def methods_page(plan, rows, folder):
+def methods_page(plan, rows, folder, zsl, both, named):
     """Tables 2, 3 and 4, and the rows behind them."""
-    labels = (DEFAULT, TUNED, *BASELINES, *OPTIONS, *WHITENED)
-    zsl, both, named = (
-        found_by(name, plan, rows, labels) for name in ("methods", "generalized", "named")
-    )
-    if zsl.empty:
-        return [], []
-    options = {"slow": ", ".join(SLOW[:-1]) + f" and {SLOW[-1]}", "splits": n_splits(zsl)}
-    parts = [METHODS.format(tuning_rows=plan.tuning_rows, **options)]
+    options = {"slow": ", ".join(SLOW[:-1]) + f" and {SLOW[-1]}", "splits": zsl["split"].nunique()}
+    parts = [METHODS.format(tuning_rows=PER_CLASS, **options)]
     summary, selected = summary_table(plan, rows, zsl)
     parts += [SUMMARY, summary, "## Table 2: unseen classes only"]
     parts += [of_methods(figures_table(zsl, "accuracy"))]
@@ -310,36 +302,29 @@ def summary_table(plan, rows, found):
     for name, own in found.groupby("case", observed=True):
         case = own["about"].iloc[0]
         wide = own.pivot(index="split", columns="label", values="accuracy")
-        picked = [selected_baseline(plan, rows, case, split) for split in wide.index]
-        known = all(label in wide.columns for label in picked)
-        theirs = [wide.at[s, label] for s, label in zip(wide.index, picked, strict=True) if known]
+        selected[name] = selected_baseline(plan, rows, case, case.numbered[0]) or ""
         others = wide[[b for b in BASELINES if b in wide.columns and b not in SLOW]]
         best = others.mean().idxmax() if others.shape[1] else ""
-        tuned = wide.get(TUNED, pd.Series(dtype=float))
-        cells = [name, mean_and_spread(wide[DEFAULT]), mean_and_spread(tuned)]
-        both = []
-        for accuracies in (pd.Series(theirs, wide.index[: len(theirs)]), wide.get(best)):
-            gain = pd.Series(dtype=float) if accuracies is None else wide[DEFAULT] - accuracies
-            both.append(gain)
-        selected[name] = ", ".join(dict.fromkeys(filter(None, picked)))
-        cells += [f"{selected[name]} {mean_and_spread(pd.Series(theirs, dtype=float))}".strip()]
-        cells += [difference(both[0]), best and f"{best} {mean_and_spread(wide[best])}"]
-        lines.append([*cells, difference(both[1])])
-        means += [[gain.mean() for gain in both]] if "+" not in case.embedding else []
-    over = [difference(column) for _, column in pd.DataFrame(means, dtype=float).items()]
-    lines.append(["mean", "", "", "", over[0], "", over[1]])
+        none = pd.Series(dtype=float)
+        cells = [name, mean_and_spread(wide[DEFAULT]), mean_and_spread(wide.get(TUNED, none))]
+        over = []
+        for label in (selected[name], best):
+            theirs = wide.get(label, none)
+            over.append(wide[DEFAULT] - theirs)
+            cells += [f"{label} {mean_and_spread(theirs)}".strip(), difference(over[-1])]
+        lines.append(cells)
+        means.append([gain.mean() for gain in over])
+    first, second = (difference(column) for _, column in pd.DataFrame(means).items())
+    lines.append(["mean", "", "", "", first, "", second])
     head = [CASE, DEFAULT, "tuned", "selected baseline", "difference"]
     table = pd.DataFrame(lines, columns=[*head, "best with hindsight", "difference "])
     return markdown(table.set_index(CASE)), selected
 
 
-def ablation_page(plan, rows, folder):
+def ablation_page(plan, rows, folder, found):
     """Table 1, the same with unlabelled samples, section 5.6, and the rows behind them."""
-    found = found_by("ablation", plan, rows)
-    if found.empty:
-        return [], []
     cases = ", ".join(found["case"].cat.categories)
-    parts = [ABLATION.format(cases=cases, splits=n_splits(found))]
+    parts = [ABLATION.format(cases=cases, splits=found["split"].nunique())]
     parts += [TABLE_1, rules_table(found, ""), CHAIN, rules_table(found, ", adapted")]
     before, after = PUBLISHED["purity_section_5_6"].values()
     parts += [PURITIES, purity_table(found)]
@@ -381,12 +366,10 @@ def purity_table(found):
     return markdown(table, 2)
 
 
-def one_space_page(plan, rows, folder):
+def one_space_page(plan, rows, folder, found):
     """The plain cosine and others in one space; probabilities; sets."""
-    found, ours, shared = in_use_rows(plan, rows)
-    if found.empty:
-        return [], []
-    parts, columns = [ONE_SPACE.format(splits=n_splits(ours))], {}
+    ours, shared = ours_and_shared(found)
+    parts, columns = [ONE_SPACE.format(splits=ours["split"].nunique())], {}
     if "CosineZSL" in set(shared["label"]):
         for value, name in (("accuracy", "unseen classes"), ("harmonic_mean", "H")):
             over = gains(shared, value, "CosineZSL").stack(future_stack=True).dropna()
@@ -395,10 +378,7 @@ def one_space_page(plan, rows, folder):
             columns[name] = figures + " (" + over + ")"
         parts += [markdown(pd.DataFrame(columns).rename_axis([CASE, "method"]), 2)]
         draw_shared(shared, folder / "one_space.svg")
-    sure = found_by("probabilities", plan, rows)
-    if sure.empty:
-        return parts, [found]
-    groups = sure.groupby("case", observed=True)
+    groups = ours.groupby("case", observed=True)
     columns = {"calibration error": groups["calibration"].apply(mean_and_spread)}
     columns["largest"] = (100 * groups["calibration"].max()).map("{:.1f}".format)
     parts += [SURENESS, markdown(pd.DataFrame(columns).rename_axis(CASE))]
@@ -408,25 +388,20 @@ def one_space_page(plan, rows, folder):
             sizes = groups[f"{space} {promised} size"].mean().map(" ({:.1f})".format)
             share = groups[f"{space} {promised}"].apply(mean_and_spread)
             columns[f"{name}, {100 * promised:.0f} %"] = share + sizes
-    return [*parts, SETS, markdown(pd.DataFrame(columns).rename_axis(CASE))], [found, sure]
+    return [*parts, SETS, markdown(pd.DataFrame(columns).rename_axis(CASE))], [found]
 
 
-def in_use_rows(plan, rows):
-    """All rows, those of ClasterZSL, and those of cases where it has found one space."""
-    found = found_by("in_use", plan, rows, (CLASTER, *SIMPLE))
-    if found.empty:
-        return found, found, found
+def ours_and_shared(found):
+    """The rows of ClasterZSL, and those of cases where it has found one space."""
     ours = found[found["label"] == CLASTER]
-    return found, ours, found[found["case"].isin(ours.loc[ours["shared"] > 0, "case"])]
+    return ours, found[found["case"].isin(ours.loc[ours["shared"] > 0, "case"])]
 
 
-def unlabelled_page(plan, rows, folder):
+def unlabelled_page(plan, rows, folder, found):
     """What pools of unlabelled samples are worth."""
-    found, ours, shared = in_use_rows(plan, rows)
-    if found.empty:
-        return [], []
+    ours, shared = ours_and_shared(found)
     own = [name for name in POOLS if name not in FOREIGN]
-    parts = [UNLABELLED.format(splits=n_splits(ours)), pools_table(ours, own)]
+    parts = [UNLABELLED.format(splits=ours["split"].nunique()), pools_table(ours, own)]
     parts += [FOREIGNERS, pools_table(ours, FOREIGN), TOGETHER, pools_table(ours, BOTH_SIDES)]
     cosine = shared[shared["label"] == "CosineZSL"]
     parts += [] if cosine.empty else [NO_LABEL, pools_table(cosine, own)]
@@ -459,7 +434,7 @@ def pools_table(found, pools):
 PAGES = {  # and the studies that they show
     "zero_shot.md": (methods_page, ["methods", "generalized", "named"]),
     "ablation.md": (ablation_page, ["ablation"]),
-    "one_space.md": (one_space_page, ["in_use", "probabilities"]),
+    "one_space.md": (one_space_page, ["in_use"]),
     "unlabelled_samples.md": (unlabelled_page, ["in_use"]),
 }
 
@@ -468,17 +443,17 @@ def write_pages(names, plan, rows, folder, source):
     """Write each page of one of these studies that there are rows for."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (page, studies) in PAGES.items():
-        parts, tables = page(plan, rows, folder) if set(studies) & set(names) else ([], [])
-        used = [table for table in tables if not table.empty]
-        if used:
-            text = "\n\n".join(part.rstrip() for part in [*parts, provenance(used, source)])
+        found = [found_by(study, plan, rows) for study in studies]
+        if set(studies) & set(names) and not found[0].empty:
+            parts, tables = page(plan, rows, folder, *found)
+            text = "\n\n".join(part.rstrip() for part in [*parts, provenance(tables, source)])
             (folder / name).write_text(text + "\n", "utf-8")
             print(f"written: {folder / name}")
 
 
 def provenance(tables, source):
     """How the rows came about."""
-    used = pd.concat(tables)
+    used = pd.concat([table for table in tables if not table.empty])
     used = used.loc[~used.apply(key, axis=1).duplicated()]
     name = source.relative_to(ROOT) if source.is_relative_to(ROOT) else source.name
     lines = [
@@ -488,7 +463,6 @@ def provenance(tables, source):
         f"{used['date'].max()} on {' or '.join(used['machine'].unique())}, one thread per process.",
         f"* Versions: {' or '.join(used['versions'].unique())}; states of the code: "
         f"{', '.join(used['code'].unique())}.",
+        "* Made by `python benchmarks/run.py`.",
     ]
-    if limits := sorted(set(used.loc[used["kind"].ne("validation"), "rows_a_class"]) - {0}):
-        lines.append(f"* At most {limits} training samples per class: no figures to quote.")
-    return "\n".join([*lines, "* Made by `python benchmarks/run.py`."])
+    return "\n".join(lines)

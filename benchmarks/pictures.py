@@ -1,8 +1,4 @@
-"""Pictures of the evidence: a line per data set, a dot per method.
-
-Accuracies have a bar of one standard deviation over the splits to each side; differences have their
-95 % t-interval.
-"""
+"""Pictures of the evidence: dots with intervals, a line per data set."""
 
 import matplotlib
 import numpy as np
@@ -11,7 +7,6 @@ from scipy.stats import sem, t
 from studies import DEFAULT
 
 STYLE = {"svg.hashsalt": "sklearn_claster", "svg.fonttype": "path", "font.size": 9}
-OURS, THEIRS, REST = "tab:blue", "tab:orange", "0.65"
 MARKERS = "osD^v<>P"
 
 
@@ -31,14 +26,12 @@ def draw_methods(zsl, both, selected, path):
     for ax, (title, (found, value)) in zip(axes, panels.items(), strict=True):
         means = 100 * found.groupby(["case", "label"], observed=True)[value].mean()
         for line, case in enumerate(cases):
-            if case not in means:
-                continue
             rest = means.loc[case].drop([DEFAULT, selected[case]], errors="ignore")
-            ax.plot(rest, np.full(len(rest), line), "o", color=REST, ms=4, label="other methods")
-            for label, colour, marker in ((DEFAULT, OURS, "o"), (selected[case], THEIRS, "s")):
+            ax.plot(rest, np.full(len(rest), line), "o", color="0.65", ms=4, label="other methods")
+            shown = {DEFAULT: DEFAULT, "selected baseline": selected[case]}
+            for number, (name, label) in enumerate(shown.items()):
                 own = found[(found["case"] == case) & (found["label"] == label)][value]
-                name = DEFAULT if label == DEFAULT else "selected baseline"
-                _dot(ax, own, line, colour, marker, name, np.std)
+                _dot(ax, own, line, name, number)
         ax.set_xlabel(title)
     _finish(figure, axes, path)
 
@@ -52,8 +45,7 @@ def draw_ablation(by_rule, path):
         for number, case in enumerate(cases):
             for line, variant in enumerate(variants):
                 at = line + 0.16 * (number - (len(cases) - 1) / 2)
-                values = over.loc[case, variant].dropna()
-                _dot(ax, values, at, f"C{number}", MARKERS[number], case.partition(",")[0])
+                _dot(ax, over.loc[case, variant].dropna(), at, case.partition(",")[0], number)
         ax.axvline(0, color="0.8", zorder=0)
         ax.set_xscale("symlog", linthresh=2)
         ax.set_xticks([-30, -10, -2, -1, 0, 1, 2], [-30, -10, -2, -1, 0, 1, 2])
@@ -72,7 +64,7 @@ def draw_shared(found, path):
             for number, label in enumerate(labels):
                 own = found[(found["case"] == case) & (found["label"] == label)][value]
                 at = line + 0.12 * (number - (len(labels) - 1) / 2)
-                _dot(ax, own, at, f"C{number}", MARKERS[number], label, np.std)
+                _dot(ax, own, at, label, number)
         ax.set_xlabel(title)
     _finish(figure, axes, path)
 
@@ -84,7 +76,7 @@ def draw_pools(found, by_pool, path):
     for number, (pool, gains) in enumerate(by_pool.items()):
         for line, case in enumerate(cases):
             at = line + 0.15 * (number - (len(by_pool) - 1) / 2)
-            _dot(ax, gains[found["case"] == case], at, f"C{number}", MARKERS[number], pool)
+            _dot(ax, gains[found["case"] == case], at, pool, number)
     ax.axvline(0, color="0.8", zorder=0)
     ax.set_xlabel("Points gained on the pool, accuracy on unseen classes")
     _finish(figure, [ax], path)
@@ -103,13 +95,12 @@ def _panels(n, lines, height=0.42):
     return figure, axes
 
 
-def _dot(ax, values, line, colour, marker, label, spread=None):
-    """A mean in percent, with its interval or spread."""
+def _dot(ax, values, line, label, number):
+    """A mean with its interval, in percent, in the colour of this number."""
     if len(values):
         mean, half = interval(100 * values.to_numpy())
-        if spread is not None:
-            half = spread(100 * values.to_numpy(), ddof=1) if len(values) > 1 else np.nan
-        style = {"color": colour, "marker": marker, "ms": 5, "capsize": 2, "lw": 1.2, "ls": ""}
+        style = {"color": f"C{number}", "marker": MARKERS[number], "ms": 5, "capsize": 2}
+        style |= {"lw": 1.2, "ls": ""}
         ax.errorbar(mean, line, xerr=None if np.isnan(half) else half, label=label, **style)
 
 

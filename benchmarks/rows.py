@@ -13,7 +13,7 @@ import platform
 import shlex
 import sys
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -111,13 +111,6 @@ def write_rows(rows, path):
     temporary.replace(path)
 
 
-def unfinished(tasks, rows):
-    """The tasks, each once, that have no row of these versions and this code."""
-    state = {"versions": versions(), "code": code()}
-    todo = {key(task): task for task in tasks}
-    return [task for k, task in todo.items() if not state.items() <= rows.get(k, {}).items()]
-
-
 def compute(tasks, function, path, jobs, title):
     """Add a row to the table for each task; the errors of those that failed.
 
@@ -129,10 +122,12 @@ def compute(tasks, function, path, jobs, title):
         for k, row in read_rows(path).items()
         if row["data"] == data.get(row["dataset"], row["data"])
     }
-    todo = unfinished(tasks, rows)
-    print(f"{title}: {len(todo)} rows to compute", file=sys.stderr, flush=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    how = {"versions": versions(), "code": code(), "machine": machine(device)}
+    state = {"versions": versions(), "code": code()}
+    unique = {key(task): task for task in tasks}
+    todo = [task for k, task in unique.items() if not state.items() <= rows.get(k, {}).items()]
+    say = partial(print, file=sys.stderr, flush=True)
+    say(f"{title}: {len(todo)} rows to compute")
+    how = state | {"machine": machine("cuda" if torch.cuda.is_available() else "cpu")}
     errors, start, saved = [], perf_counter(), perf_counter()
     try:
         with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
@@ -141,11 +136,7 @@ def compute(tasks, function, path, jobs, title):
             for done, (task, figures, error) in enumerate(results, start=1):
                 left = (perf_counter() - start) / done * (len(todo) - done) / 60
                 said = f"{in_words(task)}: {error or in_short(figures)}"
-                print(
-                    f"[{done}/{len(todo)}] about {left:.0f} min left | {said}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                say(f"[{done}/{len(todo)}] about {left:.0f} min left | {said}")
                 if error:
                     errors.append(said)
                     continue

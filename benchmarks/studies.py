@@ -5,30 +5,14 @@ which see the training samples of seen classes only.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from data import (
-    N_SPLITS,
-    OWN,
-    TRUZE,
-    fingerprint,
-    is_binary,
-    is_one_space,
-    names_of_embeddings,
-    splits_of,
-)
-from methods import (
-    BASELINES,
-    CLASTER,
-    METHODS,
-    ONE_SPACE,
-    SLOW,
-    build,
-    combinations,
-    is_applicable,
-)
+import numpy as np
+from data import N_SPLITS, OWN, TRUZE, fingerprint, read_arrays, splits_of, tables_of
+from methods import BASELINES, BINARY_ONLY, CLASTER, METHODS, ONE_SPACE, SLOW, build
 from rows import key
+from sklearn.model_selection import ParameterGrid
 
 DEFAULT, TUNED = CLASTER, f"{CLASTER}, tuned"
 PER_CLASS = 40  # training samples at most, where something is chosen
@@ -64,7 +48,8 @@ class Case:
 
     def takes(self, method):
         """Whether a method can use it."""
-        return is_applicable(method, self.binary, self.one_space)
+        two_values = self.binary or method not in BINARY_ONLY
+        return two_values and (self.one_space or method not in ONE_SPACE)
 
     @property
     def numbered(self):
@@ -82,8 +67,6 @@ class Plan:
     cases: tuple
     methods: tuple = tuple(METHODS)
     splits: int = N_SPLITS  # of every study
-    rows_a_class: int = 0  # training samples per class at most; 0 for all
-    tuning_rows: int = PER_CLASS
 
     @property
     def for_studies(self):
@@ -95,10 +78,6 @@ class Plan:
             chosen.setdefault(case.dataset, case)
         return list(chosen.values())
 
-    def tuning_split(self, case, split):
-        """The split whose seen classes choose the hyper-parameters for this one."""
-        return split if isinstance(split, str) else case.numbered[0]
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -109,36 +88,33 @@ class Entry:
     task: dict
 
 
-def catalogue(sources, datasets=None, embeddings=None):
+def catalogue(sources, embeddings=None):
     """The cases that these data sets offer."""
     cases = []
     for name, source in sources.items():
-        if datasets and name not in datasets:
-            continue
-        known = names_of_embeddings(source)
-        for kind in embeddings or known:
-            if set(kind.split("+")) <= set(known):
-                binary, splits = is_binary(source, kind), tuple(splits_of(source))
-                one_space = is_one_space(source, kind)
-                cases.append(Case(name, fingerprint(source), kind, binary, splits, one_space))
+        width, splits = read_arrays(source)["X"].shape[1], tuple(splits_of(source))
+        for kind, table in tables_of(source).items():
+            if kind in (embeddings or [kind]):
+                values = set(np.unique(table.vectors))
+                binary = values <= {0, 1} or values <= {-1, 1}
+                shared = table.vectors.shape[1] == width
+                cases.append(Case(name, fingerprint(source), kind, binary, splits, shared))
     return tuple(cases)
 
 
 def cases_of(rows):
-    """The cases that rows are about, two kinds of class vectors side by side last."""
+    """The cases that rows are about."""
     splits, shared = {}, set()
     for row in rows.values():
         case = (row["dataset"], row["data"], row["embedding"], row["binary"])
         splits.setdefault(case, set()).add(row["split"])
         shared |= {case} if row["method"] in ONE_SPACE else set()
-    order = sorted(splits, key=lambda case: ("+" in case[2], *case))
-    by_kind = lambda split: (isinstance(split, str), split)  # noqa: E731
     return tuple(
-        Case(*case, tuple(sorted(splits[case], key=by_kind)), case in shared) for case in order
+        Case(*case, tuple(sorted(splits[case], key=str)), case in shared) for case in sorted(splits)
     )
 
 
-def make_task(case, split, method, changes, rows_a_class=0, **others):
+def make_task(case, split, method, changes, **others):
     """A task in full; what is no change of a default is left out."""
     defaults = _defaults(method)
     return {
@@ -150,7 +126,7 @@ def make_task(case, split, method, changes, rows_a_class=0, **others):
         "setting": "zsl",
         "method": method,
         "changes": {k: v for k, v in changes.items() if k not in defaults or defaults[k] != v},
-        "rows_a_class": rows_a_class,
+        "rows_a_class": 0,
         "binary": case.binary,
     } | others
 
@@ -161,11 +137,11 @@ def _defaults(method):
 
 
 def validation_tasks(plan, method, case, split):
-    """One task for each combination of a method's parameters."""
+    """One task for each combination of a method's parameters; numbered splits share them."""
     # the setting "gzsl" goes without the samples that the generalized setting tests on
-    options = {"kind": "validation", "setting": "gzsl", "rows_a_class": plan.tuning_rows}
-    split = plan.tuning_split(case, split)
-    return [make_task(case, split, method, c, **options) for c in combinations(method)]
+    options = {"kind": "validation", "setting": "gzsl", "rows_a_class": PER_CLASS}
+    split = split if isinstance(split, str) else case.numbered[0]
+    return [make_task(case, split, method, c, **options) for c in ParameterGrid(METHODS[method])]
 
 
 def chosen(plan, rows, method, case, split):
@@ -188,48 +164,42 @@ def selected_baseline(plan, rows, case, split):
     return max(scores, key=scores.get) if scores else None
 
 
-def comparison(setting, named=False):
+def comparison(plan, rows, settings, named=False):
     """ClasterZSL as it is, and every method tuned; what is not tuned yet is left out."""
-
-    def study(plan, rows):
-        entries = []
+    entries = []
+    for setting in settings:
         for case, split, method in _compared(plan, named):
-            options = {"setting": setting, "rows_a_class": plan.rows_a_class}
             if method == CLASTER:
-                entries.append(Entry(case, DEFAULT, make_task(case, split, method, {}, **options)))
+                task = make_task(case, split, method, {}, setting=setting)
+                entries.append(Entry(case, DEFAULT, task))
             if found := chosen(plan, rows, method, case, split):
                 label = TUNED if method == CLASTER else method
-                task = make_task(case, split, method, found[0], **options)
+                task = make_task(case, split, method, found[0], setting=setting)
                 entries.append(Entry(case, label, task))
-        return entries
-
-    return study
+    return entries
 
 
 def _compared(plan, named):
     """Cases with their splits, those that have a name or the others, and methods.
 
     First of all the first splits, so that a run that ends early has compared everything on a few.
+    Slow methods take one kind of class vectors and the first splits.
     """
+    few = [(case, split) for case in plan.for_studies for split in case.numbered[:SLOW_SPLITS]]
     found = [
         (case, split, method)
         for case in (plan.for_studies if named else plan.cases)
         for split in (case.named if named else case.numbered[: plan.splits])
         for method in plan.methods
-        if case.takes(method) and (method not in SLOW or _affords(plan, case, split))
+        if case.takes(method) and (method not in SLOW or (case, split) in few)
     ]
     return sorted(found, key=lambda entry: entry[0].splits.index(entry[1]))
-
-
-def _affords(plan, case, split):
-    """Whether slow methods are fitted too: one kind of class vectors, the first splits."""
-    return case in plan.for_studies and split in case.numbered[:SLOW_SPLITS]
 
 
 def ablation_study(plan, rows):
     """ClasterZSL with one part changed, label by label."""
     return [
-        Entry(case, label, make_task(case, split, CLASTER, changes, plan.rows_a_class))
+        Entry(case, label, make_task(case, split, CLASTER, changes))
         for case in plan.for_studies
         for split in case.numbered[: plan.splits]
         for label, changes in ABLATION.items()
@@ -238,38 +208,22 @@ def ablation_study(plan, rows):
 
 def in_use_study(plan, rows):
     """Defaults, as a user meets them: in one space, with probabilities, sets and pools."""
-    options = {"kind": "in_use", "setting": "gzsl"}
-    entries = [
-        Entry(case, method, make_task(case, split, method, {}, plan.rows_a_class, **options))
+    return [
+        Entry(case, method, make_task(case, split, method, {}, kind="in_use", setting="gzsl"))
         for case in plan.cases
         for split in case.numbered[: plan.splits]
         for method in (CLASTER, *(SIMPLE if case.one_space else ()))
     ]
-    return sorted(entries, key=lambda entry: entry.task["split"])
-
-
-def probabilities_study(plan, rows):
-    """ClasterZSL with its defaults."""
-    options = {"kind": "probabilities", "setting": "gzsl"}
-    entries = [
-        Entry(case, CLASTER, make_task(case, split, CLASTER, {}, plan.rows_a_class, **options))
-        for case in plan.cases
-        for split in case.numbered[: plan.splits]
-    ]
-    return sorted(entries, key=lambda entry: entry.task["split"])
 
 
 STUDIES = {
-    "methods": comparison("zsl"),
-    "generalized": comparison("gzsl"),
-    "named": lambda plan, rows: [
-        entry for setting in ("zsl", "gzsl") for entry in comparison(setting, True)(plan, rows)
-    ],
+    "methods": partial(comparison, settings=["zsl"]),
+    "generalized": partial(comparison, settings=["gzsl"]),
+    "named": partial(comparison, settings=["zsl", "gzsl"], named=True),
     "ablation": ablation_study,
     "in_use": in_use_study,
-    "probabilities": probabilities_study,
 }
-PAPER = [name for name in STUDIES if name not in ("in_use", "probabilities")]
+PAPER = [name for name in STUDIES if name != "in_use"]
 
 
 def tuning(plan, names):
