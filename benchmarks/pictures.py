@@ -26,7 +26,8 @@ def draw_methods(zsl, both, selected, path):
     for ax, (title, (found, value)) in zip(axes, panels.items(), strict=True):
         means = 100 * found.groupby(["case", "label"], observed=True)[value].mean()
         for line, case in enumerate(cases):
-            rest = means.loc[case].drop([DEFAULT, selected[case]], errors="ignore")
+            rest = means[means.index.isin([case], "case")].droplevel("case")
+            rest = rest.drop([DEFAULT, selected[case]], errors="ignore")
             ax.plot(rest, np.full(len(rest), line), "o", color="0.65", ms=4, label="other methods")
             shown = {DEFAULT: DEFAULT, "selected baseline": selected[case]}
             for number, (name, label) in enumerate(shown.items()):

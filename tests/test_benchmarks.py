@@ -119,6 +119,9 @@ def test_a_row_says_enough_to_get_its_figure_again(runner, bench, tiny, tmp_path
         assert f"numpy {np.__version__}" in row["versions"] and row["fit_seconds"] > 0
     page = (tmp_path / "out" / "zero_shot.md").read_text("utf-8")
     assert "| tiny, attributes | " in page and str(tmp_path) not in page
+    runner("generalized", "--embeddings", "attributes", "--splits", 1)  # one of the two kinds
+    page = (tmp_path / "out" / "zero_shot.md").read_text("utf-8")
+    assert "| tiny, doubled | " in page and "## Table 3" in page
 
 
 def test_words_are_no_change_of_the_code(bench):
