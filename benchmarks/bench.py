@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from pages import markdown
 from peak import in_own_process, in_turns, peak_bytes
-from rows import ROOT, code, command, machine, versions
+from rows import ROOT, code, machine, versions
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -51,7 +51,7 @@ how to make it fast.
 
 * {clock}, {threads} threads on {machine}, load {load:.1f} at the start, {date}.
 * Versions: {versions}; state of the code: {code}.
-* Made by `{command}`.
+* Made by `python benchmarks/bench.py`.
 """
 
 
@@ -215,7 +215,7 @@ def main():
         threads=args.threads, load=load, sections="\n\n".join(sections),
         clock="Processor time" if bench.clock is process_time else "Wall clock",
         machine=machine(args.device), date=f"{datetime.now(UTC):%Y-%m-%d}",
-        versions=versions(), code=code(), command=command(),
+        versions=versions(), code=code(),
     )  # fmt: skip
     print(text)
     if not (args.studies or args.quick):

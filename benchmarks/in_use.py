@@ -1,8 +1,4 @@
-"""What a user meets beside accuracy: probabilities, sets of candidates, samples without labels.
-
-One fit of ClasterZSL answers all of it. Of the baselines the plain cosine, which needs no label,
-is told what pools teach it.
-"""
+"""What a user meets beside accuracy: probabilities, sets of candidates, samples without labels."""
 
 from copy import copy
 

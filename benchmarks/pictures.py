@@ -1,4 +1,8 @@
-"""Pictures of the evidence: dots with intervals, a line per data set."""
+"""Pictures of the evidence: a line per data set, a dot per method.
+
+Accuracies have a bar of one standard deviation over the splits to each side; differences have their
+95 % t-interval.
+"""
 
 import matplotlib
 import numpy as np
@@ -32,7 +36,7 @@ def draw_methods(zsl, both, selected, path):
             shown = {DEFAULT: DEFAULT, "selected baseline": selected[case]}
             for number, (name, label) in enumerate(shown.items()):
                 own = found[(found["case"] == case) & (found["label"] == label)][value]
-                _dot(ax, own, line, name, number)
+                _dot(ax, own, line, name, number, own.std())
         ax.set_xlabel(title)
     _finish(figure, axes, path)
 
@@ -65,7 +69,7 @@ def draw_shared(found, path):
             for number, label in enumerate(labels):
                 own = found[(found["case"] == case) & (found["label"] == label)][value]
                 at = line + 0.12 * (number - (len(labels) - 1) / 2)
-                _dot(ax, own, at, label, number)
+                _dot(ax, own, at, label, number, own.std())
         ax.set_xlabel(title)
     _finish(figure, axes, path)
 
@@ -96,10 +100,11 @@ def _panels(n, lines, height=0.42):
     return figure, axes
 
 
-def _dot(ax, values, line, label, number):
-    """A mean with its interval, in percent, in the colour of this number."""
+def _dot(ax, values, line, label, number, spread=None):
+    """A mean with its interval or spread, in percent, in the colour of this number."""
     if len(values):
         mean, half = interval(100 * values.to_numpy())
+        half = half if spread is None else 100 * spread
         style = {"color": f"C{number}", "marker": MARKERS[number], "ms": 5, "capsize": 2}
         style |= {"lw": 1.2, "ls": ""}
         ax.errorbar(mean, line, xerr=None if np.isnan(half) else half, label=label, **style)

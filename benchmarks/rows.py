@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import shlex
 import sys
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -78,13 +77,6 @@ def machine(device):
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return f"{os.cpu_count()} cores, {next(iter(names), platform.machine())}"
-
-
-def command():
-    """The command line, without the folders of this machine."""
-    paths = [(word, Path(word)) for word in sys.argv[1:]]
-    words = [p.name if p.is_absolute() or ".." in p.parts else word for word, p in paths]
-    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
 
 
 def read_rows(path):

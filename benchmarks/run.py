@@ -1,7 +1,8 @@
 """Make the evidence: one row of figures for each fit, and the pages that show them.
 
     python benchmarks/run.py --jobs 2              the paper's tables (hours)
-    python benchmarks/run.py in_use --jobs 2       one space, probabilities, unlabelled samples
+    python benchmarks/run.py in_use probabilities --jobs 2
+                                                   one space, probabilities, unlabelled samples
     python benchmarks/run.py --data my_features.npz --output my_results
     python benchmarks/run.py --pages-only          the pages from the rows that are there
 
@@ -78,7 +79,7 @@ def main():
     path, folder = outputs(args)
     errors = [] if args.pages_only else execute(args, path)
     rows = read_rows(path)
-    tuned = {row["method"] for row in rows.values() if row["kind"] != "in_use"}
+    tuned = {row["method"] for row in rows.values() if row["kind"] == "validation"}
     plan = Plan(cases_of(rows), [name for name in METHODS if name in tuned], sys.maxsize)
     write_pages(args.studies, plan, rows, folder, path)
     if errors:

@@ -206,14 +206,15 @@ def ablation_study(plan, rows):
     ]
 
 
-def in_use_study(plan, rows):
-    """Defaults, as a user meets them: in one space, with probabilities, sets and pools."""
-    return [
-        Entry(case, method, make_task(case, split, method, {}, kind="in_use", setting="gzsl"))
+def defaults_study(plan, rows, kind, others=()):
+    """ClasterZSL with its defaults, and others beside it where one space is possible."""
+    entries = [
+        Entry(case, method, make_task(case, split, method, {}, kind=kind, setting="gzsl"))
         for case in plan.cases
         for split in case.numbered[: plan.splits]
-        for method in (CLASTER, *(SIMPLE if case.one_space else ()))
+        for method in (CLASTER, *(others if case.one_space else ()))
     ]
+    return sorted(entries, key=lambda entry: entry.task["split"])
 
 
 STUDIES = {
@@ -221,9 +222,10 @@ STUDIES = {
     "generalized": partial(comparison, settings=["gzsl"]),
     "named": partial(comparison, settings=["zsl", "gzsl"], named=True),
     "ablation": ablation_study,
-    "in_use": in_use_study,
+    "in_use": partial(defaults_study, kind="in_use", others=SIMPLE),
+    "probabilities": partial(defaults_study, kind="probabilities"),
 }
-PAPER = [name for name in STUDIES if name != "in_use"]
+PAPER = [name for name in STUDIES if name not in ("in_use", "probabilities")]
 
 
 def tuning(plan, names):
