@@ -30,9 +30,8 @@ figures, with the differences to ClasterZSL paired by split, are in [zero_shot.c
   per class. A fold holds out whole classes. "ClasterZSL" alone is not tuned: it has its defaults.
 * "DEM, whitened" gets features whitened within classes, the first step of ClasterZSL. It shows what
   this step alone is worth. It is not a baseline that validation may select.
-* FCLSWGAN, its form with the losses of OD, and FVAEGAN train a generator for every fit. They
-  take three splits of one kind of class vectors, and are not selected. If they do not stand below,
-  [the compared systems](../compared_systems.md) has figures of theirs.
+* FCLSWGAN, its form with the losses of OD, and FVAEGAN train a generator for every fit. They take
+  three splits of one kind of class vectors, and are not selected. A run may leave them out.
 * An empty cell: the method needs binary class vectors (DAP, IAP), or class vectors in the space of
   the features (CosineZSL, RLA, GDA, IdentityRidge), or it is one of the slow ones.
 * The features of ucf101 captions and ucf101 minilm come from machine-made captions of the videos,
