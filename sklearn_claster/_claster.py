@@ -473,8 +473,9 @@ default="reinforce"
                 model: Callable[[], ClasterModel], history: History, epochs: Progress
             ) -> bool:
                 epochs.tell(epoch_line(history))
+                ungated = {"bias_detector": None}  # the gate is fitted after V
                 return epochs.task.begin("epoch").end(
-                    lambda: self._fitted_attributes(copy.deepcopy(model()), history)
+                    lambda: self._fitted_attributes(copy.deepcopy(model()), history) | ungated
                 )
 
             model, history = learn(

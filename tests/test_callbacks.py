@@ -152,6 +152,19 @@ def test_scoring_monitor():
     assert epochs[0]["neg_log_loss"] < epochs[-1]["neg_log_loss"] < 0
 
 
+def test_epochs_are_scored_without_the_gate_that_comes_after_them():
+    monitors = pytest.importorskip("sklearn.callback", reason="from scikit-learn 1.9 on")
+    logs = []
+    for detector in (None, BiasDetector()):
+        monitor = monitors.ScoringMonitor(scoring="accuracy")
+        zsl = make(space="gzsl", bias_detector=detector, max_epochs=3).set_callbacks(monitor)
+        zsl.fit(X, Y, TABLE)
+        log = monitor.get_logs().data
+        logs.append([row["accuracy"] for row in log if row["task_name"] == "epoch"])
+        assert log[-1]["accuracy"] == zsl.score(X, Y)
+    assert logs[0] == logs[1] and len(logs[0]) == 3
+
+
 def test_callbacks_do_not_see_the_folds_of_a_gate(callback):
     recorder = callback()
     zsl = make(space="gzsl", bias_detector=BiasDetector()).set_callbacks(recorder)
