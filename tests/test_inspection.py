@@ -451,6 +451,16 @@ def test_two_columns_are_the_places():
     np.testing.assert_array_equal(display.positions, places)
 
 
+@pytest.mark.parametrize("shape", [(12, 5), (12, 1)])
+def test_map_of_samples_without_two_directions(shape):
+    same = np.zeros(shape)
+    for representation in (same, same + np.arange(12.0)[:, np.newaxis]):
+        display = RepresentationDisplay.from_predictions(
+            representation, ["a", "b", "c"] * 4, random_state=0
+        )
+        assert np.isfinite(display.positions).all()
+
+
 def test_map_names_classes_without_covering_others():
     rng = np.random.default_rng(0)
     y = np.repeat([f"a rather long name {i}" for i in range(200)], 3)
@@ -562,6 +572,8 @@ def test_epochs_say_what_is_missing(piped):
         EpochCurveDisplay.from_estimator(piped)
     with pytest.raises(ValueError, match=r"one of seen_accuracy.*it holds mine"):
         EpochCurveDisplay.from_history({"mine": [1.0]})
+    with pytest.raises(ValueError, match="it holds nothing"):
+        EpochCurveDisplay.from_history({})
 
 
 # many classes

@@ -209,7 +209,10 @@ class RepresentationDisplay:
         vectors, labels = vectors[rows], labels[rows]
         if reducer is None and vectors.shape[1] != 2:
             perplexity = min(_MAX_PERPLEXITY, max(1.0, (len(rows) - 1) / 3))
-            reducer = TSNE(perplexity=perplexity, random_state=rng)
+            # TSNE begins with PCA, which crashes where there is no direction at all
+            flat = vectors.shape[1] == 1 or not np.ptp(vectors, axis=0).any()
+            init = "random" if flat else "pca"
+            reducer = TSNE(perplexity=perplexity, init=init, random_state=rng)
         positions = vectors if reducer is None else np.asarray(reducer.fit_transform(vectors))
         if positions.shape != (len(rows), 2):
             raise ValueError(
