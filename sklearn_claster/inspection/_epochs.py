@@ -154,7 +154,8 @@ class EpochCurveDisplay:
         if not curves:
             raise ValueError(
                 f"history has to hold one of {', '.join(known)}; it holds "
-                f"{', '.join(map(str, history)) or 'nothing'}. Pass the history_ of a fitted ClasterZSL."
+                f"{', '.join(map(str, history)) or 'nothing'}. Pass the history_ of a fitted "
+                "ClasterZSL."
             )
         return cls(curves, estimator_name=name).plot(ax, **kwargs)
 
