@@ -87,8 +87,8 @@ def _recognise(options: Namespace) -> int:
             f"{options.classes} has to name classes without labelled videos; got {min(both)!r}, "
             f"which has some in {options.fit}. Remove the name, or add --also-seen."
         )
-    if not (folder := Path(options.output).absolute().parent).is_dir():
-        raise ValueError(f"--output needs a folder that exists; got {folder}. Make it first.")
+    if (output := Path(options.output)).is_dir() or not output.parent.is_dir():
+        raise ValueError(f"--output has to be a file in a folder that exists; got {output}.")
     model, texts = load_sentence_model(options.model), [*dict.fromkeys([*names, *known.values()])]
     table = embed_sentences(texts, model, template=options.template or "a video of {}.")
     look = {"n_clips": options.frames, "n_jobs": options.jobs, "memory": options.memory}
@@ -115,13 +115,13 @@ def _recognise(options: Namespace) -> int:
     lines = [["file", "label", "probability", "runner-up"], *([file, "", "", ""] for file in files)]
     for i, (label, *other), (first, *_) in zip(new, labels, probabilities, strict=True):
         lines[i + 1][1:] = [label, f"{first:.4f}", *(other or [""])]
-    with Path(options.output).open("w", encoding="utf-8", newline="") as output:
-        csv.writer(output).writerows(lines)
+    with output.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(lines)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = line if line[1] else [line[0], "(cannot be read)"]
         print("  ".join(map(str.ljust, cells, widths)).rstrip())
-    print(f"\nsaved as {options.output}")
+    print(f"\nsaved as {output}")
     return int(len(features.errors_) > 0)
 
 
@@ -132,14 +132,14 @@ def _read_names(path: str) -> list[str]:
 
 
 def _read_labels(path: str) -> dict[str, str]:
-    lines = list(csv.DictReader(_lines(path)))
+    lines = list(csv.DictReader(_lines(path), skipinitialspace=True))
     wrong = [line for line in lines if not (line.get("file") and line.get("label"))]
     if wrong or not lines:
         raise ValueError(
             f'{path} has to be a CSV file with the columns "file" and "label", both filled in '
             f"every line; got {wrong[0] if wrong else 'no line'}."
         )
-    return {str(Path(path).parent / line["file"]): line["label"] for line in lines}
+    return {str(Path(path).parent / line["file"]): line["label"].strip() for line in lines}
 
 
 def _lines(path: str) -> list[str]:

@@ -235,6 +235,7 @@ def test_files_of_names_that_are_none(run, tmp_path, names, says):
         ("file,label\na.mp4,x\nb.mp4,\n", "in every line; got .*'b.mp4'"),
         ("file,label\na.mp4\n", "in every line; got .*'a.mp4'"),
         ("file,label\na.mp4,white_square\n", r"'white_square'.*--also-seen"),
+        ("file, label\na.mp4, white_square \n", r"'white_square'.*--also-seen"),
     ],
 )
 def test_files_of_labels_that_are_none(run, tmp_path, content, says):
@@ -246,6 +247,7 @@ def test_files_of_labels_that_are_none(run, tmp_path, content, says):
 def test_what_is_wrong_is_found_before_the_model_loads(run, tmp_path):
     for words, says in [
         (["--output", tmp_path / "no/where.csv"], "folder that exists"),
+        (["--output", tmp_path], "has to be a file"),
         (["--fit", tmp_path / "no.csv"], r"no\.csv"),
         (["--also-seen"], "got no --fit"),
     ]:
