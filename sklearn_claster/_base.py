@@ -45,7 +45,6 @@ from ._utils.torch import as_host_array
 
 SPACES = ("zsl", "gzsl", "seen")
 
-_NEVER = object()  # equal to no value
 _SCORES_AT_ONCE = 2**24  # numbers in one block of scores
 _ROWS_AT_ONCE = 4096
 
@@ -484,8 +483,9 @@ class BaseZeroShotClassifier(Adaptable, ClassifierMixin, BaseEstimator, ABC):
         check_choice(self, "gate", MODES)
         now = self._what_a_gate_needs()
         if self._gate is None or self._gate.made_for != now:
-            made_for = {} if self._gate is None else self._gate.made_for
-            changed = [name for name in now if made_for.get(name, _NEVER) != now[name]]
+            ungated = now | {"bias_detector": None}
+            made_for = ungated if self._gate is None else self._gate.made_for
+            changed = [name for name in now if made_for[name] != now[name]]
             values = ", ".join(f"{name}={getattr(self, name)!r}" for name in changed)
             raise ValueError(
                 f"The gate was not fitted for {values}: its threshold holds only for the value "

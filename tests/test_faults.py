@@ -349,7 +349,7 @@ BAD = {
     "a gate added after fit": (
         lambda: fitted(bias_detector="stacking").predict(X),
         ValueError,
-        "was not fitted for bias_detector='stacking'.*fit again",
+        "was not fitted for bias_detector='stacking': its.*fit again",
     ),
     "stacking in the place of a detector": (
         lambda: fitted("gated", bias_detector="stacking").predict(X),
