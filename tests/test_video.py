@@ -712,6 +712,15 @@ def test_a_pickle_holds_no_network(r3d):
     assert len(pickle.dumps(features)) < 2000
 
 
+class Unasked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.asked = nn.Linear(3, 2)
+
+    def forward(self, clips):
+        return mean_colour(clips) @ self.asked.weight.T
+
+
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
@@ -725,6 +734,10 @@ def test_a_pickle_holds_no_network(r3d):
         ({"pooling": "2x2"}, ValueError, r"gave the shape \(1, 3\); expected \(b, c, t, h, w\)"),
         ({"layer": "conv"}, ValueError, "layer='conv' is no layer.*no torch.nn.Module"),
         ({"backbone": Convolutions(), "layer": "Mixed_5"}, ValueError, "for example 'Mixed_5c'"),
+        ({"backbone": nn.Sequential(Convolutions()), "layer": 0}, ValueError, "for example '0'"),
+        ({"backbone": Unasked(), "layer": "asked"}, ValueError, "without calling.*Set layer=None"),
+        ({"backbone": Colours(), "layer": "conv"}, ValueError, "encode.*got layer='conv'.*Set"),
+        ({"backbone": Colours(), "pooling": "2x2"}, ValueError, "encode.*pooling='2x2'.*Set"),
         ({"on_error": "skip"}, ValueError, "on_error='skip' is not a valid choice"),
         ({"n_clips": 0}, ValueError, "n_clips=0 is out of range"),
         ({"clip_length": 1.5}, TypeError, "clip_length=1.5 has the wrong type.*'auto'"),

@@ -137,7 +137,8 @@ def make_backbone(
     TypeError
         If it is neither a name, nor a module, nor a callable, nor has a method `encode`.
     ValueError
-        If torchvision has no such network, or the network has no such layer.
+        If torchvision has no such network, the network has no such layer, or the backbone has
+        neither layers nor maps to pool.
     """
     size = None if frame_size == "auto" else int(frame_size)
     if isinstance(backbone, str):
@@ -161,6 +162,11 @@ def make_backbone(
             key=lambda: (backbone, tv.weights_identity(backbone, weights, seed), size),
         )
     if hasattr(backbone, "encode"):
+        if layer is not None or pooling != "mean":
+            raise ValueError(
+                "A backbone with a method encode has neither layers nor maps; got "
+                f"layer={layer!r}, pooling={pooling!r}. Set layer=None and pooling='mean'."
+            )
         return Frames(backbone)
     if not callable(backbone):
         raise TypeError(
@@ -296,7 +302,9 @@ def _is_module(network: Any) -> bool:
 def _module_at(network: Any, layer: str) -> nn.Module:
     modules = dict(network.named_modules()) if _is_module(network) else {}
     if layer not in modules:
-        close = get_close_matches(layer, modules, n=5) or [name for name in modules if name][:5]
+        close = (
+            get_close_matches(str(layer), modules, n=5) or [name for name in modules if name][:5]
+        )
         raise ValueError(
             f"layer={layer!r} is no layer of the backbone; it has for example "
             f"{', '.join(map(repr, close)) or 'none, as it is no torch.nn.Module'}."
@@ -316,9 +324,10 @@ def _read(network: Any, layer: str | None, batch: Tensor) -> Any:
     finally:
         hook.remove()
     if not outputs:
+        around = layer.rpartition(".")[0]
         raise ValueError(
             f"layer={layer!r} has no output: the backbone uses its weights without calling it. "
-            f"Name the module around it, {layer.rpartition('.')[0]!r}."
+            + (f"Name the module around it, {around!r}." if around else "Set layer=None.")
         )
     output = outputs[-1][0] if isinstance(outputs[-1], tuple) else outputs[-1]
     return output.movedim(-1, 1) if tv.has_channels_last(network, layer) else output
