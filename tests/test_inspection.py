@@ -461,6 +461,26 @@ def test_map_of_samples_without_two_directions(shape):
         assert np.isfinite(display.positions).all()
 
 
+def test_axes_of_a_subfigure():
+    y, rng = np.repeat(["a", "b", "c"], 4), np.random.default_rng(0)
+    left, right = plt.figure().subfigures(1, 2)
+    display = RepresentationDisplay.from_predictions(
+        rng.normal(size=(12, 2)), y, ax=left.subplots()
+    )
+    assert display.figure_ is left and display.named_
+    display = ClusterClassDisplay.from_predictions(
+        y, rng.integers(0, 3, 12), ax=right.subplots(2, 1), clusters_before=rng.integers(0, 3, 12)
+    )
+    assert display.figure_ is right
+
+
+def test_curve_beside_a_line_without_points():
+    axes = plt.subplots()[1]
+    axes.plot([], [], label="of another legend")
+    scores = np.random.default_rng(0).normal(size=(8, 4))
+    SeenUnseenCurveDisplay.from_predictions(list("abcd") * 2, scores, list("abcd"), ["a"], ax=axes)
+
+
 def test_map_names_classes_without_covering_others():
     rng = np.random.default_rng(0)
     y = np.repeat([f"a rather long name {i}" for i in range(200)], 3)

@@ -65,9 +65,8 @@ def fitting_ticks(axis: Any, labels: Sequence[Any], per_label: float = 7.0) -> N
     """
     axes = axis.axes
     across = axis is axes.xaxis
-    box = axes.get_position()
-    inches = axes.figure.get_size_inches()
-    room = 72.0 * (box.width * inches[0] if across else box.height * inches[1]) / len(labels)
+    pixels = axes.bbox.width if across else axes.bbox.height
+    room = 72.0 * pixels / axes.figure.dpi / len(labels)
     step = max(1, math.ceil(per_label / room))
     places = np.arange(0, len(labels), step)
     size = float(np.clip(0.85 * room * step, 5.5, 9.0))

@@ -300,7 +300,7 @@ class RepresentationDisplay:
         counts = np.array([np.sum(self.y == name) for name in names])
         size = 10 if len(names) <= 30 else 8
         self.named_ = []
-        self.figure_.draw_without_rendering()  # lays out the axes and the legend
+        self.figure_.figure.draw_without_rendering()  # lays out the axes and the legend
         frame, legend = ax.get_window_extent(), ax.get_legend()
         taken = [] if legend is None else [legend.get_window_extent()]
         places = ax.transData.transform(middles)

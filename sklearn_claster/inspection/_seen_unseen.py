@@ -279,7 +279,8 @@ class SeenUnseenCurveDisplay:
 
     def _frame(self, ax: Any, isolines: bool) -> None:
         """Set square limits from 0 to the next tick above all curves, and draw the isolines."""
-        top = max(float(np.max([line.get_xdata(), line.get_ydata()])) for line in ax.get_lines())
+        ends = [[line.get_xdata(), line.get_ydata()] for line in ax.get_lines()]
+        top = max(float(np.max(end, initial=0.0)) for end in ends)
         step = 0.2 if top > 0.5 else 0.1
         top = min(1.0, step * (math.floor(top / step) + 1))
         margin = 0.02 * top
