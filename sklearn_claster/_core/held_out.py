@@ -116,7 +116,8 @@ def in_their_span(
     rows = np.concatenate([X, vectors]) if prior else X
     if len(rows) >= X.shape[1]:
         return X, vectors
-    found = np.transpose(np.linalg.qr(rows.T, mode="r"))
+    wide = rows.T.astype(np.result_type(rows, np.float32), copy=False)
+    found = np.transpose(np.linalg.qr(wide, mode="r"))
     return found[: len(X)].astype(X.dtype, copy=False), found[len(X) :] if prior else vectors
 
 
