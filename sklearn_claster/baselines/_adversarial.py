@@ -138,7 +138,7 @@ class Adversary:
         start: MLP | None = None,
         pool: Tensors | None = None,
     ) -> MLP:
-        """The generator, after alternate steps of the critic (and decoder) and of its own.
+        """Train a generator in alternate steps with the critic (and the decoder).
 
         It may start from another one, and learn from a pool as well: unlabelled samples (m, f) and
         the embeddings of their candidates (C, s).

@@ -145,7 +145,7 @@ class DEM(CentredClassifier):
         self.coefs_, self.intercepts_ = layers_of(network)
 
     def _map(self, network: MLP, a: Matrix) -> Callable[[Tensor], Tensor]:
-        """What is trained: a map from the seen classes' embeddings (S, s) to prototypes (S, f)."""
+        """Return what is trained: a map from embeddings (S, s) to prototypes (S, f)."""
         return network
 
     def _prepare_candidates(

@@ -32,7 +32,7 @@ def layers_of(network: MLP) -> tuple[Layers, Layers]:
 
 
 def network_of(coefs: Layers, intercepts: Layers) -> MLP:
-    """The network of these weights and biases."""
+    """Build the network of these weights and biases."""
     network = MLP(len(coefs[0]), [len(bias) for bias in intercepts[:-1]], len(intercepts[-1]), None)
     arrays = [r for coef, bias in zip(coefs, intercepts, strict=True) for r in (coef.T, bias)]
     with torch.no_grad():

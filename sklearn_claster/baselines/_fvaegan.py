@@ -186,7 +186,7 @@ class FVAEGAN(FCLSWGAN):
         return super(FVAEGAN, model)._raw_blocks(X, table, is_seen)
 
     def _with(self, layers: tuple[Layers, Layers]) -> Self:
-        """The classifier with another generator."""
+        """Return the classifier with another generator."""
         model = copy(self)
         model.coefs_, model.intercepts_ = layers
         return model
