@@ -158,7 +158,7 @@ H with `bias_detector=BiasDetector()` over all test samples of both sides, whate
 """
 NO_LABEL = "## No label at all\n\nIn one space, `CosineZSL.from_table`:"
 SURE = ["calibration", "calibration, after"]
-SURE_AFTER = "## Probabilities\n\nThe expected calibration error before and after a full pool:"
+SURE_AFTER = "## Probabilities\n\nCalibration error before and after a full pool, in this state:"
 
 
 def mean_and_spread(values):
