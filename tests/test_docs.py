@@ -44,6 +44,7 @@ def test_code_blocks_can_be_pasted_into_a_prompt(page, tmp_path, monkeypatch, ca
     prompt = Prompt({"__name__": "__main__"}, str(page))
     for block, shown in BLOCK.findall(page.read_text("utf-8")):
         capsys.readouterr()
+        values.clear()
         for line in [*block.splitlines(), ""]:
             is_open = prompt.push(line)
         assert not is_open, f"the block ends too early:\n{block}"
