@@ -58,7 +58,6 @@ def test(task, problem, seed):
     figures = {
         "accuracy": mean_per_class_accuracy(problem.y_unseen, named),
         "fit_seconds": round(fitted - start, 3),
-        "predict_seconds": round(perf_counter() - fitted, 3),
     }
     if generalized:
         return figures | generalized_figures(model, problem)
