@@ -113,9 +113,9 @@ CASES = {
 }
 
 
-def least_of_three(*calls):
-    taken = [[], []]
-    for _ in range(3):
+def least_seconds(*calls, times):
+    taken = [[] for _ in calls]
+    for _ in range(times):
         for call, seconds in zip(calls, taken, strict=True):
             start = process_time()
             call()
@@ -125,30 +125,39 @@ def least_of_three(*calls):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_a_fit_costs_about_as_much_as_a_plain_loop(name):
-    """The table of docs/compared_systems.md; pytest -s shows it."""
+def test_a_fit_costs_about_as_much_as_a_plain_loop(name, monkeypatch):
+    """The table of docs/compared_systems.md; pytest -s shows it.
+
+    A fit in closed form takes milliseconds: it gets more samples, and more runs.
+    """
+    model, plain = CASES[name]
+    in_closed_form = plain in (ggm, e2e_head)
     made = make_zero_shot_classification(
-        3750, 128, n_seen=40, n_unseen=10, n_embedding_features=64, random_state=0
+        37_500 if in_closed_form else 3_750,
+        128,
+        n_seen=40,
+        n_unseen=10,
+        n_embedding_features=64,
+        random_state=0,
     )
     table, seen = made.class_embeddings, np.isin(made.target, made.seen_classes)
     X, y = made.data[seen], made.target[seen]
     codes = tensor(np.unique(y, return_inverse=True)[1])
     vectors = table.select(made.seen_classes).vectors
-    model, plain = CASES[name]
-    dtype = np.float64 if name in ("GGM", "E2EHead") else np.float32
+    dtype = np.float64 if in_closed_form else np.float32
 
     def loop():
         plain(unit(X, dtype), codes, unit(vectors, dtype))
 
+    # What `fit` keeps for `adapt` is no part of a loop.
+    monkeypatch.setattr(type(model), "_keep_for_adapt", lambda *given: None)
     with threadpool_limits(1):
         before = torch.get_num_threads()
         torch.set_num_threads(1)
-        model.fit(X, y, table)
-        ours, loops = least_of_three(partial(model.fit, X, y, table), loop)
-        kept, answer = least_of_three(
-            lambda: model._keep_for_adapt(X, codes.numpy()), lambda: model.predict(X[:1])
-        )
+        fit = partial(model.fit, X, y, table)
+        ours, loops = least_seconds(fit, loop, times=15 if in_closed_form else 2)
+        (answer,) = least_seconds(lambda: model.predict(X[:1]), times=2)
         torch.set_num_threads(before)
-    ratio, each = (ours - kept) / loops, answer / (10 * getattr(model, "n_generated", np.inf))
-    print(f"{name}: {ours:.3f} s, {kept:.3f} s, {ratio:.2f}, {1e3 * each:.3f} ms")  # noqa: T201
-    assert ratio < 2.5
+    ratio, each = ours / loops, answer / (10 * getattr(model, "n_generated", np.inf))
+    print(f"{name}: {ours:.3f} s, {ratio:.2f}, {1e3 * each:.3f} ms")  # noqa: T201
+    assert ratio < 2.0
