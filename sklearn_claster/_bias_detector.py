@@ -25,6 +25,7 @@ from ._gate.gate import Gate
 from ._gate.rules import RULES, Learned, Rule, usable_rule
 from ._utils.labels import check_labels
 from ._utils.parameters import check_choice, check_number
+from ._utils.progress import Progress
 from ._utils.samples import check_groups, check_samples
 from ._utils.state import WholeState
 from .baselines import ESZSL, FCLSWGAN
@@ -240,6 +241,7 @@ class BiasDetector(
             "hard",
             np.float64,
             self._generate,
+            Progress(),
         )
         self.classes_ = classes
         self._set_gate(gate, experts)

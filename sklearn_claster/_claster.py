@@ -24,8 +24,8 @@ from ._core.centroids import (
     is_given,
     warn_of_empty_clusters,
 )
-from ._core.held_out import SAMPLES_PER_CLASS, Choice, choose
-from ._core.inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, ScoringRule
+from ._core.held_out import SAMPLES_PER_CLASS, choose
+from ._core.inference import TEST_RULES, VISUAL_NEEDS_SEMANTICS, Choice, Scale, ScoringRule
 from ._core.learning import (
     History,
     Plan,
@@ -247,6 +247,7 @@ default="reinforce"
     """
 
     _reads_in_parts = True
+    _scale: Scale | None = None  # what `fit` takes instead of choosing, in the fits of a gate
     _read_when_scoring = tuple(field.name for field in fields(ScoringRule))
 
     def __init__(
@@ -394,7 +395,7 @@ default="reinforce"
             )
         with self._question() as zsl:
             table, is_seen = zsl._candidates(unseen_embeddings)
-            mass = mass_of(zsl, zsl._model.scale, coverage, is_seen)
+            mass = mass_of(zsl, zsl._model.scale.choice, coverage, is_seen)
             blocks = zsl._raw_blocks(X, table, is_seen)
             sets = [mass_ahead(softmax(said, axis=1)) <= mass for *_, said in blocks]
             return np.concatenate(sets)
@@ -461,11 +462,11 @@ default="reinforce"
             progress = Progress(partial(tell, self), task)
             line = "prior and temperature, on held-out seen classes"
             with progress.stage("prior and temperature", line):
-                choice = self._choose_scale(rows, codes, embeddings, groups)
+                given = rows, codes, embeddings, groups
+                choice = self._scale.choice if self._scale else self._choose_scale(*given)
             plan, validation = Plan.of(self, len(rows)), None
             if searches:
-                given = rows, codes, embeddings, groups, seed, choice
-                validation = search_epochs(self, *given, progress)
+                validation = search_epochs(self, *given, seed, choice, progress)
                 n_epochs = min(current.get().agree(best_epoch(validation)), plan.n_epochs)
                 plan = plan.shortened(n_epochs)
 
@@ -481,6 +482,7 @@ default="reinforce"
             model, history = learn(
                 self, rows, codes, embeddings, seed, plan, choice, progress, on_epoch
             )
+        model.scale = self._scale or model.scale
         if validation is not None:
             history["validation_accuracy"] = validation
         self.__dict__.update(self._fitted_attributes(model, history))
@@ -510,12 +512,19 @@ default="reinforce"
         A few samples of each class tell as much as all of them.
         """
         X, codes, groups = in_memory(X, codes, groups, SAMPLES_PER_CLASS)
-        prior = self._has_table and self.inference == "combined"
-        prior &= self.prior == "cosine" or (
-            self.prior == "auto" and is_shared(X, codes, embeddings)
-        )
-        device = resolve_device(self.device)
-        return current.get().agree(choose(X, codes, embeddings, groups, prior, self.whiten, device))
+        prior = self.prior if self._has_table and self.inference == "combined" else None
+        shared = prior == "cosine" or (prior == "auto" and is_shared(X, codes, embeddings))
+        given = X, codes, embeddings, groups, shared, self.whiten, resolve_device(self.device)
+        return current.get().agree(choose(*given))
+
+    def _to_refit(self) -> Self:
+        """Return an unfitted clone without callbacks, for a gate that fits it to fewer classes.
+
+        It takes over how cosines become scores: a threshold holds for scores of one unit.
+        """
+        model = super()._to_refit().set_callbacks()  # they watch the fit that the user asked for
+        model._scale = self._model.scale
+        return model
 
     def _what_is_learnt(self) -> dict[str, Any]:
         """Return the parameters that processes which share a fit have to agree on."""
@@ -564,10 +573,7 @@ default="reinforce"
             if self._has_table
             else "without class_embeddings there are no unseen classes to validate on"
         )
-        warn(
-            f"early_stopping is skipped: {reason}. All max_epochs={self.max_epochs} epochs are "
-            "trained.",
-        )
+        warn(f"early_stopping is skipped: {reason}. All max_epochs={self.max_epochs} epochs run.")
         return False
 
     def _check_parameters(self) -> None:

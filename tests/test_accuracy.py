@@ -24,6 +24,7 @@ from sklearn_claster._data.rows import RowsInMemory
 from sklearn_claster._data.unit_rows import unit_rows
 from sklearn_claster._gate.fitting import hold_out_classes
 from sklearn_claster._gate.rules import Evidence, Neighbors
+from sklearn_claster._utils.progress import Progress
 from sklearn_claster.baselines import ESZSL
 from sklearn_claster.datasets import load_digit_pairs, make_zero_shot_classification
 from sklearn_claster.metrics import mean_per_class_accuracy
@@ -175,7 +176,8 @@ def test_early_stopping_holds_out_classes_in_an_order_drawn_with_the_seed():
 def test_the_folds_of_a_gate_are_those_of_seed_zero():
     codes = np.searchsorted(DATA.seen_classes, Y)
     experts = ESZSL(space="gzsl").fit(X, Y, TABLE)
-    folds = hold_out_classes(experts, X, codes, TABLE.select(DATA.seen_classes), None, np.float64)
+    seen = TABLE.select(DATA.seen_classes)
+    folds = hold_out_classes(experts, X, codes, seen, None, np.float64, None, Progress(), True)
     splits = ZeroShotKFold(3, seen_fraction=0.2, random_state=0).split(X, Y)
     for fold, (train, test) in zip(folds, splits, strict=True):
         mean = X[train].mean(axis=0)

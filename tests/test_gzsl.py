@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL
+from sklearn_claster import BiasDetector, ClassEmbeddings, ClasterZSL, _claster
 from sklearn_claster._core import learning
 from sklearn_claster._gate import fitting
 from sklearn_claster._gate.fitting import N_CLASS_FOLDS, Judged
@@ -35,6 +35,7 @@ from sklearn_claster._gate.gate import (
     soft_log_proba,
 )
 from sklearn_claster._gate.rules import RULES, Stacking
+from sklearn_claster._utils.progress import Progress
 from sklearn_claster.baselines import DAP, ESZSL, IAP, SAE, ConSE
 from sklearn_claster.datasets import make_zero_shot_classification
 from sklearn_claster.metrics import gzsl_report
@@ -360,6 +361,23 @@ def test_a_fit_trains_the_experts_once_and_once_a_fold(detector, monkeypatch):
     assert len(fits) == 1 + (N_CLASS_FOLDS if automatic else 0)
 
 
+def test_the_fits_of_a_gate_score_in_one_unit(monkeypatch):
+    """Four classes of six would choose a temperature 33 times as large, and all becomes seen."""
+    calls = []
+    plain = _claster.choose
+    monkeypatch.setattr(_claster, "choose", lambda *given: calls.append(1) or plain(*given))
+    few = make_zero_shot_classification(
+        900, 64, n_seen=6, n_unseen=3, n_embedding_features=16, random_state=3
+    )
+    seen = np.isin(few.target, few.seen_classes)
+    train = np.flatnonzero(seen)[::2]
+    zsl = claster(BiasDetector())
+    zsl.fit(few.data[train], few.target[train], few.class_embeddings)
+    assert len(calls) == 1
+    assert zsl._to_refit()._scale == zsl._model.scale
+    assert zsl.score(few.data[~seen], few.target[~seen]) > 0.5  # 0.0 with temperatures of their own
+
+
 def test_contamination_moves_the_gate_and_can_be_searched():
     shares = []
     for contamination in (0.1, 0.4, 0.8):
@@ -454,6 +472,9 @@ def test_a_fold_whose_classes_share_a_vector_is_left_out(host, detector):
         zsl._seen_table(),
         None,
         np.float32,
+        None,
+        Progress(),
+        True,
     )
     assert len(folds) == N_CLASS_FOLDS - 1
     assert 0.0 <= zsl._gate.level <= 1.0 and np.isfinite(zsl._gate.harmonic_mean)

@@ -13,6 +13,7 @@ from sklearn_claster import BiasDetector, ClassEmbeddings
 from sklearn_claster._core.networks import MLP
 from sklearn_claster._gate import fitting
 from sklearn_claster._gate.rules import Evidence
+from sklearn_claster._utils.progress import Progress
 from sklearn_claster._utils.torch import seeded_generator, shuffled_batches
 from sklearn_claster.baselines import ESZSL, FCLSWGAN, _out_of_distribution
 from sklearn_claster.baselines._out_of_distribution import OutOfDistribution, entropy_loss
@@ -170,9 +171,8 @@ def test_classes_that_are_held_out_are_generated_without_them():
     experts = ESZSL(space="gzsl").fit(X, Y, TABLE)
     codes = np.unique(Y, return_inverse=True)[1]
     seen = TABLE.select(DATA.seen_classes)
-    fitting.fit_gate(
-        experts, OutOfDistribution, X, codes, seen, None, "auto", "hard", np.float32, generate
-    )
+    options = "auto", "hard", np.float32, generate, Progress()
+    fitting.fit_gate(experts, OutOfDistribution, X, codes, seen, None, *options)
     assert asked[0] == (set(DATA.seen_classes), set(DATA.unseen_classes))
     for known, held_out in asked[1:]:
         assert known | held_out == set(DATA.seen_classes) and not known & held_out

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
@@ -30,7 +31,7 @@ class Adaptable(WholeState, ABC):
 
     space: str
     _has_table: bool
-    _adapts = True  # whether `fit` keeps what `adapt` needs; a gate's fits to fewer classes do not
+    _adapts = True  # whether `fit` keeps what `adapt` needs
     _labelled: Labelled | None = None
     _learnt: Learnt | None = None
 
@@ -136,6 +137,12 @@ class Adaptable(WholeState, ABC):
         if self._has_table and self._adapts:
             vectors = self._seen_table().vectors
             self._labelled = Labelled.of(self._input_rows, X, codes, vectors)
+
+    def _to_refit(self) -> Self:
+        """Return an unfitted clone, for a gate that fits it to fewer classes."""
+        model = clone(self)
+        model._adapts = False
+        return model
 
     def _input_rows(self, X: NDArray[Any], feature_mean: NDArray[np.float64]) -> NDArray[Any]:
         """Return unit rows (n, f) of the model's input space, in which prototypes are learnt."""

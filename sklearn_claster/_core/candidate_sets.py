@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from .inference import Scale
+from .inference import Choice
 
 LEVELS = np.linspace(0.0, 1.0, 101)  # of the table of masses
 
@@ -59,7 +59,7 @@ def masses_of(scores: list[NDArray[Any]], codes: list[NDArray[np.intp]]) -> tupl
     return tuple(np.where(levels > 1.0, 1.0, masses.clip(max=1.0)).tolist())
 
 
-def mass_of(parameters: Any, scale: Scale, coverage: float, is_seen: NDArray[np.bool_]) -> float:
+def mass_of(parameters: Any, choice: Choice, coverage: float, is_seen: NDArray[np.bool_]) -> float:
     """Return the mass ahead that candidates of a set have at most, seen or not."""
     if is_seen.any() and not is_seen.all():
         raise ValueError(
@@ -72,7 +72,7 @@ def mass_of(parameters: Any, scale: Scale, coverage: float, is_seen: NDArray[np.
             "temperature='auto' and inference='combined'; got temperature="
             f"{parameters.temperature!r} and inference={parameters.inference!r}. Fit with these."
         )
-    masses = scale.seen_masses if is_seen.all() else scale.masses
+    masses = choice.seen_masses if is_seen.all() else choice.masses
     if not masses:
         raise ValueError(
             "predict_set needs seen classes, or for space='seen' samples, that fit could hold out; "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .._data.unit_rows import directions, row_mean, unit_rows
 from .._utils.torch import to_numpy, to_tensor
 from .candidate_sets import masses_of
+from .inference import Choice
 from .input_space import InputSpace, class_means
 from .projection import linear_projection
 from .shared_space import plain_cosines
@@ -29,39 +30,8 @@ LEAST_HELD_OUT = 2  # classes, to be told apart
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of what is learnt, beside the plain cosine
 DEFAULT_SHARE = 1.0
 MEANS_SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)  # in the seen expert
-DEFAULT_MEANS_SHARE = 1.0
 HELD_OUT_SAMPLES = 0.2  # of all, for the temperature of the seen expert
 TEMPERATURES = np.exp(np.linspace(-3.5, 3.0, 27, dtype=np.float32))
-DEFAULT_TEMPERATURE = 0.5  # where no class can be held out
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is chosen, in standard deviations of cosines over samples and seen classes.
-
-    Attributes
-    ----------
-    plain_spread : float or None
-        Standard deviation of the plain cosines; None without a prior.
-    share : float
-        Of the rule's cosines beside the plain ones.
-    temperature : float
-        Of the rule; without a prior in units of `temperature_unit`.
-    means_share : float
-        Of the cosines with class means beside those of the rule, in the seen expert.
-    seen_temperature : float
-        Of that expert.
-    masses, seen_masses : tuple of float
-        For candidate sets by the rule, and by that expert; empty where nothing was held out.
-    """
-
-    plain_spread: float | None = None
-    share: float = 1.0
-    temperature: float = DEFAULT_TEMPERATURE
-    means_share: float = DEFAULT_MEANS_SHARE
-    seen_temperature: float = DEFAULT_TEMPERATURE
-    masses: tuple[float, ...] = ()
-    seen_masses: tuple[float, ...] = ()
 
 
 def choose(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ VISUAL_NEEDS_SEMANTICS = (
 
 
 TRAINING_TEMPERATURE = 0.1  # of Eq. 2 and of rules that nothing is chosen for
+DEFAULT_TEMPERATURE = 0.5  # where no class can be held out
+DEFAULT_MEANS_SHARE = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class ScoringRule:
     @classmethod
     def of(cls, parameters: Any) -> ScoringRule:
         """Return the rule that an estimator's parameters name."""
-        return cls(*(getattr(parameters, field.name) for field in fields(cls)))
+        return cls(*(getattr(parameters, name.name) for name in fields(cls)))
 
     @property
     def training_temperature(self) -> float:
@@ -48,13 +50,42 @@ class ScoringRule:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What is chosen, in standard deviations of cosines over samples and seen classes.
+
+    Attributes
+    ----------
+    plain_spread : float or None
+        Standard deviation of the plain cosines; None without a prior.
+    share : float
+        Of the rule's cosines beside the plain ones.
+    temperature : float
+        Of the rule; without a prior in units of `temperature_unit`.
+    means_share : float
+        Of the cosines with class means beside those of the rule, in the seen expert.
+    seen_temperature : float
+        Of that expert.
+    masses, seen_masses : tuple of float
+        For candidate sets by the rule, and by that expert; empty where nothing was held out.
+    """
+
+    plain_spread: float | None = None
+    share: float = 1.0
+    temperature: float = DEFAULT_TEMPERATURE
+    means_share: float = DEFAULT_MEANS_SHARE
+    seen_temperature: float = DEFAULT_TEMPERATURE
+    masses: tuple[float, ...] = ()
+    seen_masses: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Scale:
     """How the cosines of the rule "combined", and those of the seen expert, become scores.
 
     Attributes
     ----------
-    prior : bool
-        Whether the plain cosine takes part.
+    choice : Choice
+        What held-out seen classes have chosen, of which the rest follows for one network.
     learnt : float
         Factor of the rule's cosines beside the plain one.
     temperature : float
@@ -64,18 +95,19 @@ class Scale:
         the seen expert.
     seen_temperature : float
         What divides their sum.
-    masses, seen_masses : tuple of float
-        For candidate sets, see `masses_of`.
     """
 
-    prior: bool = False
+    choice: Choice = field(default_factory=Choice)
     learnt: float = 1.0
     temperature: float = TRAINING_TEMPERATURE
     network: float = 0.0
     means: float = 0.0
     seen_temperature: float = TRAINING_TEMPERATURE
-    masses: tuple[float, ...] = ()
-    seen_masses: tuple[float, ...] = ()
+
+    @property
+    def prior(self) -> bool:
+        """Whether the plain cosine takes part."""
+        return self.choice.plain_spread is not None
 
 
 @dataclass(frozen=True)

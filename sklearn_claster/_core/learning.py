@@ -24,8 +24,8 @@ from .._utils.torch import resolve_device, seeded_generator, to_numpy, to_tensor
 from .._utils.warning import warn
 from .centroids import Reinforcement, is_given, is_refined, make_aggregation
 from .equations import compatibility
-from .held_out import Choice, temperature_unit
-from .inference import Scale, ScoringRule, combined, make_candidates
+from .held_out import temperature_unit
+from .inference import Choice, Scale, ScoringRule, combined, make_candidates
 from .input_space import InputSpace, class_means
 from .model import ClasterModel
 from .networks import CentroidSum, ClasterNet
@@ -219,14 +219,12 @@ def measured_scale(
     plain = choice.plain_spread
     unit = temperature_unit(to_numpy(by_rule), to_numpy(y)) if plain is None else plain
     return Scale(
-        prior=plain is not None,
+        choice,
         learnt=1.0 if plain is None else choice.share * plain / spread,
         temperature=choice.temperature * unit,
         network=network,
         means=means,
         seen_temperature=choice.seen_temperature * seen_spread,
-        masses=choice.masses,
-        seen_masses=choice.seen_masses,
     )
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from .._data.unit_rows import unit_rows
 from .._utils.torch import autocast, device_or_fallback, to_numpy, to_tensor
-from .inference import Candidates, Scale, ScoringRule, make_candidates, scores, seen_scores
+from .inference import Candidates, Choice, Scale, ScoringRule, make_candidates, scores, seen_scores
 from .input_space import InputSpace
 from .networks import CentroidSum, ClasterNet, NetVLAD
 from .shared_space import plain_cosines
@@ -121,7 +121,7 @@ class ClasterModel:
             "embedding_mean": self.embedding_mean,
             "seen": self.seen,
             "class_means": self.class_means,
-            "scale": vars(self.scale),
+            "scale": {**vars(self.scale), "choice": vars(self.scale.choice)},
             "net": {name: to_numpy(tensor) for name, tensor in self.net.state_dict().items()},
             "sizes": self.net.sizes,
             "aggregation": type(aggregation).__name__,
@@ -147,7 +147,7 @@ class ClasterModel:
             state["embedding_mean"],
             state["seen"],
             state["class_means"],
-            Scale(**state["scale"]),
+            Scale(**{**state["scale"], "choice": Choice(**state["scale"]["choice"])}),
         )
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 from scipy.stats import hmean
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -138,9 +137,9 @@ def hold_out_classes(
     table: ClassEmbeddings,
     groups: NDArray[Any] | None,
     dtype: type,
-    generate: Generate | None = None,
-    progress: Progress | None = None,
-    scores_of_trained: bool = True,
+    generate: Generate | None,
+    progress: Progress,
+    scores_of_trained: bool,
 ) -> list[Fold]:
     """Refit the experts without each third of their classes; test on it and on held-out rows.
 
@@ -148,21 +147,18 @@ def hold_out_classes(
     Nothing but the seen classes' rows and vectors takes part. A third without which the other
     classes all share a vector is not held out.
     """
-    progress = progress or Progress()
     labels = table.labels[codes]
     folds = []
     for fold, (train, test) in enumerate(_split(codes, groups), start=1):
         progress.tell(f"gate, {fold} of {N_CLASS_FOLDS} fits with fewer classes")
         task = progress.task.begin("fold")
-        model = clone(experts)
-        model._adapts = False
-        if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
-            model.set_callbacks()
+        model = experts._to_refit()
         try:
             with warnings.catch_warnings(), task.handed_to(model):
                 warnings.simplefilter("ignore")  # the whole fit has said it already
                 model.fit(X[train], labels[train], table)
         except IndistinctClasses:  # never in two folds: together they train on all classes
+            task.end()
             continue
         mean = row_mean(X[train])
         columns = np.isin(table.labels, model.classes_)
@@ -229,8 +225,8 @@ def fit_gate(
     contamination: float | str,
     mode: str,
     dtype: type,
-    generate: Generate | None = None,
-    progress: Progress | None = None,
+    generate: Generate | None,
+    progress: Progress,
 ) -> Gate:
     """Fit a rule on the seen data and choose its threshold.
 
@@ -255,7 +251,7 @@ def fit_gate(
         Of the centred rows.
     generate : callable or None
         Makes rows of unseen classes up, for rules that learn from them.
-    progress : Progress or None
+    progress : Progress
         Is told of each fit.
 
     Returns
