@@ -257,7 +257,8 @@ def gzsl_report(
     ------
     ValueError
         If the arguments are empty or differ in length, are no class labels, a label is missing,
-        or not exactly one of `seen_classes` and `unseen_classes` is given.
+        not exactly one of `seen_classes` and `unseen_classes` is given, or none of the classes
+        given is a label in `y_true` or `y_pred`.
     TypeError
         If strings are compared with numbers, or numbers of types that cannot hold each other.
 
@@ -297,10 +298,16 @@ def gzsl_report(
         )
     y_true, y_pred = _check_pair(y_true, y_pred)
     classes, codes = np.unique(y_true, return_inverse=True)
-    if unseen_classes is None:
-        is_seen = is_among(classes, seen_classes, "seen_classes")
-    else:
-        is_seen = ~is_among(classes, unseen_classes, "unseen_classes")
+    given: Any = unseen_classes if seen_classes is None else seen_classes
+    name = "unseen_classes" if seen_classes is None else "seen_classes"
+    is_given = is_among(classes, given, name)
+    if len(given) and not is_given.any() and not is_among(y_pred, given, name).any():
+        raise ValueError(
+            f"None of the {name}, {preview(np.array(list(given)))}, is a label in y_true or y_pred,"
+            f" which hold {preview(np.union1d(classes, y_pred))}. Pass the classes of the model "
+            "that made y_pred; for samples of one kind alone use mean_per_class_accuracy."
+        )
+    is_seen = is_given if unseen_classes is None else ~is_given
     seen, unseen = (
         mean_per_class_accuracy(y_true, y_pred, labels=side) if len(side) else float("nan")
         for side in (classes[is_seen], classes[~is_seen])

@@ -191,10 +191,18 @@ def test_harmonic_mean_is_zero_when_a_side_is(y_pred, expected):
 
 @pytest.mark.parametrize(("seen_classes", "missing"), [(["a", "b"], "unseen"), (["z"], "seen")])
 def test_a_missing_side_is_nan(seen_classes, missing):
-    report = gzsl_report(["a", "b"], ["a", "b"], seen_classes)
+    report = gzsl_report(["a", "b", "b"], ["a", "b", "z"], seen_classes)
     present = {"seen": "unseen", "unseen": "seen"}[missing]
     assert np.isnan([report[missing], report["harmonic_mean"]]).all()
-    assert report[present] == 1.0
+    assert report[present] == 0.75
+
+
+@pytest.mark.parametrize("name", ["seen_classes", "unseen_classes"])
+def test_classes_of_another_model_are_refused(name):
+    """The classes of a model with other labels would make a side empty, and its accuracy NaN."""
+    message = rf"None of the {name}, 'x', 'y', is a label in y_true.* 'a', 'b', 'c'\. Pass the"
+    with pytest.raises(ValueError, match=message):
+        gzsl_report(["a", "b", "b"], ["a", "b", "c"], **{name: ["x", "y"]})
 
 
 def test_without_seen_classes_all_are_unseen():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
-from .._utils.labels import check_labels, labels_like
+from .._utils.labels import check_labels, is_among, labels_like
 from .._utils.responses import candidate_scores, cluster_labels, unwrap
 from .._utils.warning import warn
 from ..metrics import (
@@ -168,11 +168,12 @@ def gzsl_scorer(estimator: Any, X: Any, y: ArrayLike) -> dict[str, float]:
             f"{type(estimator).__name__} has none. Fit it first, or use "
             "sklearn_claster.metrics.gzsl_report(y, y_pred, seen_classes)."
         )
+    is_seen = is_among(check_labels(y, "y"), estimator.classes_, "classes_")
+    for side, there in (("seen", is_seen), ("unseen", ~is_seen)):
+        if not there.any():
+            raise ValueError(_missing_side("gzsl_scorer", side))
     y_pred = check_labels(estimator.predict(X), "y_pred")
     report = gzsl_report(y, y_pred, estimator.classes_)
-    for side in ("seen", "unseen"):
-        if math.isnan(report[side]):
-            raise ValueError(_missing_side("gzsl_scorer", side))
     if not np.isin(y_pred, estimator.classes_).any():
         warn(
             'No prediction is a seen class. If the estimator has a parameter "space", set '
