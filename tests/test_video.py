@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -738,6 +739,13 @@ class Unasked(nn.Module):
         ({"backbone": Unasked(), "layer": "asked"}, ValueError, "without calling.*Set layer=None"),
         ({"backbone": Colours(), "layer": "conv"}, ValueError, "encode.*got layer='conv'.*Set"),
         ({"backbone": Colours(), "pooling": "2x2"}, ValueError, "encode.*pooling='2x2'.*Set"),
+        ({"weights": "i3d.pt"}, ValueError, "weights='i3d.pt' .* network by name.* function.*Load"),
+        (
+            {"backbone": Convolutions(), "weights": Path("i3d.pt")},
+            ValueError,
+            "weights=.*'i3d.pt'.*are of a network by name; got a Convolutions.*Load them into it",
+        ),
+        ({"backbone": Colours(), "weights": "clip.pt"}, ValueError, "by name; got a Colours"),
         ({"on_error": "skip"}, ValueError, "on_error='skip' is not a valid choice"),
         ({"n_clips": 0}, ValueError, "n_clips=0 is out of range"),
         ({"clip_length": 1.5}, TypeError, "clip_length=1.5 has the wrong type.*'auto'"),
@@ -763,6 +771,10 @@ class Unasked(nn.Module):
 def test_parameters_that_do_not_fit(parameters, error, message):
     with pytest.raises(error, match=message):
         make().set_params(**parameters).fit()
+
+
+def test_your_own_network_may_have_no_weights_named():
+    assert make(weights=None).fit_transform(np.zeros((1, 4, 16, 16, 3))).shape == (1, 3)
 
 
 def test_torchvision_for_another_torch_is_told(monkeypatch):

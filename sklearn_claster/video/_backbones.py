@@ -137,8 +137,8 @@ def make_backbone(
     TypeError
         If it is neither a name, nor a module, nor a callable, nor has a method `encode`.
     ValueError
-        If torchvision has no such network, the network has no such layer, or the backbone has
-        neither layers nor maps to pool.
+        If torchvision has no such network, the network has no such layer, the backbone has neither
+        layers nor maps to pool, or weights are named for a backbone that has its own.
     """
     size = None if frame_size == "auto" else int(frame_size)
     if isinstance(backbone, str):
@@ -160,6 +160,12 @@ def make_backbone(
             mean=preset.mean,
             std=preset.std,
             key=lambda: (backbone, tv.weights_identity(backbone, weights, seed), size),
+        )
+    if weights is not None and not (isinstance(weights, str) and weights == "default"):
+        raise ValueError(
+            f"weights={weights!r} are of a network by name; got a {type(backbone).__name__} as "
+            "backbone. Load them into it, backbone.load_state_dict(torch.load(path)), and leave "
+            "weights='default'."
         )
     if hasattr(backbone, "encode"):
         if layer is not None or pooling != "mean":

@@ -49,7 +49,8 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
           and their mean lies in one space with the model's vectors of class names.
     weights : {"default"}, path or None, default="default"
         The weights of a network by name: "default" are torchvision's, downloaded once; a path is
-        a file with a state dict, whose classifier may differ; None draws random weights.
+        a file with a state dict, whose classifier may differ; None draws random weights. Your own
+        network has its weights: leave "default" or None.
     layer : str or None, default=None
         The layer of the network to read, by its name in `named_modules`. None reads the output.
         If the layer returns a tuple, as MViT's blocks do, its first part is read. Maps of
