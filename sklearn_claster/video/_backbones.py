@@ -138,7 +138,7 @@ def make_backbone(
         If it is neither a name, nor a module, nor a callable, nor has a method `encode`.
     ValueError
         If torchvision has no such network, the network has no such layer, the backbone has neither
-        layers nor maps to pool, or weights are named for a backbone that has its own.
+        layers nor maps to pool, or weights or a size are given for a backbone that has its own.
     """
     size = None if frame_size == "auto" else int(frame_size)
     if isinstance(backbone, str):
@@ -172,6 +172,11 @@ def make_backbone(
             raise ValueError(
                 "A backbone with a method encode has neither layers nor maps; got "
                 f"layer={layer!r}, pooling={pooling!r}. Set layer=None and pooling='mean'."
+            )
+        if size is not None:
+            raise ValueError(
+                "A backbone with a method encode gets whole frames; got "
+                f"frame_size={frame_size!r}. Set frame_size='auto'."
             )
         return Frames(backbone)
     if not callable(backbone):
