@@ -94,7 +94,7 @@ def _recognise(options: Namespace) -> int:
     look = {"n_clips": options.frames, "n_jobs": options.jobs, "memory": options.memory}
     features = VideoFeatures(model, batch_size=64, on_error="nan", verbose=1, **look)
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):  # progress is no result
-        warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ videos could not be read")
+        warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ videos have no features")
         X = features.fit_transform([*files, *known])
     for reason in features.errors_.values():
         _say(reason)

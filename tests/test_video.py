@@ -432,6 +432,34 @@ def test_on_error(paths, tmp_path):
         features.transform([*paths, None])
 
 
+def of_bright_videos(clips):
+    """A network that divides by the brightness: NaN for black videos, infinity in a corner."""
+    found = mean_colour(clips)
+    return torch.cat([found / found.sum(dim=1, keepdim=True), 1 / (found[:, :1] - 1)], dim=1)
+
+
+@pytest.mark.parametrize("value", [0, 255], ids=["NaN", "infinity"])
+def test_features_that_are_not_finite_are_told(value, paths, tmp_path):
+    bad = write(tmp_path / "bad.mkv", np.full((4, 32, 48, 3), value, dtype=np.uint8))
+    images = [tmp_path / "1.png", tmp_path / "2.png"]
+    for path in images:
+        Image.fromarray(np.full((16, 16, 3), value, dtype=np.uint8)).save(path)
+    features = make(memory=tmp_path / "kept").set_params(backbone=of_bright_videos)
+    with pytest.raises(ValueError, match=r"finite features of '.*bad\.mkv'; got NaN") as caught:
+        features.fit_transform([paths[0], bad])
+    assert caught.value.__notes__ == ["This is sample 1 of X, counted from 0."]
+    features.set_params(on_error="nan")
+    X = [paths[0], bad, images, np.full((4, 16, 16, 3), value / 255), paths[1]]
+    for _ in range(2):  # the second time from the memory
+        with pytest.warns(UserWarning, match=r"3 of 5 videos have no features.*errors_ says why"):
+            found = features.fit_transform(X)
+        assert np.isnan(found).any(axis=1).tolist() == [False, True, True, True, False]
+        assert np.isnan(found[1:4]).all() and np.isfinite(found[[0, 4]]).all()
+        assert list(features.errors_) == [1, 2, 3]
+        assert "1.png', ... (2 images)" in features.errors_[2]
+        assert "an array (4, 16, 16, 3)" in features.errors_[3]
+
+
 class Counting(Convolutions):
     """Counts the clips that it sees."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from copy import copy
 from dataclasses import astuple
@@ -22,8 +22,10 @@ from ._ahead import Means, Progress, decoded_ahead
 from ._backbones import Backbone, Clips, make_backbone, make_flow_network
 from ._flow import Raft, TwoStreams, spreads
 from ._kept import Kept
-from ._samples import as_samples, clips_of, identity
+from ._samples import as_samples, clips_of, identity, named
 from ._sampling import Sampling
+
+_WHICH = "This is sample {} of X, counted from 0."
 
 
 class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -87,8 +89,9 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Threads that decode videos while the network computes. None is one thread, -1 one per
         processor.
     on_error : {"raise", "nan"}, default="raise"
-        What happens to a video that cannot be read: an error, or a row of NaN and a warning at the
-        end. (A transformer must not leave out samples: they would no longer match `y`.)
+        What happens to a video that cannot be read, or whose features are not finite: an error, or
+        a row of NaN and a warning at the end. (A transformer must not leave out samples: they would
+        no longer match `y`.)
     memory : str, path, joblib.Memory or None, default=None
         The folder that keeps finished rows. An interrupted run continues from there, and several
         processes may share it. Path, size and date identify a file, weights and layers a network,
@@ -101,7 +104,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     Attributes
     ----------
     errors_ : dict of int to str
-        The reasons why samples could not be read in the latest call, by their position in X.
+        The reasons why samples have no features in the latest call, by their position in X.
     spreads_ : ndarray of shape (n_features,)
         The divisor of each feature, with `flow` only: one value per stream, the root of its mean
         variance over the training videos.
@@ -257,7 +260,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         NotFittedError
             If it is not fitted.
         OSError, ValueError
-            If a video cannot be read and ``on_error="raise"``.
+            If a video cannot be read, or has no finite features, and ``on_error="raise"``.
         TypeError
             If X is no list of videos.
         """
@@ -297,7 +300,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         for i, key in keys.items():
             if (row := kept.get(key)) is not None:
                 rows[i] = row
-        missing = [i for i in range(len(samples)) if np.isnan(rows[i]).any()]
+        missing = [i for i in range(len(samples)) if not np.isfinite(rows[i]).all()]
         for i, result in self._results(network, samples, missing):
             if isinstance(result, str):
                 self.errors_[i] = result
@@ -308,7 +311,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         if self.errors_:
             shown = "; ".join(list(self.errors_.values())[:3])
             warn(
-                f"{len(self.errors_)} of {len(samples)} videos could not be read; their rows are "
+                f"{len(self.errors_)} of {len(samples)} videos have no features; their rows are "
                 f"NaN, and errors_ says why: {shown}"
             )
         return rows
@@ -330,16 +333,34 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
                 try:
                     clips = result()
                 except (OSError, ValueError, TypeError) as error:
-                    error.add_note(f"This is sample {i} of X, counted from 0.")
+                    error.add_note(_WHICH.format(i))
                     if self.on_error == "raise" or isinstance(error, TypeError):
-                        yield from means.rest()  # what is decoded is not lost
+                        yield from self._finite(samples, means.rest())  # decoded, and not lost
                         raise
                     yield i, str(error)
                 else:
-                    yield from means.add(i, clips)
+                    yield from self._finite(samples, means.add(i, clips))
                 if progress is not None:
                     progress.step()
-        yield from means.rest()
+        yield from self._finite(samples, means.rest())
+
+    def _finite(
+        self, samples: list[Any], rows: Iterable[tuple[int, NDArray[np.float32]]]
+    ) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
+        """Yield finite rows as they are, and of others the reason."""
+        for i, row in rows:
+            wrong = int((~np.isfinite(row)).sum())
+            if not wrong:
+                yield i, row
+                continue
+            error = ValueError(
+                f"Expected finite features of {named(samples[i])}; got NaN or infinity in {wrong} "
+                f"of {len(row)}. Look at the weights of the backbone, or leave the video out."
+            )
+            error.add_note(_WHICH.format(i))
+            if self.on_error == "raise":
+                raise error
+            yield i, str(error)
 
     def _network(self) -> Backbone:
         """Return the network, made again after a pickle, which holds parameters only."""

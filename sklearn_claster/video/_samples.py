@@ -78,6 +78,15 @@ def identity(sample: Any) -> Any:
     return joblib.hash(as_host_array(sample))
 
 
+def named(sample: Any) -> str:
+    """Return what messages call a sample."""
+    if isinstance(sample, (str, os.PathLike)):
+        return repr(os.fspath(sample))
+    if _is_list_of_paths(sample):
+        return f"{os.fspath(sample[0])!r}, ... ({len(sample)} images)"
+    return f"an array {tuple(sample.shape)}"
+
+
 def _is_list_of_paths(sample: Any) -> bool:
     is_list = isinstance(sample, Sequence) and not isinstance(sample, (str, bytes))
     return is_list and len(sample) > 0 and all(isinstance(x, (str, os.PathLike)) for x in sample)
