@@ -14,6 +14,7 @@ from ._class_embeddings import (
     IndistinctClasses,
     check_same_features,
     keyed_like,
+    part_of_seen,
     warn_of_mixed_units,
     warn_of_shared_vectors,
 )
@@ -43,7 +44,7 @@ def table_of_fit(class_embeddings: Any, classes: NDArray[Any], space: str) -> Cl
         return ClassEmbeddings(classes, np.eye(len(classes)))
     table = ClassEmbeddings.from_table(class_embeddings)
     table = keyed_like(table, classes, "class_embeddings", "y")
-    seen = table.select(classes)
+    seen = part_of_seen(table, classes)
     distinct = np.unique(seen.vectors, axis=0)
     if len(distinct) == 1:
         raise IndistinctClasses(

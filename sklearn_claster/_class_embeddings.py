@@ -20,6 +20,16 @@ from ._utils.warning import warn
 _UNLIKE_UNITS = 12.0  # times the median spread of the columns; real data stay below 9
 
 
+_UNKNOWN = (
+    "Leave them out, or bring names into the table's spelling: match_class_names of "
+    "sklearn_claster.datasets."
+)
+_UNKNOWN_IN_FIT = (
+    "Add the missing rows, or drop the samples of those classes. If a search has cut the table "
+    "into folds, pass it as ClassEmbeddings(labels, vectors)."
+)
+
+
 class IndistinctClasses(ValueError):
     """Nothing can be learnt from the vectors of the seen classes, because they are all the same."""
 
@@ -320,7 +330,7 @@ class ClassEmbeddings:
             return None
         return self._positions.get(composed(label)) if row is None else row
 
-    def _rows(self, labels: ArrayLike | Set[Any]) -> NDArray[np.intp]:
+    def _rows(self, labels: ArrayLike | Set[Any], cure: str = _UNKNOWN) -> NDArray[np.intp]:
         """Return the rows of labels, ascending."""
         wanted = read_labels(list(labels) if isinstance(labels, Set) else labels, "labels")
         if not len(wanted):
@@ -331,9 +341,7 @@ class ClassEmbeddings:
         if len(missing):
             raise ValueError(
                 f"{len(missing)} class(es) have no vector in the class table: {preview(missing)}. "
-                f"It holds {len(self.labels)} classes: {preview(self.labels)}. Add the missing "
-                "rows, or drop the samples of those classes. If a search has cut the table into "
-                "folds, pass it as ClassEmbeddings(labels, vectors)."
+                f"It holds {len(self.labels)} classes: {preview(self.labels)}. {cure}"
             )
         found = np.sort(np.array(rows, dtype=np.intp))
         _refuse_twice(self.labels[found])
@@ -363,6 +371,11 @@ def _parts(table: Any, name: str) -> tuple[Any, Any, Any]:
             "fit(X, y, class_embeddings)."
         )
     return parts
+
+
+def part_of_seen(table: ClassEmbeddings, classes: NDArray[Any]) -> ClassEmbeddings:
+    """Return the part of the classes that have samples in `fit`."""
+    return table._part(table._rows(classes, _UNKNOWN_IN_FIT), "fit")
 
 
 def keyed_like(

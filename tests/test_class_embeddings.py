@@ -385,7 +385,7 @@ def test_select_takes_rows_by_label_in_sorted_order():
         (
             ["yoyo", "golf", "polo"],
             ValueError,
-            "2 class.es. have no vector .*: 'golf', 'polo'.*Add",
+            "2 class.es. have no vector .*: 'golf', 'polo'.*Leave",
         ),
         (["archery "], ValueError, "'archery '.*It holds 3 classes: 'archery', 'bowling', 'yoyo'"),
         ([1, 2], TypeError, "labels are numbers .1, 2. but the class table is keyed by strings"),
@@ -592,6 +592,17 @@ def test_without_is_what_select_leaves():
     assert_same(one.without([]), one)
     with pytest.raises(ValueError, match=r"1 class.es. have no vector in the class table: 'golf'"):
         one.without(["golf"])
+
+
+@pytest.mark.parametrize("method", ["select", "without", "scaled"])
+def test_of_a_label_that_is_not_there_the_cure_is_its_own(method):
+    """Not that of `fit`: there are neither samples nor folds."""
+    with pytest.raises(ValueError, match=r"no vector.*: 'golf'\. It holds 3") as caught:
+        getattr(table(), method)(["yoyo", "golf"])
+    assert str(caught.value).endswith(
+        "Leave them out, or bring names into the table's spelling: match_class_names of "
+        "sklearn_claster.datasets."
+    )
 
 
 @pytest.mark.parametrize("part", [lambda one: one.select([]), lambda one: one.without(LABELS)])

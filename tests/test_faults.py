@@ -300,7 +300,7 @@ BAD = {
         "got 1 labels and 2 vectors",
     ),
     "select a word": (lambda: TABLE.select("a"), TypeError, "in an order.*got str"),
-    "select what is not there": (lambda: TABLE.select(["?"]), ValueError, "no vector.*Add the"),
+    "select what is not there": (lambda: TABLE.select(["?"]), ValueError, "no vector.*Leave"),
     # questions
     "candidates ragged": (
         lambda: fitted().predict(X, {"a": [1.0], "b": [1.0, 2.0]}),
