@@ -110,7 +110,7 @@ def test_curve_from_estimator_is_that_of_its_predictions(data, zsl):
         )
         report = gzsl_report(y, zsl.predict(X), zsl.classes_)
         assert display.operating_point == (report["seen"], report["unseen"])
-        np.testing.assert_allclose(display.ungated_point, display.operating_point)
+        np.testing.assert_allclose(display.point_at_zero, display.operating_point)
         np.testing.assert_array_equal(display.line_.get_xdata(), display.unseen)
         np.testing.assert_array_equal(display.line_.get_ydata(), display.seen)
         assert display.ax_.figure is display.figure_
@@ -120,13 +120,24 @@ def test_curve_from_estimator_is_that_of_its_predictions(data, zsl):
     assert point == f"operating point: H = {report['harmonic_mean']:.3f}"
 
 
+def test_the_scores_of_a_gated_classifier_contain_its_gate(data, seen):
+    points = []
+    for gate in (None, "stacking"):
+        model = ESZSL(space="gzsl", bias_detector=gate)
+        model.fit(data.data[seen], data.target[seen], data.class_embeddings)
+        display = SeenUnseenCurveDisplay.from_estimator(model, data.data, data.target)
+        np.testing.assert_allclose(display.point_at_zero, display.operating_point)
+        points.append(display.point_at_zero)
+    assert points[0] != points[1]
+
+
 def test_curve_marks_the_point_of_a_constant(data, zsl):
     display = SeenUnseenCurveDisplay.from_estimator(zsl, data.data, data.target, constant=1.0)
     labels, _ = zsl.candidates()
     scores = zsl.decision_function(data.data) - 1.0 * np.isin(labels, zsl.classes_)
     report = gzsl_report(data.target, labels[scores.argmax(axis=1)], zsl.classes_)
     assert display.operating_point == pytest.approx((report["seen"], report["unseen"]))
-    assert display.operating_point != display.ungated_point
+    assert display.operating_point != display.point_at_zero
     assert [text.split(":")[0] for text in texts(display.ax_)[1:]] == [
         "scores as they are",
         "operating point",
@@ -198,7 +209,7 @@ def test_curve_of_a_single_point():
         ["s", "u"], [[0.0, 1.0, 2.0, 0.0], [2.0, 0.0, 0.0, 1.0]], list("stuv"), ["t", "s"]
     )
     assert len(display.constants) == 1  # no row is right with any constant
-    assert (display.ausuc, display.ungated_point) == (0.0, (0.0, 0.0))
+    assert (display.ausuc, display.point_at_zero) == (0.0, (0.0, 0.0))
     assert drawn(display)
 
 

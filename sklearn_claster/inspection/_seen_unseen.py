@@ -38,9 +38,9 @@ class SeenUnseenCurveDisplay:
         The curve.
     ausuc : float
         The area under it.
-    ungated_point : tuple of float
-        Seen and unseen accuracy of the scores as they are (constant 0). If the classifier has a
-        gate, its scores already contain the gate's decision.
+    point_at_zero : tuple of float
+        Seen and unseen accuracy at the constant 0, so of the scores as they are. If the classifier
+        has a gate, its scores already contain the gate's decision.
     operating_point : tuple of float or None
         Seen and unseen accuracy of the predictions.
     line_ : matplotlib Artist
@@ -68,7 +68,7 @@ class SeenUnseenCurveDisplay:
     >>> y_true = ["archery", "archery", "yoyo", "yoyo"]
     >>> curve = seen_unseen_curve(y_true, scores, ["archery", "yoyo"], ["archery"])
     >>> display = SeenUnseenCurveDisplay(*curve)
-    >>> display.ausuc, display.ungated_point
+    >>> display.ausuc, display.point_at_zero
     (0.75, (1.0, 0.5))
     """
 
@@ -89,7 +89,7 @@ class SeenUnseenCurveDisplay:
         self.unseen = unseen
         self.constants = constants
         self.ausuc = float(auc(unseen, seen)) if len(seen) > 1 else 0.0
-        self.ungated_point = self._point(0.0)
+        self.point_at_zero = self._point(0.0)
         self.operating_point = operating_point
         self.estimator_name = estimator_name
 
@@ -252,9 +252,9 @@ class SeenUnseenCurveDisplay:
         }
         (self.line_,) = ax.plot(self.unseen, self.seen, **style)
         color = self.line_.get_color()
-        marks = [(self.ungated_point, "o", 7, "white", "scores as they are")]
+        marks = [(self.point_at_zero, "o", 7, "white", "scores as they are")]
         if self.operating_point is not None:
-            if np.allclose(self.operating_point, self.ungated_point, atol=1e-9):
+            if np.allclose(self.operating_point, self.point_at_zero, atol=1e-9):
                 marks.clear()
             marks.append((self.operating_point, "D", 8, color, "operating point"))
         for (seen, unseen), marker, size, face, what in marks:
