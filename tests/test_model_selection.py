@@ -1,4 +1,5 @@
 import pickle
+import unicodedata
 import warnings
 from functools import partial
 
@@ -603,6 +604,18 @@ def test_top_k_scorer_counts_the_classes_among_the_best(data):
         top_k_scorer(regression, X, y)
     with pytest.raises(ValueError, match="k=99 is out of range"):
         top_k_scorer(model, X, y, 99)
+
+
+def test_top_k_scorer_knows_names_with_accents_in_either_spelling(data):
+    X, y, table = data
+    expected = top_k_scorer(ESZSL(space="seen").fit(X, y, table), X, y, 2)
+    one, other = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    named = ClassEmbeddings(np.strings.add(one, table.labels), table.vectors)
+    model = ESZSL(space="seen").fit(X, np.strings.add(one, y), named)
+    for spelled in (one, other):
+        assert top_k_scorer(model, X, np.strings.add(spelled, y), 2) == expected
+    with pytest.raises(TypeError, match=r"y are numbers .* keyed by strings \('éclass 0\d', "):
+        top_k_scorer(model, X, np.arange(len(X)), 2)
 
 
 def test_ausuc_scorer_with_two_candidates(data):

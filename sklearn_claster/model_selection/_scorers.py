@@ -103,7 +103,7 @@ def top_k_scorer(estimator: Any, X: Any, y: ArrayLike, k: int = 5) -> float:
             f"{type(host).__name__}. For other classifiers use scoring='top_k_accuracy'."
         )
     named = host.top_k(X, k)[0]
-    truth = labels_like(check_labels(y, "y"), named, "The labels in y", "the model")
+    truth = labels_like(check_labels(y, "y"), named.ravel(), "The labels in y", "the model")
     check_consistent_length(truth, named)
     hits = (named == truth[:, None]).any(axis=1)
     return mean_per_class_accuracy(truth, np.where(hits, truth, named[:, 0]))
