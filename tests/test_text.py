@@ -576,6 +576,13 @@ def test_tables_are_matched_by_label():
     )
 
 
+def test_spellings_of_unicode_are_one_class_in_a_combination():
+    first, second = {COMPOSED: [1.0], "tea": [2.0]}, {"tea": [3.0, 0.0], DECOMPOSED: [0.0, 4.0]}
+    table = combine_embeddings(first, second)
+    assert table.labels.tolist() == [COMPOSED, "tea"]
+    assert_allclose(table.vectors, np.sqrt(0.5) * np.array([[1, 0, 1], [1, 1, 0]]))
+
+
 def test_combinations_refuse():
     table = random_table(0, 2)
     with pytest.raises(ValueError, match=r"at least two class tables to combine; got 1"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._class_embeddings import ClassEmbeddings
+from .._class_embeddings import ClassEmbeddings, keyed_like
 from .._utils.labels import check_comparable, preview
 
 
@@ -79,6 +79,7 @@ def combine_embeddings(*tables: Any, weights: Sequence[float] | None = None) -> 
     parts = []
     for i, (block, share) in enumerate(zip(blocks, shares, strict=True)):
         check_comparable(block.labels, labels, f"The labels of table {i}", "table 0")
+        block = keyed_like(block, labels, f"table {i}", "table 0")
         odd = np.setxor1d(block.labels, labels)
         if len(odd):
             raise ValueError(
