@@ -286,6 +286,13 @@ def test_words_of_descriptions_and_numbered_labels():
     assert_allclose(without.vectors[0], np.mean([WORDS["ride"], WORDS["horse"]], axis=0))
 
 
+def test_word_vectors_may_be_the_rows_of_a_network():
+    rows = torch.nn.Embedding.from_pretrained(torch.eye(2), freeze=False).weight
+    table = embed_words(["ride", "horse"], {"ride": rows[0], "horse": rows[1].to(torch.bfloat16)})
+    assert_array_equal(table["ride"], [1.0, 0.0])
+    assert_array_equal(table["horse"], [0.0, 1.0])
+
+
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 
 

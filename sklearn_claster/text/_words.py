@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._class_embeddings import ClassEmbeddings
+from .._utils.torch import as_host_array
 from .._utils.warning import warn
 from ._names import as_texts, split_class_names
 from ._word_files import read_word_vectors
@@ -129,7 +130,7 @@ def _check_vectors(vectors: Any) -> None:
 def _look_up(word: str, vectors: Any) -> NDArray[np.float64] | None:
     for spelling in _cases(word):
         if spelling in vectors:
-            return np.asarray(vectors[spelling], dtype=np.float64)
+            return np.asarray(as_host_array(vectors[spelling], word), dtype=np.float64)
     return None
 
 
