@@ -336,6 +336,16 @@ def test_spreads_come_from_what_could_be_read():
     assert_array_equal(still[:, 3:], 0)
 
 
+@pytest.mark.parametrize("X", [[], ["none.mp4", "neither.avi"]], ids=["no video", "none that can"])
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.filterwarnings("ignore:2 of 2 videos have no features")
+def test_without_a_video_no_spread_is_learnt(X, method):
+    """It would be NaN, and so would each row of each later call."""
+    features = make(flow=moves, on_error="nan")
+    with pytest.raises(ValueError, match=rf"one training video.* got none out of {len(X)}\. Pass"):
+        getattr(features, method)(X)
+
+
 def test_flow_goes_through_a_network_of_its_own():
     frames = [numbered(12)]
     features = VideoFeatures(

@@ -23,8 +23,19 @@ def spreads(rows: NDArray[np.float32], widths: list[int]) -> NDArray[np.float32]
     """Compute the spread of each stream, the root of its mean variance, as (n_features,).
 
     Rows of NaN are left out; the spread of a stream that does not vary is 1.
+
+    Raises
+    ------
+    ValueError
+        If no row is left.
     """
-    variances = np.var(rows[~np.isnan(rows).any(axis=1)], axis=0, dtype=np.float64)
+    known = rows[~np.isnan(rows).any(axis=1)]
+    if not len(known):
+        raise ValueError(
+            "With flow, fit needs at least one training video with features, from which it learns "
+            f"the spread of each stream; got none out of {len(rows)}. Pass videos that can be read."
+        )
+    variances = np.var(known, axis=0, dtype=np.float64)
     streams = np.split(variances, np.cumsum(widths)[:-1])
     roots = [np.sqrt(stream.mean()) or 1.0 for stream in streams]
     return np.repeat(roots, widths).astype(np.float32)
