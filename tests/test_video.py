@@ -346,6 +346,16 @@ def test_without_a_video_no_spread_is_learnt(X, method):
         getattr(features, method)(X)
 
 
+def test_a_fit_that_fails_leaves_no_spread():
+    features = make(flow=moves)
+    for _ in range(2):  # the second time after a fit that went well
+        with pytest.raises(FileNotFoundError, match="does not exist"):
+            features.fit(["none.mp4"])
+        with pytest.raises(NotFittedError):
+            features.transform([numbered(12)])
+        features.fit([numbered(12), numbered(12)[::-1] // 2])
+
+
 def test_flow_goes_through_a_network_of_its_own():
     frames = [numbered(12)]
     features = VideoFeatures(

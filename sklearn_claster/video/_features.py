@@ -272,6 +272,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _begin(self) -> None:
         """Make the network, and try it on a blank clip."""
         self._check()
+        self.__dict__.pop("spreads_", None)
         seed = draw_seed(self.random_state)
         made = self._make(seed)
         sampling = self._sampling(made)
@@ -441,7 +442,7 @@ class VideoFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             )
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_n_features_out")
+        return hasattr(self, "_n_features_out") and (self.flow is None or hasattr(self, "spreads_"))
 
     def __sklearn_clone__(self) -> Self:
         """Clone without a copy of the networks: nothing changes them, and they may be large."""
