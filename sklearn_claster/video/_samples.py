@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import joblib
@@ -22,14 +22,15 @@ def as_samples(X: Any) -> list[Any]:
     Raises
     ------
     TypeError
-        If X is a single path, or has no length.
+        If X is a single path, has no length, or comes in no order.
     ValueError
         If it is a table of several columns.
     """
-    if isinstance(X, (str, os.PathLike)) or not hasattr(X, "__len__"):
+    no_list = isinstance(X, (str, os.PathLike, Set, Mapping))
+    if no_list or not hasattr(X, "__len__"):
         raise TypeError(
-            f"X has to be a list of videos; got {type(X).__name__} {X!r}. Put a single video into "
-            "a list: [path]."
+            f"X has to be a list of videos; got {type(X).__name__} {str(X)[:80]!r}. Put a single "
+            "video into a list, [path], and make a list of several: sorted(X)."
         )
     if hasattr(X, "to_numpy"):  # pandas and polars
         X = X.to_numpy()
@@ -114,7 +115,8 @@ def _as_bytes(frame: NDArray[Any]) -> NDArray[np.uint8]:
     if frame.dtype.kind != "f" or not (frame.min() >= 0 and frame.max() <= 1):
         raise ValueError(
             "The frames of an array are whole numbers from 0 to 255 of the type uint8, or floats "
-            f"from 0 to 1; got {frame.dtype} from {frame.min()} to {frame.max()}."
+            f"from 0 to 1; got {frame.dtype} from {frame.min()} to {frame.max()}. Convert values "
+            "from 0 to 255 with video.astype(np.uint8)."
         )
     return np.rint(frame * 255).astype(np.uint8)
 
