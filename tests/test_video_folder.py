@@ -227,6 +227,11 @@ def test_no_such_split(hmdb, ucf):
         load_video_folder(ucf[0], splits=ucf[1] / "nowhere")
 
 
+def test_a_split_without_lists(ucf):
+    with pytest.raises(ValueError, match=r"split=2 needs .*splits; got splits=None\. Pass"):
+        load_video_folder(ucf[0], split=2)
+
+
 def test_folders_that_are_none(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere.*nothing"):
         load_video_folder(tmp_path / "nowhere")

@@ -85,8 +85,9 @@ def load_video_folder(
     FileNotFoundError
         If the folder or a list does not exist.
     ValueError
-        If the folder has no class folders, if videos lie outside of them, if a class folder has no
-        video, or if the lists do not match the folder. The message names the fault and the cure.
+        If `split` is given without `splits`, if the folder has no class folders, if videos lie
+        outside of them, if a class folder has no video, or if the lists do not match the folder.
+        The message names the fault and the cure.
 
     Warns
     -----
@@ -128,6 +129,11 @@ def load_video_folder(
     """
     folder = Path(folder)
     check_value(split, "split", Integral, 1)
+    if splits is None and split != 1:
+        raise ValueError(
+            f"split={split} needs the folder of the official lists, splits; got splits=None. Pass "
+            "it, or leave split out."
+        )
     endings = _checked(extensions)
     files, skipped = _videos(_existing(folder), endings)
     target = np.array([path.parent.name for path in files])
