@@ -33,6 +33,18 @@ def same(folds, others):
     return all(map(np.array_equal, itertools.chain(*folds), itertools.chain(*others)))
 
 
+@pytest.mark.parametrize("fit", [False, True], ids=["split", "fit"])
+def test_groups_of_two_columns_are_told(fit):
+    """Their name is not y."""
+    groups = pd.DataFrame({"subject": SUBJECT, "video": VIDEO})
+    with pytest.raises(ValueError, match=r"groups has to .* the shape \(400, 2\)\. Join"):
+        if fit:
+            table = ClassEmbeddings(np.arange(8), np.eye(8))
+            ESZSL(space="seen").fit(np.eye(8)[Y], Y, table, groups)
+        else:
+            split(ZeroShotKFold(4), Y, groups)
+
+
 # groups within one class
 
 
@@ -233,7 +245,7 @@ def test_a_sample_without_a_group_is_named(missing):
 def test_groups_have_the_length_of_y():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         ZeroShotKFold(2).split(Y, Y, VIDEO[1:])
-    with pytest.raises(ValueError, match="1d array"):
+    with pytest.raises(ValueError, match="one name or number per sample"):
         ZeroShotKFold(2).split(Y, Y, np.eye(len(Y)))
 
 

@@ -75,9 +75,28 @@ def check_groups(groups: Any, labels: NDArray[Any]) -> NDArray[Any] | None:
     """Check groups: an array (n,), or None."""
     if groups is None:
         return None
-    groups = column_or_1d(as_host_array(groups))
+    groups = read_groups(groups)
     check_consistent_length(labels, groups)
     return groups
+
+
+def read_groups(groups: Any) -> NDArray[Any]:
+    """Return groups as an array (n,).
+
+    Raises
+    ------
+    ValueError
+        If they come in several columns.
+    """
+    groups = as_host_array(groups, "groups")
+    shape = np.shape(groups)
+    if len(shape) > 1 and shape[1:] != (1,):
+        raise ValueError(
+            f"groups has to hold one name or number per sample; got the shape {shape}. Join the "
+            "columns of a frame into one: frame.astype(str).agg('/'.join, axis=1)."
+        )
+    names: NDArray[Any] = column_or_1d(groups)
+    return names
 
 
 _AVERAGE = (

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from sklearn.utils import column_or_1d
 
 from .._utils.labels import is_missing
-from .._utils.torch import as_host_array
+from .._utils.samples import read_groups
 
 TELL_APART = (
     "If equal names in different classes stand for different groups, give them different names, "
@@ -24,9 +23,9 @@ def group_codes(groups: Any) -> NDArray[np.intp]:
     Raises
     ------
     ValueError
-        If a sample has no group: None or NaN.
+        If a sample has no group, None or NaN, or groups come in several columns.
     """
-    names = column_or_1d(as_host_array(groups)).tolist()
+    names = read_groups(groups).tolist()
     missing = [i for i, name in enumerate(names) if is_missing(name)]
     if missing:
         raise ValueError(
