@@ -9,6 +9,7 @@ import paper_twin
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
+from sklearn_claster import ClassEmbeddings
 from sklearn_claster.metrics import (
     ausuc,
     class_purity,
@@ -195,6 +196,16 @@ def test_a_missing_side_is_nan(seen_classes, missing):
     present = {"seen": "unseen", "unseen": "seen"}[missing]
     assert np.isnan([report[missing], report["harmonic_mean"]]).all()
     assert report[present] == 0.75
+
+
+@pytest.mark.parametrize(
+    "table",
+    [ClassEmbeddings(["a"], [[1.0]]), {"a": [1.0]}, (["a"], [[1.0]])],
+    ids=lambda t: type(t).__name__,
+)
+def test_a_class_table_names_no_seen_classes(table):
+    with pytest.raises(TypeError, match=r"seen_classes is a class table .* expected labels\. Pass"):
+        gzsl_report(["a", "b"], ["a", "b"], table)
 
 
 @pytest.mark.parametrize("name", ["seen_classes", "unseen_classes"])

@@ -184,6 +184,11 @@ def labels_like(
 
 def is_among(classes: NDArray[Any], labels: Any, name: str) -> NDArray[np.bool_]:
     """Which classes are among labels of the same kind, in any order, (n,), (m,) -> (n,)."""
+    if is_class_table(labels):
+        raise TypeError(
+            f"{name} is a class table ({type(labels).__name__}); expected labels. Pass them, for "
+            "example model.classes_."
+        )
     listed = list(labels) if isinstance(labels, Set) else labels
     if not np.size(listed):
         return np.zeros(len(classes), dtype=bool)
