@@ -251,7 +251,10 @@ def test_videos_beside_the_class_folders(tmp_path):
 
 def test_a_folder_without_videos(tmp_path):
     make(tmp_path, {"yoga": ["a.mp4"], "archery": ["a.txt"]})
-    with pytest.raises(ValueError, match=r"archery.*no video.*\.txt"):
+    with pytest.raises(ValueError, match=r"videos in .*archery; it holds files '\.txt'\. Add"):
+        load_video_folder(tmp_path)
+    (tmp_path / "archery" / "a.txt").unlink()
+    with pytest.raises(ValueError, match=r"videos in .*archery; it is empty\. Add"):
         load_video_folder(tmp_path)
 
 

@@ -221,13 +221,13 @@ def _videos(folder: Path, endings: set[str]) -> tuple[list[Path], list[str]]:
         if not videos:
             below = [path.name for path in others if path.is_dir()]
             kinds = sorted({path.suffix for path in others})
-            got = f"files {preview(np.array(kinds))}" if kinds else "nothing"
+            got = f"it holds files {preview(np.array(kinds))}" if kinds else "it is empty"
             raise ValueError(
                 f"Expected videos in the class folder {place}; it holds folders, "
                 f"{preview(np.array(below))}, and no video. Pass {place} if its folders are the "
                 "classes."
                 if below
-                else f"Expected videos in the class folder {place}; there is no video but {got}. "
+                else f"Expected videos in the class folder {place}; {got}. "
                 "Add videos, name their extensions in extensions=[...], or remove the folder."
             )
         files += videos
