@@ -7,6 +7,7 @@ here: the tables of contents from the lists of links on `index.md`, the API refe
 
 import os
 import re
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
@@ -166,6 +167,13 @@ def linked(text, folder):
     return re.sub(r"(?<!!)\[([^]]+)\]\(([^)#:\s]+)((?:#[^)\s]*)?)\)", replace, text)
 
 
+def keep_together(text):
+    """Tables where no figure breaks off its spread or its interval."""
+    figures = r"(?<=\d) [±→] (?=\d)|(?<=\d) (?=%)|[\[(][-+]\d[^])|]*[])]"
+    in_line = partial(re.sub, figures, lambda found: found[0].replace(" ", "\xa0"))
+    return re.sub(r"^\|.*$", lambda line: in_line(line[0]), text, flags=re.MULTILINE)
+
+
 def contents(index):
     """A table of contents for each section of the index that lists pages."""
     for section in re.split(r"^## ", index, flags=re.MULTILINE)[1:]:
@@ -180,7 +188,7 @@ def contents(index):
 def read_source(app, page, source):
     path = HERE / f"{page}.md"
     if path.exists() and MADE not in path.parents:
-        source[0] = linked(source[0], path.parent)
+        source[0] = keep_together(linked(source[0], path.parent))
     if page == "index":
         source[0] = "\n\n".join([source[0], *contents(source[0])])
 
