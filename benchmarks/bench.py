@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 from pages import markdown
 from peak import in_own_process, in_turns, peak_bytes
+from pictures import draw_speed
 from rows import ROOT, code, machine, versions
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
@@ -40,10 +41,12 @@ BLOCK = 10_000  # samples that are made at a time
 PAGE = """\
 # Results: speed
 
+![Ratios to plain torch loops and to a fit without a gate, and the stages of a fit](speed.svg)
+
 How fast is `ClasterZSL`, compared with plain torch loops that compute the same
 (`benchmarks/bare.py`)? Both run alternately in one process. Seconds are the median of three runs,
-with the least and the most in brackets. [Performance](../performance.md) says how to measure, and
-how to make it fast.
+with the least and the most in brackets. Dotted lines in the picture are aims: at most so much.
+[Performance](../performance.md) says how to measure, and how to make it fast.
 
 {sections}
 
@@ -219,7 +222,9 @@ def main():
     )  # fmt: skip
     print(text)
     if not (args.studies or args.quick):
-        (ROOT / "docs" / "results" / "speed.md").write_text(text, "utf-8")
+        page = ROOT / "docs" / "results" / "speed.md"
+        page.write_text(text, "utf-8")
+        draw_speed(page, page.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Pages of the evidence: the rows that the studies ask for, as pictures, tables and CSV files."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,152 +14,20 @@ from rows import ROOT, key
 from studies import DEFAULT, PER_CLASS, STUDIES, TUNED, selected_baseline
 
 CASE = "data set, class vectors"
+NAMES = {  # others lose their underscores
+    "snu_b36ex": "floor-impact noise", "ucf101_captions": "UCF101 captions (LSA)",
+    "ucf101_minilm": "UCF101 captions (MiniLM)", "one_hot_digits": "the two digits",
+    "attributes_linear": "attributes as numbers", "word2vec": "word2vec of names",
+    "lsa_description": "LSA of descriptions", "minilm_description": "MiniLM of descriptions",
+    "minilm_name": "MiniLM of names", "sentence_name": "sentence embeddings of names",
+    "sentence_description": "sentence embeddings of descriptions",
+}  # fmt: skip
 IN_ORDER = (DEFAULT, TUNED, *BASELINES, *OPTIONS, *WHITENED)
 LABELS = dict.fromkeys(("methods", "generalized", "named"), IN_ORDER)  # others: as they come
 PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text("utf-8"))
-METHODS = """\
-# Results: ClasterZSL and other methods
-
-![Accuracy on unseen classes, and H of seen and unseen classes together](zero_shot.svg)
-
-Every method learns from the same samples and then names classes that it has never seen. Figures
-are mean per-class accuracies in percent, mean ± standard deviation over {splits} class splits. All
-figures, with the differences to ClasterZSL paired by split, are in [zero_shot.csv](zero_shot.csv).
-
-* Each method chooses its hyper-parameters among at most nine combinations, by three-fold
-  cross-validation over the *seen* classes of the first split, with at most {tuning_rows} samples
-  per class. A fold holds out whole classes. "ClasterZSL" alone is not tuned: it has its defaults.
-* "DEM, whitened" gets features whitened within classes, the first step of ClasterZSL. It shows what
-  this step alone is worth. It is not a baseline that validation may select.
-* FCLSWGAN, its form with the losses of OD, and FVAEGAN train a generator for every fit. They take
-  three splits of one kind of class vectors, and are not selected. A run may leave them out.
-* An empty cell: the method needs binary class vectors (DAP, IAP), or class vectors in the space of
-  the features (CosineZSL, RLA, GDA, IdentityRidge), or it is one of the slow ones.
-* The features of ucf101 captions and ucf101 minilm come from machine-made captions of the videos,
-  not from pixels. No figure compares with one measured on other features.
-* Splits share classes and samples, so the intervals are somewhat too narrow.
-"""
-SUMMARY = """\
-## Against the baseline that validation selects
-
-The selected baseline is the one with the best validation score on seen classes. The best with
-hindsight is best on the unseen classes, which nobody can know beforehand. Differences are
-ClasterZSL minus baseline in percentage points, paired by split, with the 95 % t-interval. The last
-line is the mean over the lines above, with the interval over them.
-"""
-GENERALIZED = """\
-## Table 3: seen and unseen classes together
-
-{splits} class splits. A fifth of the samples of each seen class is held out. All methods have the
-same gate between seen and unseen classes, `BiasDetector({gate!r})`, with its threshold chosen on
-held-out seen classes. H is the harmonic mean of the accuracies on seen and on unseen classes.
-"""
-AREA = "The area under the seen-unseen curve needs no threshold. It is taken without the gate:"
-WITH_POOL = """\
-## Tables 2 and 3 with unlabelled samples
-
-The same fits after [`adapt`](../unlabelled_samples.md) to all test samples. These figures are
-*transductive*: do not put them beside inductive ones. GGM has an adaptation of its own as well, see
-[the compared systems](../compared_systems.md).
-"""
-NAMED = """\
-## Table 4: splits with a name
-
-TruZe: no unseen class occurs in Kinetics. "own": a data set's own split of the samples. There is
-one split each, so there is no spread. Accuracy on unseen classes when only they are candidates, and
-H of the generalized setting.
-"""
-PRINTED = """\
-## What the paper prints
-
-Measured on I3D features of other data, so no figure here compares with one above. M: manual
-attributes, W: word2vec, S: sentence2vec, C: combination, ED: elaborate descriptions.
-"""
-ABLATION = """\
-# Results: ClasterZSL taken apart
-
-![Differences to the whole method](ablation.svg)
-
-One part changes at a time; everything else has its default. Figures are mean per-class accuracies
-on unseen classes in percent, mean ± standard deviation over {splits} class splits, with one kind of
-class vectors per data set. Differences are paired by split: percentage points with the 95 %
-t-interval.
-
-{cases}
-
-The clusters act on the semantic half of the method. The default test rule "combined" also has a
-visual half, which never sees the clusters. "compatibility" sees nothing but the semantic half. Both
-are read off one fit; [ablation.csv](ablation.csv) has them all, "seen_class" (the paper's sentence
-to the letter) too.
-
-In an earlier state, over ten class splits, K from 2 to 100 changed the default rule by at most 0.3
-points, and alpha from 0 to 1 by at most 0.2. `fusion="sum"` was level on two data sets and 0.8
-points behind on ucf101 captions; the product lost 5 to 11 points.
-"""
-TABLE_1 = "## Table 1: the paper's ablation\n\nDifferences to the last line of each data set."
-CHAIN = """\
-## With unlabelled samples
-
-The same fits after [`adapt`](../unlabelled_samples.md) to the samples of the unseen classes. Do
-clusters and rewards matter there?
-"""
-PURITIES = """\
-## Section 5.6: clusters before and after REINFORCE
-
-Purities in percent. `class_purity` is the share of a class that lies in its main cluster (what the
-paper's figures can only be). `cluster_purity` is the share of a cluster that belongs to its main
-class (its Eq. 7 as printed).
-"""
-ONE_SPACE = """\
-# Results: one space, probabilities and sets
-
-![Accuracy where features and class vectors share a space](one_space.svg)
-
-Defaults, fitted without a fifth of the samples of each seen class; in percent, mean ± standard
-deviation over {splits} class splits. First, where `ClasterZSL` has found that features and class
-vectors lie in one space: mean per-class accuracy on unseen classes, and H of seen and unseen
-classes together without a gate. In brackets the differences to the plain cosine, paired by split:
-mean ± standard deviation, and the least of them. No method is tuned.
-"""
-SURENESS = """\
-## Probabilities
-
-The expected calibration error of `predict_proba` on unseen classes, and the largest of a split.
-"""
-SETS = """\
-## Sets of candidates
-
-The share of sets of `predict_set` that hold the true class, where 80, 90 and 95 % are promised, and
-the number of candidates in a set in brackets, both as means over classes: for unseen classes among
-unseen candidates, and for held-out samples of seen classes among seen ones.
-"""
-UNLABELLED = """\
-# Results: pools of unlabelled samples
-
-![What a pool gains](unlabelled_samples.svg)
-
-What [`adapt`](../unlabelled_samples.md) makes of a pool, with defaults. These figures are
-*transductive*: do not put them beside inductive ones. In percent: without → with the pool, in
-brackets the paired differences, mean ± standard deviation over {splits} class splits, and the
-least. `fit` did not see a fifth of the samples of each seen class.
-
-Mean per-class accuracy on the pool: all samples of the unseen classes; half of the classes absent;
-unequal sizes (Dirichlet 0.5); three samples and one of each class. What is drawn at random is drawn
-three times.
-"""
-FOREIGNERS = (
-    "## Samples of other classes in the pool\n\n"
-    "Part of the pool are samples of seen classes, which are no candidates. Accuracy on the others:"
-)
-TOGETHER = """\
-## Seen and unseen classes together
-
-H with `bias_detector=BiasDetector()` over all test samples of both sides, whatever the pool held.
-"mixed" is a pool of all test samples.
-"""
-NO_LABEL = "## No label at all\n\nIn one space, `CosineZSL.from_table`:"
+WRITTEN = Path(__file__).with_name("words.md").read_text("utf-8")  # paragraphs by name
+WORDS = dict(re.findall(r"<!-- (\w+) -->\s*(.*?)\s*(?=<!--|\Z)", WRITTEN, re.DOTALL))
 SURE = ["calibration", "calibration, after"]
-SURE_AFTER = "## Probabilities\n\nCalibration error before and after a full pool, in this state:"
 
 
 def mean_and_spread(values):
@@ -187,8 +56,14 @@ def with_least(gains):
 
 
 def markdown(table, n_words=1):
-    """A table whose first columns are words and whose others are figures; with its index."""
+    """A table whose first columns are words and whose others are figures; with its index.
+
+    Of two columns of words the first does not repeat itself.
+    """
     table = table.reset_index()
+    if n_words > 1:
+        first = table.iloc[:, 0].astype(str)
+        table = table.assign(**{first.name: first.where(first != first.shift(), "")})
     ruler = "|" + "---|" * n_words + "---:|" * (table.shape[1] - n_words)
     first, *others = [list(table.columns), *table.to_numpy().tolist()]
     lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (first, *others)]
@@ -203,12 +78,16 @@ def found_by(study, plan, rows):
         if key(entry.task) in rows
     )
     if not found.empty:
-        found["case"] = (found["dataset"] + ", " + found["embedding"]).str.replace("_", " ")
+        found["case"] = in_words(found["dataset"]) + ", " + in_words(found["embedding"])
         for name, order in (("label", LABELS.get(study)), ("case", None)):
             present = found[name].unique()
             order = [x for x in order if x in present] if order else present
             found[name] = pd.Categorical(found[name], order, ordered=True)
     return found
+
+
+def in_words(names):
+    return names.map(lambda name: NAMES.get(name, name.replace("_", " ")))
 
 
 def figures_table(found, value):
@@ -242,25 +121,27 @@ def of_methods(table):
 
 def methods_page(plan, rows, folder, zsl, both, named):
     """Tables 2, 3 and 4, and the rows behind them."""
-    parts = [METHODS.format(tuning_rows=PER_CLASS, splits=zsl["split"].nunique())]
+
+    def table(found, value):  # one kind of class vectors per data set: what fits on a page
+        few = found[found["about"].isin(plan.for_studies)]
+        few = few.assign(case=few["case"].cat.remove_unused_categories())
+        return of_methods(figures_table(few, value))
+
+    parts = [WORDS["methods"].format(tuning_rows=PER_CLASS, splits=zsl["split"].nunique())]
     summary, selected = summary_table(plan, rows, zsl)
-    parts += [SUMMARY, summary, "## Table 2: unseen classes only"]
-    parts += [of_methods(figures_table(zsl, "accuracy"))]
+    parts += [WORDS["summary"], summary, "## Table 2: unseen classes only", table(zsl, "accuracy")]
     csv = [summary_of(zsl, ["accuracy", "adapted"], DEFAULT)]
     if not both.empty:
-        splits = both["split"].nunique()
-        parts += [GENERALIZED.format(gate=GATE, splits=splits)]
-        parts += [of_methods(figures_table(both, "harmonic_mean"))]
-        parts += [AREA, of_methods(figures_table(both, "ausuc"))]
+        parts += [WORDS["generalized"].format(gate=GATE, splits=both["split"].nunique())]
+        parts += [table(both, "harmonic_mean")]
         values = ["seen", "unseen", "harmonic_mean", "adapted_harmonic_mean", "ausuc"]
         csv += [summary_of(both, values, DEFAULT)]
     if not named.empty:
-        parts += [NAMED, of_methods(named_table(named))]
-    parts += [WITH_POOL, "Accuracy on unseen classes:", of_methods(figures_table(zsl, "adapted"))]
-    if not both.empty:
-        parts += ["H:", of_methods(figures_table(both, "adapted_harmonic_mean"))]
+        parts += [WORDS["named"], of_methods(named_table(named))]
+    parts += [WORDS["with_pool"], "Accuracy on unseen classes:", table(zsl, "adapted")]
+    parts += [] if both.empty else ["H:", table(both, "adapted_harmonic_mean")]
     tables = ("table_2_zsl", "table_3_gzsl_harmonic_mean", "table_4_truze")
-    parts += [PRINTED, *map(published, tables)]
+    parts += [WORDS["printed"], *map(published, tables)]
     draw_methods(zsl, both, selected, folder / "zero_shot.svg")
     pd.concat(csv).to_csv(folder / "zero_shot.csv", index=False)
     return parts, [zsl, both, named]
@@ -280,8 +161,7 @@ def published(name):
 
 def named_table(found):
     """Methods by named splits: both settings in one cell."""
-    column = found["dataset"] + " (" + found["split"] + "), " + found["embedding"]
-    column = column.str.replace("_", " ")
+    column = in_words(found["dataset"]) + ", " + found["split"] + " split"
     found["case"] = pd.Categorical(column, column.unique(), ordered=True)
     zsl = figures_table(found[found["setting"] == "zsl"], "accuracy")
     both = figures_table(found[found["setting"] == "gzsl"], "harmonic_mean")
@@ -302,7 +182,7 @@ def summary_table(plan, rows, found):
         others = wide[[b for b in BASELINES if b in wide.columns and b not in SLOW]]
         best = others.mean().idxmax() if others.shape[1] else ""
         none = pd.Series(dtype=float)
-        cells = [name, mean_and_spread(wide[DEFAULT]), mean_and_spread(wide.get(TUNED, none))]
+        cells = [name, mean_and_spread(wide[DEFAULT])]
         over = []
         for label in (selected[name], best):
             theirs = wide.get(label, none)
@@ -311,21 +191,24 @@ def summary_table(plan, rows, found):
         lines.append(cells)
         means.append([gain.mean() for gain in over])
     first, second = (difference(column) for _, column in pd.DataFrame(means).items())
-    lines.append(["mean", "", "", "", first, "", second])
-    head = [CASE, DEFAULT, "tuned", "selected baseline", "difference"]
+    lines.append(["mean", "", "", first, "", second])
+    head = [CASE, DEFAULT, "selected baseline", "difference"]
     table = pd.DataFrame(lines, columns=[*head, "best with hindsight", "difference "])
     return markdown(table.set_index(CASE)), selected
 
 
 def ablation_page(plan, rows, folder, found):
     """Table 1, the same with unlabelled samples, section 5.6, and the rows behind them."""
+    variants = found.groupby(["case", "split"], observed=True)["label"].transform("nunique")
+    found = found[variants == variants.max()]  # splits that have all of them
     cases = "\n".join(f"* {case}" for case in found["case"].cat.categories)
-    parts = [ABLATION.format(cases=cases, splits=found["split"].nunique())]
-    parts += [TABLE_1, rules_table(found, ""), CHAIN, rules_table(found, ", adapted")]
+    parts = [WORDS["ablation"].format(cases=cases, splits=found["split"].nunique())]
+    parts += [WORDS["table_1"], rules_table(found, "")]
+    parts += [WORDS["chain"], rules_table(found, ", adapted")]
     before, after = PUBLISHED["purity_section_5_6"].values()
-    parts += [PURITIES, purity_table(found)]
+    parts += [WORDS["purities"], purity_table(found)]
     parts += [f"The paper prints {before:.0%} before and {after:.0%} after, on other features."]
-    parts += [PRINTED.partition(" M:")[0], published("table_1")]
+    parts += [WORDS["printed"].partition(" M:")[0], published("table_1")]
     over = {rule: gains(found, rule, "CLASTER") for rule in RULES[:2]}
     draw_ablation(over, folder / "ablation.svg")
     values = [rule + end for rule in RULES for end in ("", ", adapted")]
@@ -351,7 +234,7 @@ def purity_table(found):
     """Before and after REINFORCE, over the splits."""
     names = {"K-means, fixed": "K-means", "CLASTER": "REINFORCE"}
     found = found[found["label"].isin(names)]
-    groups = found.groupby(["dataset", "label"], observed=True)
+    groups = found.groupby([in_words(found["dataset"]), "label"], observed=True)
     columns = {
         f"{kind.replace('_', ' ')}, {where}": groups[f"{prefix}{kind}"].apply(mean_and_spread)
         for kind in ("class_purity", "cluster_purity")
@@ -365,7 +248,7 @@ def purity_table(found):
 def one_space_page(plan, rows, folder, found, sure):
     """The plain cosine and others in one space; probabilities; sets."""
     ours, shared = ours_and_shared(found)
-    parts, columns = [ONE_SPACE.format(splits=ours["split"].nunique())], {}
+    parts, columns = [WORDS["one_space"].format(splits=ours["split"].nunique())], {}
     if "CosineZSL" in set(shared["label"]):
         for value, name in (("accuracy", "unseen classes"), ("harmonic_mean", "H")):
             over = gains(shared, value, "CosineZSL").stack(future_stack=True).dropna()
@@ -374,19 +257,21 @@ def one_space_page(plan, rows, folder, found, sure):
             columns[name] = figures + " (" + over + ")"
         parts += [markdown(pd.DataFrame(columns).rename_axis([CASE, "method"]), 2)]
         draw_shared(shared, folder / "one_space.svg")
+        csv = summary_of(shared, ["accuracy", "harmonic_mean"], "CosineZSL")
+        csv.to_csv(folder / "one_space.csv", index=False)
     if sure.empty:
         return parts, [found]
     groups = sure.groupby("case", observed=True)
     columns = {"calibration error": groups["calibration"].apply(mean_and_spread)}
     columns["largest"] = (100 * groups["calibration"].max()).map("{:.1f}".format)
-    parts += [SURENESS, markdown(pd.DataFrame(columns).rename_axis(CASE))]
+    parts += [WORDS["sureness"], markdown(pd.DataFrame(columns).rename_axis(CASE))]
     columns = {}
     for space, name in (("zsl", "unseen"), ("seen", "seen")):
         for promised in PROMISED:
             sizes = groups[f"{space} {promised} size"].mean().map(" ({:.1f})".format)
             share = groups[f"{space} {promised}"].apply(mean_and_spread)
             columns[f"{name}, {100 * promised:.0f} %"] = share + sizes
-    return [*parts, SETS, markdown(pd.DataFrame(columns).rename_axis(CASE))], [found, sure]
+    return [*parts, WORDS["sets"], markdown(pd.DataFrame(columns).rename_axis(CASE))], [found, sure]
 
 
 def ours_and_shared(found):
@@ -399,15 +284,30 @@ def unlabelled_page(plan, rows, folder, found):
     """What pools of unlabelled samples are worth."""
     ours, shared = ours_and_shared(found)
     own = [name for name in POOLS if name not in FOREIGN]
-    parts = [UNLABELLED.format(splits=ours["split"].nunique()), pools_table(ours, own)]
-    parts += [FOREIGNERS, pools_table(ours, FOREIGN), TOGETHER, pools_table(ours, BOTH_SIDES)]
+    parts = [WORDS["unlabelled"].format(splits=ours["split"].nunique()), pools_table(ours, own)]
+    parts += [WORDS["foreigners"], pools_table(ours, FOREIGN)]
+    parts += [WORDS["together"], pools_table(ours, BOTH_SIDES)]
     cosine = shared[shared["label"] == "CosineZSL"]
-    parts += [] if cosine.empty else [NO_LABEL, pools_table(cosine, own)]
+    parts += [] if cosine.empty else [WORDS["no_label"], pools_table(cosine, own)]
     groups = ours.groupby("case", observed=True)
     columns = {name: groups[name].apply(mean_and_spread) for name in SURE}
-    parts += [SURE_AFTER, markdown(pd.DataFrame(columns).rename_axis(CASE))]
+    parts += [WORDS["sure_after"], markdown(pd.DataFrame(columns).rename_axis(CASE))]
     draw_pools(ours, {name: gain(ours, name) for name in own}, folder / "unlabelled_samples.svg")
+    every_pool(pd.concat([ours, cosine])).to_csv(folder / "unlabelled_samples.csv", index=False)
     return parts, [ours, cosine]
+
+
+def every_pool(found):
+    """A line per case, method and pool, for a CSV file."""
+    lines = []
+    for (case, label), own in found.groupby(["case", "label"], observed=True):
+        for pool in (*POOLS, *BOTH_SIDES):
+            over = gain(own, pool).dropna()
+            before, after = own[f"{pool}, before"].mean(), own[f"{pool}, after"].mean()
+            cells = 100 * np.array([before, after, over.mean(), over.std(), over.min()])
+            lines += [[case, label, pool, len(over), *cells.round(2)]] if len(over) else []
+    head = [CASE, "method", "pool", "splits", "without", "with"]
+    return pd.DataFrame(lines, columns=[*head, "difference", "standard deviation", "least"])
 
 
 def gain(found, pool):
@@ -415,17 +315,18 @@ def gain(found, pool):
 
 
 def pools_table(found, pools):
-    """Cases by pools, with the mean of the differences over the cases."""
-    groups, columns, last = found.groupby("case", observed=True), {}, {}
+    """Cases by pools, with the mean of the differences over the cases, and the least of all."""
+    groups, columns, mean, least = found.groupby("case", observed=True), {}, {}, {}
     for name in pools:
-        over = gain(found, name).groupby(found["case"], observed=True)
+        over = (100 * gain(found, name)).groupby(found["case"], observed=True)
         before, after = (100 * groups[f"{name}, {when}"].mean() for when in ("before", "after"))
         shown = before.map("{:.1f} → ".format) + after.map("{:.1f} (".format)
-        columns[name] = shown + over.apply(with_least) + ")"
-        last[name] = f"{100 * over.mean().mean():+.1f}"
+        shown += over.mean().map("{:+.1f} ± ".format)
+        columns[name] = shown + over.std().map("{:.1f})".format)
+        mean[name], least[name] = f"{over.mean().mean():+.1f}", f"{over.min().min():+.1f}"
     table = pd.DataFrame(columns)
     table.index = table.index.astype(str)
-    table.loc["mean of the differences"] = last
+    table.loc["mean of the differences"], table.loc["least of a split"] = mean, least
     return markdown(table.fillna("").rename_axis(CASE))
 
 

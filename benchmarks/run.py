@@ -26,24 +26,19 @@ from studies import PAPER, STUDIES, Plan, cases_of, catalogue, tuning
 def read_arguments():
     how = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=how)
-    parser.add_argument(
-        "studies", nargs="*", choices=[PAPER, *STUDIES], default=PAPER, metavar="STUDY",
-        help=f"of {', '.join(STUDIES)} (default: {', '.join(PAPER)})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--data", type=Path, nargs="+", metavar="PATH", default=default_folders(),
-        help=".npz files, folders of them, and folders with .mat files "
-        "(default: the folder CLASTER_DATA, or ../shared/data if there is one)",
-    )  # fmt: skip
+    words = f"of {', '.join(STUDIES)} (default: {', '.join(PAPER)})"
+    choices = {"choices": [PAPER, *STUDIES], "default": PAPER, "metavar": "STUDY"}
+    parser.add_argument("studies", nargs="*", help=words, **choices)
+    words = ".npz files, folders of them or of .mat files (default: CLASTER_DATA or ../shared/data)"
+    path = {"type": Path, "metavar": "PATH", "default": default_folders()}
+    parser.add_argument("--data", nargs="+", help=words, **path)
     parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--embeddings", nargs="+", metavar="NAME", help="only these class vectors")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="NAME")
     parser.add_argument("--splits", type=int, default=N_SPLITS, help="class splits at most")
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
-    parser.add_argument(
-        "--output", type=Path, metavar="DIR",
-        help="folder for rows.csv.gz and the pages (default: benchmarks/results and docs/results)",
-    )  # fmt: skip
+    words = "folder for rows.csv.gz and the pages (default: benchmarks/results and docs/results)"
+    parser.add_argument("--output", type=Path, metavar="DIR", help=words)
     parser.add_argument("--pages-only", action="store_true", help="compute nothing")
     return parser.parse_args()
 

@@ -297,7 +297,7 @@ def test_the_pages_show_the_table_that_is_kept(bench, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["run.py", *words])
     run.main()
     pages = ("zero_shot.md", "ablation.md", "one_space.md", "unlabelled_samples.md")
-    for name in (*pages, "zero_shot.csv", "ablation.csv"):
+    for name in (*pages, *(page.replace(".md", ".csv") for page in pages)):
         shown = (ROOT / "docs" / "results" / name).read_text("utf-8")
         assert (tmp_path / name).read_text("utf-8") == shown
 
@@ -438,6 +438,10 @@ def test_the_page_of_speeds(bench, tmp_path, monkeypatch, capsys):
     text = capsys.readouterr().out
     for line in ("ClasterZSL, one sample", "a'", "V", "16", "100,000 x 1,024, on disk"):
         assert re.search(rf"^\| {re.escape(line)} \| [\d.]+ ", text, re.MULTILINE), line
+    page = tmp_path / "speed.md"
+    page.write_text(text, "utf-8")
+    bench("pictures").draw_speed(page, tmp_path / "speed.svg")
+    assert "<svg" in (tmp_path / "speed.svg").read_text("utf-8")
     shown = bench("bench").shown
     assert shown([2.0, 1.0, 40.0]) == "2 (1 to 40)" and shown([1234.5]) == "1,230"
 
