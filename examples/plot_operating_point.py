@@ -1,6 +1,6 @@
 """
-Example: choosing the operating point
-=====================================
+Example: a threshold that keeps a given accuracy
+================================================
 
 A gate decides whether a sample is of a seen or of an unseen class. The more samples of one kind it
 finds, the more of the other it loses. ``contamination`` is the share of the seen samples that it

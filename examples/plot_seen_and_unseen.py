@@ -1,6 +1,6 @@
 """
-Example: seen and unseen classes together
-=========================================
+Example: with and without a gate
+================================
 
 A model that was trained on 24 of 32 classes names the other eight too seldom: its raw scores favour
 what it has seen. A gate decides first whether a sample is of a seen or of an unseen class. Held-out
@@ -66,7 +66,7 @@ for name, gate in gates.items():
 # choice came.
 
 gated = models["BiasDetector"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.4), layout="constrained")
 SeenUnseenCurveDisplay.from_estimator(gated, X, y, ax=left)
 DetectorScoreDisplay.from_estimator(gated, X, y, name="BiasDetector", ax=right)
 left.set_title("What other thresholds reach")

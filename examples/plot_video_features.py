@@ -1,6 +1,6 @@
 """
-Example: from video files to predictions
-========================================
+Example: naming films of moving spots
+=====================================
 
 A folder of videos and a pipeline of two steps name videos of unseen classes:
 :class:`~sklearn_claster.video.VideoFeatures` turns each file into a vector, and

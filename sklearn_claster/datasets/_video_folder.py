@@ -119,8 +119,9 @@ def load_video_folder(
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn_claster.datasets import load_video_folder
+    >>> names = ["YoYo/v_YoYo_g01_c01.avi", "YoYo/v_YoYo_g02_c01.avi", "Surfing/me.mp4"]
     >>> with TemporaryDirectory() as folder:
-    ...     for name in ["YoYo/v_YoYo_g01_c01.avi", "YoYo/v_YoYo_g02_c01.avi", "Surfing/me.mp4"]:
+    ...     for name in names:
     ...         Path(folder, name).parent.mkdir(exist_ok=True)
     ...         Path(folder, name).touch()
     ...     videos = load_video_folder(folder)
