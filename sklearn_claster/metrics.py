@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import hmean
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import auc, recall_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
@@ -16,6 +17,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from ._utils.labels import check_labels, is_among, labels_like, preview
 from ._utils.parameters import check_value
 from ._utils.torch import as_host_array
+from ._utils.warning import warn
 
 __all__ = [
     "GZSLReport",
@@ -257,10 +259,14 @@ def gzsl_report(
     ------
     ValueError
         If the arguments are empty or differ in length, are no class labels, a label is missing,
-        not exactly one of `seen_classes` and `unseen_classes` is given, or none of the classes
-        given is a label in `y_true` or `y_pred`.
+        or not exactly one of `seen_classes` and `unseen_classes` is given.
     TypeError
         If strings are compared with numbers, or numbers of types that cannot hold each other.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If `y_true` holds no sample of one kind.
 
     See Also
     --------
@@ -298,20 +304,22 @@ def gzsl_report(
         )
     y_true, y_pred = _check_pair(y_true, y_pred)
     classes, codes = np.unique(y_true, return_inverse=True)
-    given: Any = unseen_classes if seen_classes is None else seen_classes
-    name = "unseen_classes" if seen_classes is None else "seen_classes"
-    is_given = is_among(classes, given, name)
-    if len(given) and not is_given.any() and not is_among(y_pred, given, name).any():
-        raise ValueError(
-            f"None of the {name}, {preview(np.array(list(given)))}, is a label in y_true or y_pred,"
-            f" which hold {preview(np.union1d(classes, y_pred))}. Pass the classes of the model "
-            "that made y_pred; for samples of one kind alone use mean_per_class_accuracy."
-        )
-    is_seen = is_given if unseen_classes is None else ~is_given
+    if unseen_classes is None:
+        is_seen = is_among(classes, seen_classes, "seen_classes")
+    else:
+        is_seen = ~is_among(classes, unseen_classes, "unseen_classes")
     seen, unseen = (
         mean_per_class_accuracy(y_true, y_pred, labels=side) if len(side) else float("nan")
         for side in (classes[is_seen], classes[~is_seen])
     )
+    for side, accuracy in (("seen", seen), ("unseen", unseen)):
+        if np.isnan(accuracy):
+            warn(
+                f"y_true holds no sample of {side} classes, so the accuracy on them and the "
+                "harmonic mean are NaN. Pass samples of both kinds, and the classes of the model "
+                "that made y_pred, for example model.classes_.",
+                UndefinedMetricWarning,
+            )
     return GZSLReport(
         {"seen": seen, "unseen": unseen, "harmonic_mean": float(hmean([seen, unseen]))},
         [int(side.sum()) for side in (is_seen, ~is_seen)],
