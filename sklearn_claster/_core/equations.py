@@ -54,7 +54,7 @@ def distance_weights(distances: Tensor) -> Tensor:
 def claster_representation(points: Tensor, centroids: Tensor, weight: float = 1.0) -> Tensor:
     """Eq. 1, omega_i = psi_i + weight * sum_j eta_ij c_j, (n, p), (K, p) -> (n, p).
 
-    ``weight=1`` is the paper; 1/K turns the sum into a mean.
+    ``weight=1`` follows the paper; 1/K turns the sum into a mean.
     """
     eta = distance_weights(pairwise_distances(points, centroids))
     return torch.addmm(points, eta, centroids, alpha=weight)
