@@ -17,6 +17,7 @@ from .._utils.torch import to_numpy
 
 LEAST_AGREEMENT = 4.0  # standard deviations of what chance would give
 LEAST_LIFT = 3.0  # times the accuracy of a guess
+LEAST_ACCURACY = 0.3  # is enough of few classes
 
 
 def plain_cosines(X: NDArray[Any], vectors: NDArray[Any]) -> NDArray[np.float32]:
@@ -28,37 +29,55 @@ def plain_cosines(X: NDArray[Any], vectors: NDArray[Any]) -> NDArray[np.float32]
     return to_numpy(x @ t.T)
 
 
-def agreement(cosines: NDArray[Any], y: NDArray[np.intp]) -> float:
-    """How much more classes agree with their own vectors than with others', in deviations.
+def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> float:
+    """How much class means and class vectors agree, in standard deviations of chance.
 
-    With Q the mean cosines of classes and vectors, centred in rows and columns, it is the trace
-    of Q over its standard deviation if vectors were dealt out to the classes at random (the
-    permutation test of Mantel, 1967, with its normal approximation).
+    The larger of two answers: `by_classes` needs many classes, `by_signs` many features.
 
     Parameters
     ----------
-    cosines : ndarray of shape (n_samples, n_classes)
-        Plain cosines.
+    X : ndarray of shape (n_samples, n_features)
+        Samples.
     y : ndarray of shape (n_samples,)
         Class codes.
+    vectors : ndarray of shape (n_classes, n_features)
+        Class vectors.
     """
-    n_classes = cosines.shape[1]
-    q = class_sums(cosines, y, n_classes) / np.bincount(y, minlength=n_classes)[:, None]
-    q = q - q.mean(axis=0) - q.mean(axis=1, keepdims=True) + q.mean()
-    spread = np.sqrt((q**2).sum() / max(n_classes - 1, 1))
-    return float(np.trace(q) / spread) if spread > 0.0 else 0.0
+    n_classes = len(vectors)
+    sums = class_sums(directions(X, np.float32), y, n_classes)
+    means = sums / np.bincount(y, minlength=n_classes)[:, None]
+    M, T = (rows - rows.mean(axis=0) for rows in (means, directions(vectors)))
+    return max(by_classes(M, T), by_signs(M, T))
+
+
+def by_classes(M: NDArray[np.float64], T: NDArray[np.float64]) -> float:
+    """tr(M T') over its spread if vectors are dealt out to the classes at random, (S, f), (S, f).
+
+    It is the permutation test of Mantel (1967), with its normal approximation. Means and vectors
+    are centred over the classes. S classes reach S - 1 at most.
+    """
+    variance = float(((M @ T.T) ** 2).sum()) / max(len(M) - 1, 1)
+    return float((M * T).sum() / np.sqrt(variance)) if variance > 0.0 else 0.0
+
+
+def by_signs(M: NDArray[np.float64], T: NDArray[np.float64]) -> float:
+    """sum_j a_j over its spread if the signs of the features are drawn at random, (S, f), (S, f).
+
+    a_j is the product of the columns m_j and t_j over the root of their lengths. In two spaces
+    nothing ties the sign of a column of one to that of the other. f features reach sqrt(f) at most.
+    """
+    lengths = np.linalg.norm(M, axis=0) * np.linalg.norm(T, axis=0)
+    a = (M * T).sum(axis=0) / np.sqrt(np.where(lengths > 0.0, lengths, 1.0))
+    return float(a.sum() / (np.linalg.norm(a) or 1.0))
 
 
 def is_shared(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> bool:
     """Whether samples and the vectors of their classes, all seen, lie in one space.
 
-    They do if they are equally wide and the plain cosine names seen samples far better than
-    chance. A few classes can be right by luck, so classes count and not samples.
+    They do if they are equally wide, agree more than by chance, and the plain cosine is of use
+    among the seen classes.
     """
-    if X.shape[1] != vectors.shape[1]:
+    if X.shape[1] != vectors.shape[1] or agreement(X, y, vectors) < LEAST_AGREEMENT:
         return False
-    cosines = plain_cosines(X, vectors)
-    if agreement(cosines, y) < LEAST_AGREEMENT:
-        return False
-    accuracy = balanced_accuracy_score(y, cosines.argmax(axis=1))
-    return bool(accuracy >= LEAST_LIFT / len(vectors))
+    accuracy = balanced_accuracy_score(y, plain_cosines(X, vectors).argmax(axis=1))
+    return bool(accuracy >= min(LEAST_LIFT / len(vectors), LEAST_ACCURACY))
