@@ -90,6 +90,7 @@ def test_where_all_is_one_nothing_is_shared():
     assert not is_shared(X, y, np.ones((10, 3)))
 
 
+@pytest.mark.filterwarnings("ignore:X and class_embeddings are equally wide")
 @pytest.mark.parametrize("n_classes", [2, 3, 4, 6, 10, 20, 50, 100])
 @pytest.mark.parametrize("f", [4, 16, 64, 384])
 def test_random_vectors_of_the_same_width_are_not_taken_for_it(n_classes, f):
@@ -146,6 +147,15 @@ def test_few_classes_of_few_features_cannot_tell():
     assert agreement(X, y, vectors) <= 4.0 + 1e-6
     means, X, y = classes_and_samples(5, 16, seed=0)
     assert not is_shared(X, y, means)
+
+
+def test_a_warning_says_where_few_classes_leave_it_open():
+    means, X, y = classes_and_samples(3, 64, seed=1)
+    means = means + 3.0 * np.random.default_rng(11).normal(size=means.shape)
+    assert 2.0 < agreement(X, y, means) < 4.0
+    with pytest.warns(UserWarning, match=r"3 seen classes are too few to be sure.*prior='cosine'"):
+        assert make(prior="auto").fit(X, y, dict(enumerate(means))).prior_ is None
+    assert make(prior="cosine").fit(X, y, dict(enumerate(means))).prior_ == "cosine"
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])

@@ -14,10 +14,13 @@ from sklearn.metrics import balanced_accuracy_score
 
 from .._data.unit_rows import class_sums, directions
 from .._utils.torch import to_numpy
+from .._utils.warning import warn
 
 LEAST_AGREEMENT = 4.0  # standard deviations of what chance would give
 LEAST_LIFT = 3.0  # times the accuracy of a guess
 LEAST_ACCURACY = 0.3  # is enough of few classes
+# Here a user should know: more deviations, fewer classes, and features as wide as embeddings are.
+UNSURE, FEW_CLASSES, WIDE = 2.0, 10, 64
 
 
 def plain_cosines(X: NDArray[Any], vectors: NDArray[Any]) -> NDArray[np.float32]:
@@ -75,9 +78,18 @@ def is_shared(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> bo
     """Whether samples and the vectors of their classes, all seen, lie in one space.
 
     They do if they are equally wide, agree more than by chance, and the plain cosine is of use
-    among the seen classes.
+    among the seen classes. A warning says where few classes leave it open.
     """
-    if X.shape[1] != vectors.shape[1] or agreement(X, y, vectors) < LEAST_AGREEMENT:
+    if X.shape[1] != vectors.shape[1]:
+        return False
+    found = agreement(X, y, vectors)
+    if found < LEAST_AGREEMENT:
+        if found > UNSURE and len(vectors) < FEW_CLASSES and X.shape[1] >= WIDE:
+            warn(
+                "X and class_embeddings are equally wide and may lie in one space, but "
+                f"{len(vectors)} seen classes are too few to be sure: the plain cosine takes no "
+                "part. Set prior='cosine' if one model made both, and prior=None if not."
+            )
         return False
     accuracy = balanced_accuracy_score(y, plain_cosines(X, vectors).argmax(axis=1))
     return bool(accuracy >= min(LEAST_LIFT / len(vectors), LEAST_ACCURACY))
