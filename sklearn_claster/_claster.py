@@ -518,11 +518,11 @@ default="reinforce"
         return current.get().agree(choose(*given))
 
     def _to_refit(self) -> Self:
-        """Return an unfitted clone without callbacks, for a gate that fits it to fewer classes.
+        """Return an unfitted clone, for a gate that fits it to fewer classes.
 
         It takes over how cosines become scores: a threshold holds for scores of one unit.
         """
-        model = super()._to_refit().set_callbacks()  # they watch the fit that the user asked for
+        model = super()._to_refit()
         model._scale = self._model.scale
         return model
 

@@ -9,7 +9,7 @@ from small_models import DATA, TABLE, X_UNSEEN, Y_UNSEEN, X, Y, fitted, identica
 
 from sklearn_claster import BiasDetector
 from sklearn_claster._core import learning
-from sklearn_claster._utils.callbacks import Task
+from sklearn_claster._utils.callbacks import CallbackSupportMixin, Task
 
 # Tiny data: it happens, and a test of its own asks for it.
 pytestmark = [
@@ -198,6 +198,11 @@ def test_before_scikit_learn_has_callbacks_nobody_is_told():
     fit = Task.of_fit(object(), X, Y, 3)
     with fit.begin("stage", 2).handed_to(make()):
         assert not fit.end(pytest.fail)
+
+
+def test_before_scikit_learn_has_callbacks_a_gate_is_fitted(monkeypatch):
+    monkeypatch.delattr(CallbackSupportMixin, "set_callbacks", raising=False)
+    assert make(space="gzsl", bias_detector=BiasDetector()).fit(X, Y, TABLE).gate_threshold_
 
 
 WHOLE = {"space": "gzsl", "bias_detector": BiasDetector(), "early_stopping": True}

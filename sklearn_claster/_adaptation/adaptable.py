@@ -142,6 +142,8 @@ class Adaptable(WholeState, ABC):
         """Return an unfitted clone, for a gate that fits it to fewer classes."""
         model = clone(self)
         model._adapts = False
+        if hasattr(model, "set_callbacks"):  # they watch the fit that the user asked for
+            model.set_callbacks()
         return model
 
     def _input_rows(self, X: NDArray[Any], feature_mean: NDArray[np.float64]) -> NDArray[Any]:
