@@ -35,6 +35,7 @@ from sklearn_claster._gate.gate import (
     soft_log_proba,
 )
 from sklearn_claster._gate.rules import RULES, Stacking
+from sklearn_claster._utils.callbacks import Task
 from sklearn_claster._utils.progress import Progress
 from sklearn_claster.baselines import DAP, ESZSL, IAP, SAE, ConSE
 from sklearn_claster.datasets import make_zero_shot_classification
@@ -363,9 +364,10 @@ def test_a_fit_trains_the_experts_once_and_once_a_fold(detector, monkeypatch):
 
 def test_the_fits_of_a_gate_score_in_one_unit(monkeypatch):
     """Four classes of six would choose a temperature 33 times as large, and all becomes seen."""
-    calls = []
-    plain = _claster.choose
-    monkeypatch.setattr(_claster, "choose", lambda *given: calls.append(1) or plain(*given))
+    choices, models = [], []
+    learn, fit = _claster.learn, ClasterZSL.fit
+    monkeypatch.setattr(_claster, "learn", lambda *given: choices.append(given[6]) or learn(*given))
+    monkeypatch.setattr(ClasterZSL, "fit", lambda *given: models.append(fit(*given)) or given[0])
     few = make_zero_shot_classification(
         900, 64, n_seen=6, n_unseen=3, n_embedding_features=16, random_state=3
     )
@@ -373,8 +375,9 @@ def test_the_fits_of_a_gate_score_in_one_unit(monkeypatch):
     train = np.flatnonzero(seen)[::2]
     zsl = claster(BiasDetector())
     zsl.fit(few.data[train], few.target[train], few.class_embeddings)
-    assert len(calls) == 1
-    assert zsl._to_refit()._scale == zsl._model.scale
+    scales = [model._model.scale for model in models]
+    assert scales == (1 + N_CLASS_FOLDS) * [zsl._model.scale]
+    assert choices == [scale.choice for scale in scales]
     assert zsl.score(few.data[~seen], few.target[~seen]) > 0.5  # 0.0 with temperatures of their own
 
 
@@ -456,6 +459,20 @@ def alike_after_a_split(y, labels):
     return ClassEmbeddings(labels, [[1.0, float(label in y[train])] for label in labels])
 
 
+class Counting(Task):
+    """Counts the parts that have begun and not ended."""
+
+    n_open = 0
+
+    def begin(self, name, n_parts=0):
+        self.n_open += 1
+        return self
+
+    def end(self, snapshot=None):
+        self.n_open -= 1
+        return False
+
+
 @pytest.mark.parametrize("host", [ESZSL(), DAP(), IAP(), claster()], ids=lambda h: type(h).__name__)
 @pytest.mark.parametrize("detector", ["stacking", BiasDetector(), BiasDetector("knn")], ids=repr)
 @pytest.mark.filterwarnings("ignore:Only . of the . seen classes", "ignore:Some candidate classes")
@@ -465,6 +482,7 @@ def test_a_fold_whose_classes_share_a_vector_is_left_out(host, detector):
     table = alike_after_a_split(Y[few], labels)
     zsl = clone(host).set_params(space="gzsl", bias_detector=detector)
     zsl.fit(X[few], Y[few], table)
+    task = Counting()
     folds = fitting.hold_out_classes(
         zsl._experts(),
         X[few],
@@ -473,10 +491,10 @@ def test_a_fold_whose_classes_share_a_vector_is_left_out(host, detector):
         None,
         np.float32,
         None,
-        Progress(),
+        Progress(task=task),
         True,
     )
-    assert len(folds) == N_CLASS_FOLDS - 1
+    assert len(folds) == N_CLASS_FOLDS - 1 and task.n_open == 0
     assert 0.0 <= zsl._gate.level <= 1.0 and np.isfinite(zsl._gate.harmonic_mean)
     alone = BiasDetector("knn", estimator=clone(host)).fit(X[few], Y[few], table)
     assert np.isfinite(alone.offset_)
