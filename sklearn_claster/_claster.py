@@ -460,7 +460,7 @@ default="reinforce"
             n_parts = 1 + searches + n_stages(self) + self._has_gate() + 1
             task = Task.of_fit(self, rows, self.classes_[codes], n_parts)
             progress = Progress(partial(tell, self), task)
-            line = "prior and temperature, on held-out seen classes"
+            line = None if self._scale else "prior and temperature, on held-out seen classes"
             with progress.stage("prior and temperature", line):
                 given = rows, codes, embeddings, groups
                 choice = self._scale.choice if self._scale else self._choose_scale(*given)

@@ -381,6 +381,13 @@ def test_the_fits_of_a_gate_score_in_one_unit(monkeypatch):
     assert zsl.score(few.data[~seen], few.target[~seen]) > 0.5  # 0.0 with temperatures of their own
 
 
+def test_fits_of_a_gate_do_not_say_that_they_choose(capsys):
+    BiasDetector(estimator=claster(verbose=1)).fit(X, Y, TABLE)
+    said = capsys.readouterr().out
+    assert said.count("] prior and temperature") == 1
+    assert said.count("] input space") == 1 + N_CLASS_FOLDS
+
+
 def test_contamination_moves_the_gate_and_can_be_searched():
     shares = []
     for contamination in (0.1, 0.4, 0.8):
