@@ -45,6 +45,11 @@ def test_groups_of_two_columns_are_told(fit):
             split(ZeroShotKFold(4), Y, groups)
 
 
+def test_a_name_as_groups_is_told():
+    with pytest.raises(ValueError, match=r"groups has to hold one .* the shape \(\)\."):
+        ESZSL(space="seen").fit(np.eye(8)[Y], Y, groups="subject")
+
+
 # groups within one class
 
 

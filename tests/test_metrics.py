@@ -209,8 +209,10 @@ def test_a_missing_side_is_nan_and_told(seen_classes, missing):
     ids=lambda t: type(t).__name__,
 )
 def test_a_class_table_names_no_seen_classes(table):
-    with pytest.raises(TypeError, match=r"seen_classes is a class table .* expected labels\. Pass"):
+    with pytest.raises(TypeError, match=r"^seen_classes is a class table .*\. Pass.*\.classes_"):
         gzsl_report(["a", "b"], ["a", "b"], table)
+    with pytest.raises(TypeError, match=r"^unseen_classes is a class table .*\.unseen_classes_"):
+        gzsl_report(["a", "b"], ["a", "b"], unseen_classes=table)
 
 
 def test_without_seen_classes_all_are_unseen():

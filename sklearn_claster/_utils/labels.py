@@ -187,7 +187,7 @@ def is_among(classes: NDArray[Any], labels: Any, name: str) -> NDArray[np.bool_]
     if is_class_table(labels):
         raise TypeError(
             f"{name} is a class table ({type(labels).__name__}); expected labels. Pass them, for "
-            "example model.classes_."
+            "example model.classes_ or model.unseen_classes_."
         )
     listed = list(labels) if isinstance(labels, Set) else labels
     if not np.size(listed):

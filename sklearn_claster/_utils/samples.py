@@ -86,11 +86,11 @@ def read_groups(groups: Any) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If they come in several columns.
+        If they are a single value, or come in several columns.
     """
     groups = as_host_array(groups, "groups")
     shape = np.shape(groups)
-    if len(shape) > 1 and shape[1:] != (1,):
+    if len(shape) != 1 and shape[1:] != (1,):
         raise ValueError(
             f"groups has to hold one name or number per sample; got the shape {shape}. Join the "
             "columns of a frame into one: frame.astype(str).agg('/'.join, axis=1)."
