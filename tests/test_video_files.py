@@ -305,7 +305,7 @@ def test_samples_of_x():
         assert as_samples(X) == paths
     assert len(as_samples(np.zeros((2, 5, 8, 8, 3)))) == 2
     for wrong in ("a.mp4", iter(paths), set(paths), {"a.mp4": 1}):
-        with pytest.raises(TypeError, match="X has to be a list of videos"):
+        with pytest.raises(TypeError, match=r"list of videos.*\[path\].* list\(X\), .*sorted"):
             as_samples(wrong)
     with pytest.raises(ValueError, match=r"one column, of paths; got the shape \(2, 3\)"):
         as_samples(np.zeros((2, 3)))

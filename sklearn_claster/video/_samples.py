@@ -30,7 +30,7 @@ def as_samples(X: Any) -> list[Any]:
     if no_list or not hasattr(X, "__len__"):
         raise TypeError(
             f"X has to be a list of videos; got {type(X).__name__} {str(X)[:80]!r}. Put a single "
-            "video into a list, [path], and make a list of several: sorted(X)."
+            "video into a list, [path]. Make a list of several: list(X), and of a set sorted(X)."
         )
     if hasattr(X, "to_numpy"):  # pandas and polars
         X = X.to_numpy()
