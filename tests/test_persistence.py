@@ -18,7 +18,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
 from sklearn_claster import BiasDetector, ClasterZSL, baselines
-from sklearn_claster._core.inference import Scale
+from sklearn_claster._core.inference import Choice, Scale
 from sklearn_claster._core.input_space import InputSpace
 from sklearn_claster._core.model import ClasterModel
 from sklearn_claster._core.networks import CentroidSum, ClasterNet, NetVLAD
@@ -309,7 +309,8 @@ def test_loading_starts_no_threads(kind):
     net.aggregation = kind(torch.ones(100, 600), 1.0)
     space = InputSpace(np.zeros(300), np.eye(300), np.zeros(300))
     seen, means = np.zeros((4, 200), np.float32), np.zeros((4, 300), np.float32)
-    saved = pickle.dumps(ClasterModel(net, space, np.zeros(200), seen, means, Scale()))
+    scale = Scale(Choice())
+    saved = pickle.dumps(ClasterModel(net, space, np.zeros(200), seen, means, scale))
 
     def n_started(function, *args):
         before = len(os.listdir("/proc/self/task"))

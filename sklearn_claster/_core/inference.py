@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -37,7 +37,7 @@ class ScoringRule:
     @classmethod
     def of(cls, parameters: Any) -> ScoringRule:
         """Return the rule that an estimator's parameters name."""
-        return cls(*(getattr(parameters, name.name) for name in fields(cls)))
+        return cls(*(getattr(parameters, field.name) for field in fields(cls)))
 
     @property
     def training_temperature(self) -> float:
@@ -97,7 +97,7 @@ class Scale:
         What divides their sum.
     """
 
-    choice: Choice = field(default_factory=Choice)
+    choice: Choice
     learnt: float = 1.0
     temperature: float = TRAINING_TEMPERATURE
     network: float = 0.0
