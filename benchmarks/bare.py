@@ -150,7 +150,7 @@ def rewarded(centroids, psi, logits, y, alpha, width):
 def predict(model, X, vectors, prior=False):
     """Positions of the best of unseen candidates (C, s) for rows (n, f), in blocks of rows.
 
-    With `prior` the plain cosine counts as much.
+    With `prior` the plain cosine of rows less most of their mean counts as much.
     """
     mean, W, mean2, a_mean, linear, project, estimate, classify, centroids = model
     vectors = torch.tensor(vectors, dtype=torch.float32, device=mean.device)
@@ -166,6 +166,6 @@ def predict(model, X, vectors, prior=False):
         score = 0.05 * F.normalize(classify(moved), dim=1) @ candidates.T
         score += 0.95 * F.normalize(torch.cat([10.0 * x, phi], dim=1), dim=1) @ visual.T
         if prior:
-            score += F.normalize(rows, dim=1) @ plain.T
+            score += F.normalize(rows - 0.9 * mean, dim=1) @ plain.T
         best.append(score.argmax(dim=1))
     return torch.cat(best).cpu().numpy()

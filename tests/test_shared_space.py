@@ -29,6 +29,7 @@ from sklearn_claster._core.shared_space import (
     agreement,
     by_classes,
     by_signs,
+    common_share,
     is_shared,
 )
 from sklearn_claster._data import on_disk as on_disk_module
@@ -474,6 +475,39 @@ def test_a_rule_that_learns_more_is_surer():
         assert shifted == pytest.approx(3.0 * units[-1] * d)
     assert units[0] == units[1] == 1.0 > units[2] > units[3]
     assert held_out.temperature_unit(np.ones((200, 10)), y) == 1.0
+
+
+def test_the_plain_cosine_is_of_samples_less_most_of_their_mean():
+    offset = 3.0 * np.random.default_rng(0).normal(size=X.shape[1])
+    zsl = rescaled(make(prior="cosine", space="zsl").fit(X + offset, Y, TABLE), learnt=0.0)
+    means = [(X[c == Y] + offset).mean(axis=0) for c in SEEN]
+    m = np.mean(means, axis=0)
+    e = sum((own - m) @ (own - m) for own in means) / (len(SEEN) * (len(SEEN) - 1))
+    share = 1.0 - 2.0 * e / (m @ m)
+    assert 0.5 < share < 1.0
+    center = share * (X + offset).mean(axis=0)
+    expected = cosines(ALL_X + offset - center, TABLE.select(UNSEEN).vectors)
+    agree(zsl.decision_function(ALL_X + offset) * zsl.temperature_, expected, 1e-5)
+
+
+def test_of_a_mean_that_may_be_an_accident_nothing_is_shared():
+    y = np.repeat(np.arange(2), 3)
+    alike = np.tile([1.0, 2.0], (6, 1))
+    assert common_share(alike, y, 2) == 1.0
+    assert common_share(np.eye(2)[y], y, 2) == 0.0  # |m|^2 = e = 1/2
+    assert np.isfinite(common_share(np.zeros((6, 2)), y, 2))
+
+
+def test_a_common_offset_of_the_samples_does_not_favour_candidates():
+    """As between images and texts: some candidates lie in the direction of the offset."""
+    rng = np.random.default_rng(0)
+    means, y = rng.normal(size=(40, 64)), np.repeat(np.arange(40), 8)
+    rows = means[y] + 2.0 * rng.normal(size=(len(y), 64)) + 3.0 * rng.normal(size=64)
+    table, unseen = ClassEmbeddings(np.arange(40), means), np.arange(20, 40)
+    zsl = make(prior="cosine", space="zsl").fit(rows[y < 20], y[y < 20], table)
+    cosine = CosineZSL.from_table(table.select(unseen))
+    gain = zsl.score(rows[y >= 20], y[y >= 20]) - cosine.score(rows[y >= 20], y[y >= 20])
+    assert gain > 0.15
 
 
 def test_without_a_share_it_is_the_plain_cosine():

@@ -22,7 +22,7 @@ from .candidate_sets import masses_of
 from .inference import Choice
 from .input_space import InputSpace, class_means
 from .projection import linear_projection
-from .shared_space import plain_cosines
+from .shared_space import common_share, plain_cosines
 
 SAMPLES_PER_CLASS = 32  # that take part in the choice
 N_FOLDS = 3  # each holds out a third of the seen classes
@@ -53,8 +53,11 @@ def choose(
     folds = list(_folds(*given))
     shares = SHARES if prior else (1.0,)
     default = DEFAULT_SHARE if prior else 1.0
-    spread = float(plain_cosines(X, vectors).std() or 1.0) if prior else None
-    choice = replace(choose_seen(*given), plain_spread=spread, share=default)
+    choice = replace(choose_seen(*given), share=default)
+    if prior:
+        centring = common_share(X, y, len(vectors))
+        spread = float(plain_cosines(X, vectors, centring * row_mean(X)).std() or 1.0)
+        choice = replace(choice, plain_spread=spread, centring=centring)
     if not folds:
         return choice
     found = {}
@@ -162,8 +165,9 @@ def _folds(
         learnt = stand_in.cosines(X[outside], vectors[held_out]) / unit
         plain: Any = 0.0
         if prior:
-            spread = plain_cosines(X[inside], vectors[kept]).std() or 1.0
-            plain = plain_cosines(X[outside], vectors[held_out]) / spread
+            center = common_share(X[inside], codes, len(kept)) * row_mean(X[inside])
+            spread = plain_cosines(X[inside], vectors[kept], center).std() or 1.0
+            plain = plain_cosines(X[outside], vectors[held_out], center) / spread
         yield plain, learnt, np.searchsorted(held_out, y[outside])
 
 

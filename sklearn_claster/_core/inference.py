@@ -57,6 +57,8 @@ class Choice:
     ----------
     plain_spread : float or None
         Standard deviation of the plain cosines; None without a prior.
+    centring : float
+        Share of the samples' mean that they are centred by for the plain cosines.
     share : float
         Of the rule's cosines beside the plain ones.
     temperature : float
@@ -70,6 +72,7 @@ class Choice:
     """
 
     plain_spread: float | None = None
+    centring: float = 0.0
     share: float = 1.0
     temperature: float = DEFAULT_TEMPERATURE
     means_share: float = DEFAULT_MEANS_SHARE

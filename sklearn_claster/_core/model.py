@@ -243,7 +243,8 @@ class Scorer:
     def _scores(self, X: NDArray[Any], points: Tensor, semantic: Tensor) -> Tensor:
         model, plain = self.model, None
         if model.scale.prior and self.rule.inference == "combined":
-            plain = to_tensor(plain_cosines(X, self.vectors), model.device)
+            center = model.scale.choice.centring * model.input_space.mean
+            plain = to_tensor(plain_cosines(X, self.vectors, center), model.device)
         to = self._candidates
         return scores(model.net, points, semantic, plain, to, self.rule, model.scale)
 

@@ -1,7 +1,4 @@
-"""Features and class vectors in one space: the plain cosine, and whether seen classes support it.
-
-Nothing is centred: the constant offset between both kinds of vectors tells classes apart as well.
-"""
+"""Features and class vectors in one space: their cosine, and whether seen classes support it."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from .._data.unit_rows import class_sums, directions
+from .._data.unit_rows import class_sums, directions, unit_rows
 from .._utils.torch import to_numpy
 from .._utils.warning import warn
 
@@ -23,13 +20,27 @@ LEAST_ACCURACY = 0.3  # is enough of few classes
 UNSURE, FEW_CLASSES, WIDE = 2.0, 10, 64
 
 
-def plain_cosines(X: NDArray[Any], vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Cosine of every sample with every class vector, (n, f), (C, f) -> (n, C).
+def plain_cosines(
+    X: NDArray[Any], vectors: NDArray[Any], center: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Cosine of every sample less `center` (f,) with every class vector, (n, f), (C, f) -> (n, C).
 
     The product is torch's: threads of two libraries in turns wait for each other.
     """
-    x, t = (torch.from_numpy(directions(rows, np.float32)) for rows in (X, vectors))
-    return to_numpy(x @ t.T)
+    x, t = torch.from_numpy(unit_rows(X, center)), directions(vectors, np.float32)
+    return to_numpy(x @ torch.from_numpy(t).T)
+
+
+def common_share(X: NDArray[Any], y: NDArray[np.intp], n_classes: int) -> float:
+    """How much of the mean of samples is no accident of their few classes, (n, f), (n,) -> 0 to 1.
+
+    It is 1 - 2 e / |m|^2, and not below 0, with m the mean of the class means and e its squared
+    error as the estimate of a mean of more classes.
+    """
+    means = class_sums(X, y, n_classes) / np.bincount(y, minlength=n_classes)[:, None]
+    mean = means.mean(axis=0)
+    error = ((means - mean) ** 2).sum() / (n_classes * max(n_classes - 1, 1))
+    return max(1.0 - 2.0 * float(error / (mean @ mean or 1.0)), 0.0)
 
 
 def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> float:
@@ -91,5 +102,6 @@ def is_shared(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> bo
                 "part. Set prior='cosine' if one model made both, and prior=None if not."
             )
         return False
-    accuracy = balanced_accuracy_score(y, plain_cosines(X, vectors).argmax(axis=1))
+    cosines = plain_cosines(X, vectors, np.zeros(X.shape[1]))
+    accuracy = balanced_accuracy_score(y, cosines.argmax(axis=1))
     return bool(accuracy >= min(LEAST_LIFT / len(vectors), LEAST_ACCURACY))

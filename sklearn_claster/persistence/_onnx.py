@@ -192,7 +192,8 @@ class _Scoring(nn.Module):
         plain = None
         if self.scale.prior:
             zero = torch.zeros((), dtype=torch.float64)
-            plain = compatibility(_unit_rows(X, zero), _unit_rows(class_embeddings, zero))
+            centred = _unit_rows(X, self.scale.choice.centring * self.feature_mean)
+            plain = compatibility(centred, _unit_rows(class_embeddings, zero))
         return scores(self.net, points, semantic, plain, to, self.rule, self.scale)
 
 
