@@ -727,6 +727,20 @@ def test_the_graph_scores_the_same(with_prior, space, temperature, tmp_path):
     assert_allclose(scores, zsl.decision_function(rows), rtol=1e-4, atol=1e-3)
 
 
+def test_the_graph_takes_samples_less_most_of_their_mean(tmp_path):
+    pytest.importorskip("onnx", reason="the export needs onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="running a graph needs onnxruntime")
+    offset = 3.0 * np.random.default_rng(0).normal(size=X.shape[1])
+    zsl = make(prior="cosine", space="zsl").fit(X + offset, Y, TABLE)
+    assert zsl._model.scale.choice.centring > 0.5
+    to_onnx(zsl, tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    rows = (ALL_X + offset).astype(np.float32)
+    vectors = zsl.candidates()[1].astype(np.float32)
+    scores = session.run(["scores"], {"X": rows, "class_embeddings": vectors})[0]
+    assert_allclose(scores, zsl.decision_function(rows), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
