@@ -309,7 +309,7 @@ def test_loading_starts_no_threads(kind):
     net.aggregation = kind(torch.ones(100, 600), 1.0)
     space = InputSpace(np.zeros(300), np.eye(300), np.zeros(300))
     seen, means = np.zeros((4, 200), np.float32), np.zeros((4, 300), np.float32)
-    scale = Scale(Choice())
+    scale = Scale(Choice(), 1.0, 0.1, 0.0, 0.0, 0.1)
     saved = pickle.dumps(ClasterModel(net, space, np.zeros(200), seen, means, scale))
 
     def n_started(function, *args):

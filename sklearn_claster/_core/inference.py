@@ -101,11 +101,11 @@ class Scale:
     """
 
     choice: Choice
-    learnt: float = 1.0
-    temperature: float = TRAINING_TEMPERATURE
-    network: float = 0.0
-    means: float = 0.0
-    seen_temperature: float = TRAINING_TEMPERATURE
+    learnt: float
+    temperature: float
+    network: float
+    means: float
+    seen_temperature: float
 
     @property
     def prior(self) -> bool:

@@ -37,10 +37,14 @@ def common_share(X: NDArray[Any], y: NDArray[np.intp], n_classes: int) -> float:
     It is 1 - 2 e / |m|^2, and not below 0, with m the mean of the class means and e its squared
     error as the estimate of a mean of more classes.
     """
-    means = class_sums(X, y, n_classes) / np.bincount(y, minlength=n_classes)[:, None]
+    means = _class_means(X, y, n_classes)
     mean = means.mean(axis=0)
     error = ((means - mean) ** 2).sum() / (n_classes * max(n_classes - 1, 1))
     return max(1.0 - 2.0 * float(error / (mean @ mean or 1.0)), 0.0)
+
+
+def _class_means(rows: NDArray[Any], y: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    return class_sums(rows, y, n_classes) / np.bincount(y, minlength=n_classes)[:, None]
 
 
 def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> float:
@@ -57,9 +61,7 @@ def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> fl
     vectors : ndarray of shape (n_classes, n_features)
         Class vectors.
     """
-    n_classes = len(vectors)
-    sums = class_sums(directions(X, np.float32), y, n_classes)
-    means = sums / np.bincount(y, minlength=n_classes)[:, None]
+    means = _class_means(directions(X, np.float32), y, len(vectors))
     M, T = (rows - rows.mean(axis=0) for rows in (means, directions(vectors)))
     return max(by_classes(M, T), by_signs(M, T))
 

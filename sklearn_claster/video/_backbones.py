@@ -161,7 +161,7 @@ def make_backbone(
             std=preset.std,
             key=lambda: (backbone, tv.weights_identity(backbone, weights, seed), size),
         )
-    if weights is not None and not (isinstance(weights, str) and weights == "default"):
+    if weights not in (None, "default"):
         raise ValueError(
             f"weights={weights!r} are of a network by name; got a {type(backbone).__name__} as "
             "backbone. Load them into it, backbone.load_state_dict(torch.load(path)), and leave "
