@@ -490,6 +490,28 @@ def test_the_plain_cosine_is_of_samples_less_most_of_their_mean():
     agree(zsl.decision_function(ALL_X + offset) * zsl.temperature_, expected, 1e-5)
 
 
+def test_shares_are_chosen_by_cosines_less_most_of_the_mean():
+    """Of all samples for the spread, and in a fold of those of its own classes."""
+    rows = X + 3.0 * np.random.default_rng(0).normal(size=X.shape[1])
+    vectors, n_features = TABLE.select(SEEN).vectors, X.shape[1]
+
+    def centred(some, inside, codes, n_classes):
+        return some - common_share(inside, codes, n_classes) * inside.mean(axis=0)
+
+    spread = cosines(centred(rows, rows, Y, 12), vectors).std()
+    choice = held_out.choose(rows, Y, vectors, None, True, True, CPU)
+    assert choice.plain_spread == pytest.approx(spread, rel=1e-4)
+    assert choice.centring == common_share(rows, Y, 12) > 0.5
+    folds = held_out._folds(rows, Y, vectors, None, True, True, CPU, n_features)
+    parts = np.array_split(np.random.RandomState(0).permutation(12), 3)
+    for (plain, *_), out in zip(folds, map(np.sort, parts), strict=True):
+        kept, outside = np.setdiff1d(np.arange(12), out), np.isin(Y, out)
+        inside = rows[~outside], np.searchsorted(kept, Y[~outside]), len(kept)
+        own = cosines(centred(inside[0], *inside), vectors[kept]).std()
+        expected = cosines(centred(rows[outside], *inside), vectors[out]) / own
+        assert_allclose(plain, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_of_a_mean_that_may_be_an_accident_nothing_is_shared():
     y = np.repeat(np.arange(2), 3)
     alike = np.tile([1.0, 2.0], (6, 1))
