@@ -38,7 +38,7 @@ from sklearn_claster._gate.rules import RULES, Stacking
 from sklearn_claster._utils.callbacks import Task
 from sklearn_claster._utils.progress import Progress
 from sklearn_claster.baselines import DAP, ESZSL, IAP, SAE, ConSE
-from sklearn_claster.datasets import make_zero_shot_classification
+from sklearn_claster.datasets import load_digit_pairs, make_zero_shot_classification
 from sklearn_claster.metrics import gzsl_report
 from sklearn_claster.model_selection import ZeroShotKFold, gzsl_scorer
 
@@ -379,6 +379,33 @@ def test_the_fits_of_a_gate_score_in_one_unit(monkeypatch):
     assert scales == (1 + N_CLASS_FOLDS) * [zsl._model.scale]
     assert choices == [scale.choice for scale in scales]
     assert zsl.score(few.data[~seen], few.target[~seen]) > 0.5  # 0.0 with temperatures of their own
+
+
+def test_a_gate_works_with_two_samples_per_class():
+    """Distances to means of so few would call nearly every new sample unseen: H was 0.1."""
+    digits = load_digit_pairs(random_state=0)
+    found = []
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        seen, unseen = random.choice(digits.seen_classes, 8, replace=False), digits.unseen_classes
+        of_class = [random.permutation(np.flatnonzero(digits.target == c)) for c in seen]
+        train = np.concatenate([rows[:2] for rows in of_class])
+        test = np.concatenate([rows[2:] for rows in of_class])
+        test = np.r_[test, np.flatnonzero(np.isin(digits.target, unseen[:8]))]
+        table = digits.class_embeddings.select([*seen, *unseen[:8]])
+        zsl = ClasterZSL(space="gzsl", bias_detector=BiasDetector(), random_state=0)
+        zsl.fit(digits.data[train], digits.target[train], table)
+        report = gzsl_report(digits.target[test], zsl.predict(digits.data[test]), seen)
+        found.append(report["harmonic_mean"])
+    assert np.mean(found) > 0.3
+
+
+@pytest.mark.parametrize("n_per_class, reads_distance", [(2, False), (3, False), (4, True)])
+def test_a_gate_reads_distances_if_means_have_enough_samples(n_per_class, reads_distance):
+    rows = np.concatenate([np.flatnonzero(c == Y)[:n_per_class] for c in DATA.seen_classes])
+    zsl = eszsl(BiasDetector()).fit(X[rows], Y[rows], TABLE)
+    assert zsl._gate.rule.reads_distance == reads_distance
+    assert len(zsl._gate.weights) == 2 + reads_distance
 
 
 def test_fits_of_a_gate_do_not_say_that_they_choose(capsys):

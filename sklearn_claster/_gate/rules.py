@@ -18,6 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 
 N_BANK_ROWS = 512  # rows that a nearest-neighbour rule keeps, so that it stays quick
 SAME_PLACE = 1e-6  # a distance between unit rows that rounding explains
+LEAST_PER_CLASS = 3  # training rows in each fold, on average, for distances that compare
 
 
 @dataclass(frozen=True)
@@ -164,20 +165,36 @@ class Neighbors(Rule):
 
 
 class Learned(Rule):
-    """What a logistic gate weighs: best seen score, best unseen score, relative distance."""
+    """What a logistic gate weighs: best seen score, best unseen score, relative distance.
+
+    Rows lie close to means of two or three rows that they belong to, and new rows do not: with so
+    few, distances of folds and of the whole fit do not compare, and the scores decide alone.
+    """
 
     reads_seen = reads_unseen = True
+    reads_distance = True
 
     def __init__(self) -> None:
         self.distance = Mahalanobis(relative=True)
 
     def fit(self, evidence: Evidence, codes: NDArray[np.intp]) -> None:
         """Estimate the distance."""
+        self.per_class = len(codes) / (codes.max() + 1)
         self.distance.fit(evidence, codes)
 
+    def choose(self, trials: Sequence[Trial]) -> None:
+        """Choose whether distances compare."""
+        rules = [rule for rule, *_ in trials]
+        compare = all(rule.per_class >= LEAST_PER_CLASS for rule in rules)
+        for rule in (self, *rules):
+            rule.reads_distance = compare
+
     def columns(self, evidence: Evidence) -> NDArray[np.float64]:
-        """Return the three columns, (n, 3)."""
-        return np.hstack([_tops(evidence), self.distance.columns(evidence)])
+        """Return two or three columns, (n, 2) or (n, 3)."""
+        tops = _tops(evidence)
+        if not self.reads_distance:
+            return tops
+        return np.hstack([tops, self.distance.columns(evidence)])
 
 
 class OutlierRule(Rule):
