@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from .torch import asked_device
 
 # Raised whenever saved attributes change in a way that older code, or newer, would misread.
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 _KEY = "_state_format"
 _REQUESTS = "_metadata_request"  # where scikit-learn keeps what set_{method}_request was told
 _METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score")
