@@ -480,6 +480,14 @@ def test_below_four_classes_it_falls_back_and_says_so(detector):
         assert_allclose(zsl.predict_proba(NEW_X).sum(axis=1), 1.0)
 
 
+@pytest.mark.parametrize("n_per_class, few", [(9, True), (10, False)])
+def test_below_four_classes_few_samples_are_told(n_per_class, few):
+    rows = np.concatenate([np.flatnonzero(c == Y)[:n_per_class] for c in DATA.seen_classes[:3]])
+    with pytest.warns(UserWarning, match="takes 4 seen classes") as told:
+        eszsl(BiasDetector()).fit(X[rows], Y[rows], TABLE)
+    assert ("bias_detector=None" in str(told[0].message)) == few
+
+
 @both_hosts
 def test_four_classes_are_enough(make):
     few = np.isin(Y, DATA.seen_classes[:4])

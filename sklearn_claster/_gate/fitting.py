@@ -29,6 +29,7 @@ N_CLASS_FOLDS = 3  # each holds out a third of the seen classes
 SEEN_SHARE = 0.2  # of the rows of the other classes, held out beside them
 MIN_CLASSES = 4
 DEFAULT_CONTAMINATION = 0.05  # where there is nothing to choose it by
+FEW_PER_CLASS = 10  # samples, with fewer of which such a threshold is worse than none
 SHARPNESSES = np.logspace(-2.0, 3.0, 41)
 LEVELS = np.linspace(0.0, 1.0, 201)  # of the seen scores, among which the best is chosen
 
@@ -187,17 +188,22 @@ def fit_gate_of(
     """Return the gate of a classifier, from its parameter `bias_detector`; as `fit_gate`."""
     enough = can_hold_out(codes, groups)
     if not enough:
-        instead = (
-            "the raw scores decide"
-            if mode == "stacking"
-            else "the threshold is a quantile of the seen scores (`contamination`, by default "
-            f"{DEFAULT_CONTAMINATION})"
-        )
+        n_classes = int(codes.max()) + 1
+        instead = "the raw scores decide"
+        if mode != "stacking":
+            instead = (
+                "the threshold is a quantile of the seen scores (`contamination`, by default "
+                f"{DEFAULT_CONTAMINATION})"
+            )
+            if len(codes) < FEW_PER_CLASS * n_classes:
+                instead += (
+                    ". With so few samples per class it calls nearly every new sample unseen: "
+                    "bias_detector=None leaves the decision to the raw scores"
+                )
         warn(
             "The gate's threshold cannot be chosen on held-out classes, which takes "
             f"{MIN_CLASSES} seen classes, most of them with two samples (or groups that can be "
-            f"kept apart); got {codes.max() + 1} classes and {len(codes)} samples. Instead "
-            f"{instead}."
+            f"kept apart); got {n_classes} classes and {len(codes)} samples. Instead {instead}."
         )
     with progress.stage("gate", n_parts=N_CLASS_FOLDS + 1) as folds:  # and the threshold
         return fit_gate(
