@@ -24,6 +24,14 @@ NAMES = {  # others lose their underscores
 }  # fmt: skip
 IN_ORDER = (DEFAULT, TUNED, *BASELINES, *OPTIONS, *WHITENED)
 LABELS = dict.fromkeys(("methods", "generalized", "named"), IN_ORDER)  # others: as they come
+IN_PAPER = {  # the paper's names of what runs here
+    DEFAULT: "CLASTER", "SJE": "SJE", "FCLSWGAN": "WGAN", "FCLSWGAN, OD": "OD", "GGM": "GGM",
+    "E2EHead": "E2E", "ERHead": "ER", "ClassGCN": "PS-GNN",
+    "no clusters (baseline)": "no clustering", "random centroids": "random clustering, K=6",
+    "NetVLAD": "CLASTER w/ NetVLAD", "K-means, fixed": "K-means, K=6",
+    "CLASTER w/o RL": "CLASTER w/o RL", "CLASTER w/o SE": "CLASTER w/o SE", "CLASTER": "CLASTER",
+}  # fmt: skip
+OF_PAPER = "the paper: UCF101, I3D features"
 PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text("utf-8"))
 WRITTEN = Path(__file__).with_name("words.md").read_text("utf-8")  # paragraphs by name
 WORDS = dict(re.findall(r"<!-- (\w+) -->\s*(.*?)\s*(?=<!--|\Z)", WRITTEN, re.DOTALL))
@@ -122,25 +130,25 @@ def of_methods(table):
 def methods_page(plan, rows, folder, zsl, both, named):
     """Tables 2, 3 and 4, and the rows behind them."""
 
-    def table(found, value):  # one kind of class vectors per data set: what fits on a page
+    def table(found, value, printed=None):  # one kind of class vectors per data set fits a page
         few = found[found["about"].isin(plan.for_studies)]
         few = few.assign(case=few["case"].cat.remove_unused_categories())
-        return of_methods(figures_table(few, value))
+        return of_methods(beside_paper(figures_table(few, value), printed))
 
     parts = [WORDS["methods"].format(tuning_rows=PER_CLASS, splits=zsl["split"].nunique())]
     summary, selected = summary_table(plan, rows, zsl)
-    parts += [WORDS["summary"], summary, "## Table 2: unseen classes only", table(zsl, "accuracy")]
+    tables = ("table_2_zsl", "table_3_gzsl_harmonic_mean", "table_4_truze")
+    parts += [WORDS["summary"], summary, WORDS["zsl"], table(zsl, "accuracy", tables[0])]
     csv = [summary_of(zsl, ["accuracy", "adapted"], DEFAULT)]
     if not both.empty:
         parts += [WORDS["generalized"].format(gate=GATE, splits=both["split"].nunique())]
-        parts += [table(both, "harmonic_mean")]
+        parts += [table(both, "harmonic_mean", tables[1])]
         values = ["seen", "unseen", "harmonic_mean", "adapted_harmonic_mean", "ausuc"]
         csv += [summary_of(both, values, DEFAULT)]
     if not named.empty:
-        parts += [WORDS["named"], of_methods(named_table(named))]
+        parts += [WORDS["named"], of_methods(beside_paper(named_table(named), tables[2]))]
     parts += [WORDS["with_pool"], "Accuracy on unseen classes:", table(zsl, "adapted")]
     parts += [] if both.empty else ["H:", table(both, "adapted_harmonic_mean")]
-    tables = ("table_2_zsl", "table_3_gzsl_harmonic_mean", "table_4_truze")
     parts += [WORDS["printed"], *map(published, tables)]
     draw_methods(zsl, both, selected, folder / "zero_shot.svg")
     pd.concat(csv).to_csv(folder / "zero_shot.csv", index=False)
@@ -148,15 +156,38 @@ def methods_page(plan, rows, folder, zsl, both, named):
 
 
 def published(name):
-    """What the paper prints, on features of other data: mean ± standard deviation."""
+    """What the paper prints, on features of other data."""
+    heading = name.replace("_", " ").partition(" ")[2].partition(" ")[0]
+    return f"Table {heading}:\n\n{of_methods(printed_table(name))}"
+
+
+def printed_table(name):
+    """A table of the paper: mean ± standard deviation."""
     printed = PUBLISHED[name]
     lines = {
         row: [cell if cell is None else " ± ".join(map(str, np.atleast_1d(cell))) for cell in cells]
         for row, cells in printed["rows"].items()
     }
-    table = pd.DataFrame.from_dict(lines, orient="index", columns=printed["columns"]).fillna("")
-    heading = name.replace("_", " ").partition(" ")[2].partition(" ")[0]
-    return f"Table {heading}:\n\n{of_methods(table)}"
+    return pd.DataFrame.from_dict(lines, orient="index", columns=printed["columns"]).fillna("")
+
+
+def beside_paper(table, name):
+    """A table with the paper's figures for UCF101 as its last column, if it is named.
+
+    By word vectors where the paper has them.
+    """
+    if name is None:
+        return table
+    printed = printed_table(name).filter(like="UCF101").agg("; H ".join, axis=1)
+    theirs = table.index.get_level_values(-1).map(IN_PAPER)
+    return table.assign(**{OF_PAPER: [of_kind(printed, method) for method in theirs]})
+
+
+def of_kind(printed, method):
+    for kind in ("", "W", "ED"):
+        if (name := f"{method} {kind}".strip()) in printed:
+            return f"{kind} {printed[name]}".strip()
+    return ""
 
 
 def named_table(found):
@@ -224,9 +255,14 @@ def rules_table(found, ending):
         columns[f'"{rule}"'] = figures_table(found, value).T.stack(future_stack=True)
         over = gains(found, value, "CLASTER").groupby("case", observed=False).agg(difference)
         columns[f"difference, {rule}"] = over.assign(CLASTER="").stack(future_stack=True)
-    table = pd.DataFrame(columns).reset_index()
+    table = pd.DataFrame(columns)
+    if not ending:
+        table = beside_paper(table, "table_1")
+        others = ~table.index.get_level_values(0).str.startswith("UCF101")
+        table.loc[others, OF_PAPER] = ""
+    table = table.reset_index()
     table["case"] = table["case"].str.partition(",")[0]
-    table.columns = ["data set", "variant", *columns]
+    table.columns = ["data set", "variant", *table.columns[2:]]
     return markdown(table.set_index("data set"), 2)
 
 

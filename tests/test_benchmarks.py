@@ -319,6 +319,18 @@ def test_arithmetic(bench):
     assert pages.markdown(table) == "| label | one |\n|---|---:|\n| a | +10.0 |"
 
 
+def test_the_papers_figures_stand_beside_ours(bench):
+    pages = bench("pages")
+    methods = pd.DataFrame({"ours": 4 * [""]}, index=["ClasterZSL", "ESZSL", "ERHead", "ClassGCN"])
+    column = pages.beside_paper(methods, "table_2_zsl")[pages.OF_PAPER]
+    assert list(column) == ["W 46.7 ± 5.4", "", "ED 51.8 ± 2.9", "W 43.0 ± 4.9"]
+    column = pages.beside_paper(methods, "table_4_truze")[pages.OF_PAPER]
+    assert list(column) == ["45.8; H 47.3", "", "", ""]
+    variants = pd.DataFrame(index=list(bench("studies").ABLATION))
+    column = pages.beside_paper(variants, "table_1")[pages.OF_PAPER]
+    assert sorted(column) == sorted(pages.printed_table("table_1")["UCF101"])
+
+
 def test_splits_of_a_file(tiny, bench):
     data, source = bench("data"), tiny / "tiny.npz"
     assert list(data.tables_of(source)) == ["attributes", "doubled"]
