@@ -57,7 +57,8 @@ class BiasDetector(
 
         - "learned": a logistic gate on the best score of a seen class, the best score of an
           unseen class [1]_, and the relative Mahalanobis distance. It learns from seen
-          classes that are held out as if they were unseen.
+          classes that are held out as if they were unseen. With fewer than about four samples
+          per class it goes by the two scores alone.
         - "max_softmax": the largest p [2]_.
         - "entropy": minus the entropy of p [2]_.
         - "energy": the logarithm of the sum of the exponentials of the scores [3]_.
