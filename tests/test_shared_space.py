@@ -495,18 +495,18 @@ def test_shares_are_chosen_by_cosines_less_most_of_the_mean():
     rows = X + 3.0 * np.random.default_rng(0).normal(size=X.shape[1])
     vectors, n_features = TABLE.select(SEEN).vectors, X.shape[1]
 
-    def centred(some, inside, codes, n_classes):
-        return some - common_share(inside, codes, n_classes) * inside.mean(axis=0)
+    def centred(some, inside, codes):
+        return some - common_share(inside, codes) * inside.mean(axis=0)
 
-    spread = cosines(centred(rows, rows, Y, 12), vectors).std()
+    spread = cosines(centred(rows, rows, Y), vectors).std()
     choice = held_out.choose(rows, Y, vectors, None, True, True, CPU)
     assert choice.plain_spread == pytest.approx(spread, rel=1e-4)
-    assert choice.centring == common_share(rows, Y, 12) > 0.5
+    assert choice.centring == common_share(rows, Y) > 0.5
     folds = held_out._folds(rows, Y, vectors, None, True, True, CPU, n_features)
     parts = np.array_split(np.random.RandomState(0).permutation(12), 3)
     for (plain, *_), out in zip(folds, map(np.sort, parts), strict=True):
         kept, outside = np.setdiff1d(np.arange(12), out), np.isin(Y, out)
-        inside = rows[~outside], np.searchsorted(kept, Y[~outside]), len(kept)
+        inside = rows[~outside], np.searchsorted(kept, Y[~outside])
         own = cosines(centred(inside[0], *inside), vectors[kept]).std()
         expected = cosines(centred(rows[outside], *inside), vectors[out]) / own
         assert_allclose(plain, expected, rtol=1e-3, atol=1e-4)
@@ -515,9 +515,9 @@ def test_shares_are_chosen_by_cosines_less_most_of_the_mean():
 def test_of_a_mean_that_may_be_an_accident_nothing_is_shared():
     y = np.repeat(np.arange(2), 3)
     alike = np.tile([1.0, 2.0], (6, 1))
-    assert common_share(alike, y, 2) == 1.0
-    assert common_share(np.eye(2)[y], y, 2) == 0.0  # |m|^2 = e = 1/2
-    assert np.isfinite(common_share(np.zeros((6, 2)), y, 2))
+    assert common_share(alike, y) == 1.0
+    assert common_share(np.eye(2)[y], y) == 0.0  # |m|^2 = e = 1/2
+    assert np.isfinite(common_share(np.zeros((6, 2)), y))
 
 
 def test_a_common_offset_of_the_samples_does_not_favour_candidates():

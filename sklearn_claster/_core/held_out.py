@@ -55,7 +55,7 @@ def choose(
     default = DEFAULT_SHARE if prior else 1.0
     choice = replace(choose_seen(*given), share=default)
     if prior:
-        centring = common_share(X, y, len(vectors))
+        centring = common_share(X, y)
         spread = float(plain_cosines(X, vectors, centring * row_mean(X)).std() or 1.0)
         choice = replace(choice, plain_spread=spread, centring=centring)
     if not folds:
@@ -165,7 +165,7 @@ def _folds(
         learnt = stand_in.cosines(X[outside], vectors[held_out]) / unit
         plain: Any = 0.0
         if prior:
-            center = common_share(X[inside], codes, len(kept)) * row_mean(X[inside])
+            center = common_share(X[inside], codes) * row_mean(X[inside])
             spread = plain_cosines(X[inside], vectors[kept], center).std() or 1.0
             plain = plain_cosines(X[outside], vectors[held_out], center) / spread
         yield plain, learnt, np.searchsorted(held_out, y[outside])

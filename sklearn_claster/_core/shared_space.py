@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from .._data.unit_rows import class_sums, directions, unit_rows
+from .._data.unit_rows import directions, mean_samples, unit_rows
 from .._utils.torch import to_numpy
 from .._utils.warning import warn
 
@@ -31,20 +31,16 @@ def plain_cosines(
     return to_numpy(x @ torch.from_numpy(t).T)
 
 
-def common_share(X: NDArray[Any], y: NDArray[np.intp], n_classes: int) -> float:
+def common_share(X: NDArray[Any], y: NDArray[np.intp]) -> float:
     """How much of the mean of samples is no accident of their few classes, (n, f), (n,) -> 0 to 1.
 
     It is 1 - 2 e / |m|^2, and not below 0, with m the mean of the class means and e its squared
     error as the estimate of a mean of more classes.
     """
-    means = _class_means(X, y, n_classes)
-    mean = means.mean(axis=0)
+    means = mean_samples(X, y)
+    mean, n_classes = means.mean(axis=0), len(means)
     error = ((means - mean) ** 2).sum() / (n_classes * max(n_classes - 1, 1))
     return max(1.0 - 2.0 * float(error / (mean @ mean or 1.0)), 0.0)
-
-
-def _class_means(rows: NDArray[Any], y: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    return class_sums(rows, y, n_classes) / np.bincount(y, minlength=n_classes)[:, None]
 
 
 def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> float:
@@ -61,7 +57,7 @@ def agreement(X: NDArray[Any], y: NDArray[np.intp], vectors: NDArray[Any]) -> fl
     vectors : ndarray of shape (n_classes, n_features)
         Class vectors.
     """
-    means = _class_means(directions(X, np.float32), y, len(vectors))
+    means = mean_samples(directions(X, np.float32), y)
     M, T = (rows - rows.mean(axis=0) for rows in (means, directions(vectors)))
     return max(by_classes(M, T), by_signs(M, T))
 

@@ -60,6 +60,12 @@ def class_sums(rows: NDArray[Any], y: NDArray[np.intp], n_classes: int) -> NDArr
     return np.asarray(csr_array((ones, (y, at)), shape=(n_classes, len(y))) @ rows)
 
 
+def mean_samples(x: NDArray[Any], y: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the mean sample of every class, (n, f), (n,) -> (S, f), in float64."""
+    counts = np.bincount(y)
+    return class_sums(x, y, len(counts)) / counts[:, None]
+
+
 def directions(rows: NDArray[Any], dtype: type = np.float64) -> NDArray[Any]:
     """Rows of length one; a zero row stays zero."""
     return unit_rows(rows, np.zeros(rows.shape[1]), dtype)

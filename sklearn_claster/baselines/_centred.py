@@ -11,7 +11,7 @@ from scipy.linalg import eigh
 from sklearn.linear_model import LogisticRegression
 
 from .._base import BaseZeroShotClassifier
-from .._data.unit_rows import class_sums, row_mean, unit_rows, warn_of_one_direction
+from .._data.unit_rows import row_mean, unit_rows, warn_of_one_direction
 
 Matrix = NDArray[np.float64]
 
@@ -62,12 +62,6 @@ class BilinearClassifier(CentredClassifier):
         self, vectors: NDArray[np.float64], is_seen: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         return self.coef_.T @ self._semantic(vectors).T  # (f, C)
-
-
-def mean_samples(x: Matrix, y: NDArray[np.intp]) -> Matrix:
-    """Return the mean sample of every class, (n, f), (n,) -> (S, f)."""
-    counts = np.bincount(y)
-    return class_sums(x, y, len(counts)) / counts[:, None]
 
 
 def ridge_solve(gram: Matrix, right: Matrix, ridge: float) -> Matrix:

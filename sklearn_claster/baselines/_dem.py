@@ -14,10 +14,10 @@ from torch import Tensor
 from .._core.adam import Adam
 from .._core.networks import MLP
 from .._core.training import fit_class_means
-from .._data.unit_rows import directions
+from .._data.unit_rows import directions, mean_samples
 from .._utils.parameters import check_number, check_widths
 from .._utils.torch import draw_seed, resolve_device, seeded_generator, to_tensor, undisturbed
-from ._centred import CentredClassifier, Matrix, mean_samples
+from ._centred import CentredClassifier, Matrix
 from ._dense import forward, layers_of
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import pinvh
 
+from .._data.unit_rows import mean_samples
 from .._utils.parameters import check_number
-from ._centred import mean_samples
 from ._shared_space import Matrix, SharedSpaceClassifier, choose_on_held_out_classes
 
 WEIGHTS = (0.0, *(10.0**k for k in range(-4, 3)))  # the first is the cosine itself

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._data.unit_rows import mean_samples
 from .._utils.parameters import check_number
-from ._centred import CentredClassifier, Matrix, mean_samples, ridge_solve
+from ._centred import CentredClassifier, Matrix, ridge_solve
 
 SMALLEST_VARIANCE = 1e-3  # of a feature whose mean square is one, before the logarithm
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from .._data.unit_rows import directions
+from .._data.unit_rows import directions, mean_samples
 from .._utils.parameters import check_number
-from ._centred import CentredClassifier, mean_samples
+from ._centred import CentredClassifier
 
 
 class PrototypeRegression(CentredClassifier):

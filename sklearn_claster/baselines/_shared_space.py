@@ -15,10 +15,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from .._base import BaseZeroShotClassifier
-from .._data.unit_rows import directions
+from .._data.unit_rows import directions, mean_samples
 from .._utils.parameters import check_number
 from ..model_selection._split import TrainTest, ZeroShotKFold
-from ._centred import Matrix, mean_samples
+from ._centred import Matrix
 
 CLIP_TEMPERATURE = 0.01
 _SAMPLES_TO_CALIBRATE = 10_000
